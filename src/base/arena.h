@@ -1,0 +1,48 @@
+/* arena.h - bump allocation that is reset, not freed.
+ *
+ * An arena starts on a buffer that its owner provides and grows in chunks from malloc up to a
+ * bound. arena_reset() gives back the chunks and starts again at the first buffer. One thread at a
+ * time.
+ */
+#ifndef TALLY_BASE_ARENA_H
+#define TALLY_BASE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct arena_chunk;
+
+struct arena {
+    char *next;
+    char *end;
+    char *first; /* the owner's buffer */
+    size_t first_size;
+    struct arena_chunk *chunks;
+    size_t chunk_bytes; /* of all chunks */
+    size_t bytes_max;   /* bound on chunk_bytes */
+};
+
+void arena_init(struct arena *a, void *buffer, size_t buffer_size, size_t bytes_max);
+void arena_reset(struct arena *a); /* everything allocated is gone */
+void arena_close(struct arena *a);
+
+void *arena_grow(struct arena *a, size_t size); /* the slow path of arena_alloc */
+
+/* 8-byte aligned, not zeroed. NULL at the bound or when memory is short. */
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+    size = (size + 7) & ~(size_t)7;
+    if (size <= (size_t)(a->end - a->next)) {
+        void *p = a->next;
+        a->next += size;
+        return p;
+    }
+    return arena_grow(a, size);
+}
+
+void *arena_zalloc(struct arena *a, size_t size);
+char *arena_copy(struct arena *a, const char *p, size_t len); /* with a terminating zero */
+
+#endif

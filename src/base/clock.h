@@ -1,0 +1,32 @@
+/* clock.h - the server's two clocks.
+ *
+ * Monotonic time (CLOCK_MONOTONIC) measures durations. Ledger time, in milliseconds of Unix time,
+ * is what deadlines and moves are written in: it starts at the wall clock, or at the newest time in
+ * the ledger if that is later, advances with CLOCK_BOOTTIME, and follows the wall clock by at most
+ * 1 % faster or slower. So a step of the wall clock neither expires holds nor keeps them, and times
+ * in the ledger never go back.
+ */
+#ifndef TALLY_BASE_CLOCK_H
+#define TALLY_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t clock_monotonic_ns(void);
+
+struct ledger_clock {
+    int64_t now_us;  /* the last reading, Unix microseconds */
+    int64_t boot_us; /* CLOCK_BOOTTIME at that reading */
+};
+
+void ledger_clock_init(struct ledger_clock *c, int64_t not_before_ms);
+int64_t ledger_clock_read_ms(struct ledger_clock *c); /* owner thread only */
+
+enum { RFC3339_SIZE = 25 }; /* "2026-11-22T10:00:00.000Z" and the terminating zero */
+
+/* Writes `out`, returns its length (24). Years 1970 to 9999; others are clamped. */
+size_t rfc3339_format(int64_t unix_ms, char out[RFC3339_SIZE]);
+/* 0, or TLY_EINVALID_ARGUMENT. Accepts any offset and 0 to 9 digits of fraction. */
+int rfc3339_parse(const char *text, size_t len, int64_t *unix_ms);
+
+#endif

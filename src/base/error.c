@@ -1,0 +1,63 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct row {
+    int code;
+    int http;
+    int grpc;
+    const char *name;
+    const char *text;
+};
+
+static const struct row rows[] = {
+#define X(name, number, http, grpc, text) {(number), (http), (grpc), #name, text},
+    TLY_ERRORS(X)
+#undef X
+};
+
+static const struct row *find(int code)
+{
+    const struct row *internal = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].code == code)
+            return &rows[i];
+        if (rows[i].code == TLY_EINTERNAL)
+            internal = &rows[i];
+    }
+    return internal;
+}
+
+int error_set(struct error *e, int code, const char *field, const char *format, ...)
+{
+    if (!e)
+        return code;
+    va_list args;
+    e->code = code;
+    snprintf(e->field, sizeof e->field, "%s", field ? field : "");
+    va_start(args, format);
+    vsnprintf(e->text, sizeof e->text, format, args);
+    va_end(args);
+    return code;
+}
+
+const char *error_name(int code)
+{
+    return find(code)->name;
+}
+
+const char *error_text(int code)
+{
+    return find(code)->text;
+}
+
+int error_http(int code)
+{
+    return code == 0 ? 200 : find(code)->http;
+}
+
+int error_grpc(int code)
+{
+    return code == 0 ? 0 : find(code)->grpc;
+}

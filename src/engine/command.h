@@ -1,0 +1,162 @@
+/* command.h - what the engine is asked, and what it answers, in one struct.
+ *
+ * A command belongs to whoever made it (an I/O worker). From engine_command() until it comes back
+ * through engine_replies() the engine owns it and everything it points to, and the ledger may read
+ * it; nobody else touches it. The engine allocates nothing for it: results are written into it and
+ * into the arrays that it points to.
+ */
+#ifndef TALLY_ENGINE_COMMAND_H
+#define TALLY_ENGINE_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mailbox.h"
+#include "engine/model.h"
+
+enum command_kind {
+    COMMAND_CREATE_LOT,
+    COMMAND_GET_LOT,
+    COMMAND_LIST_LOTS,
+    COMMAND_LOT_CHANGES, /* lots changed since a change number, for watchers */
+    COMMAND_ADJUST,
+    COMMAND_RESERVE,
+    COMMAND_RESERVE_BATCH,
+    COMMAND_CONFIRM,
+    COMMAND_REFUND,
+    COMMAND_EXTEND,
+    COMMAND_GET_RESERVATION, /* by reservation_id, or by order_id if that is 0 */
+    COMMAND_STATS,
+    COMMAND_KINDS
+};
+
+/* One line as it was asked for: a lot by key, or a sku with some or all of its dimensions. Empty
+ * strings are "not given". `sku` given and batch empty: first-expired-first-out over batches. */
+struct want {
+    struct str lot; /* lot key, or empty */
+    struct str sku;
+    struct str flavor;
+    struct str size;
+    struct str batch;
+    int64_t quantity; /* 1..QUANTITY_MAX, checked by the caller */
+    lot_id lot_hint;  /* the gate's guess at the number of `lot`; 0 if none. The engine checks it */
+    bool gate_taken;  /* the gate took `quantity` units of lot_hint for this line */
+};
+
+/* A lot and its stock, as answers show it. The strings of `dims` live as long as the engine. */
+struct lot_view {
+    lot_id id;
+    const struct lot_dims *dims;
+    struct stock stock;
+};
+
+struct reserve_command {
+    /* asked */
+    struct str order_id; /* never empty: the caller makes one if the client did not */
+    struct str user_id;
+    uint64_t order_hash; /* hash64(order_id, seed) */
+    uint64_t
+        fingerprint; /* hash64 of the order's content without order_id: equal for equal orders */
+    struct want *wants;
+    uint16_t want_count;
+    int64_t hold_ms; /* 0: the default */
+    /* answered */
+    int code; /* in a batch: this order's own outcome */
+    bool replayed;
+    int64_t reservation_id;
+    int64_t at_ms; /* when it was reserved */
+    int64_t expires_ms;
+    enum hold_state state;
+    enum refund_reason reason;
+    struct line *lines; /* asked: room for line_max lines. answered: the allocation */
+    uint16_t line_max;  /* at least want_count; ORDER_LINES_MAX if a want names no lot */
+    uint16_t line_count;
+    int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
+    uint16_t failed_want; /* SOLD_OUT, NOT_FOUND, INVALID_ARGUMENT: which want */
+};
+
+struct command {
+    struct mail mail;     /* for whoever hands it on */
+    struct command *link; /* the engine's own lists */
+    uint8_t kind;
+    uint8_t worker; /* who is to get the reply; the engine does not look */
+    uint8_t tries;  /* the engine's: how often it was decided */
+    uint64_t
+        deadline_ns; /* monotonic: refused as OVERLOADED if it reaches the engine later; 0 none */
+    uint64_t received_ns; /* for measurement; the engine does not look */
+    int code;             /* answered: 0 or TLY_E... */
+    char *text; /* asked: room for text_size bytes. answered: a sentence or "" (zero-ended) */
+    uint16_t text_size;
+    union {
+        struct {
+            struct lot_dims dims; /* asked; the engine copies it */
+            int64_t quantity;
+            struct lot_view lot; /* answered; also with ALREADY_EXISTS: the lot that is there */
+        } create;
+        struct {
+            struct str key;
+            struct lot_view lot;
+        } get_lot;
+        struct {
+            struct str sku, flavor, size; /* filters; empty: any */
+            lot_id after;                 /* page token: lots numbered higher */
+            struct lot_view *lots;        /* room for page_size */
+            uint32_t page_size;
+            uint32_t count;
+            lot_id next; /* the token for the next page; 0: this was the last */
+        } list;
+        struct {
+            uint64_t since;        /* change number from the previous answer; 0 at first */
+            struct lot_view *lots; /* newest change of each lot; room for page_size */
+            uint32_t page_size;
+            uint32_t count;
+            uint64_t upto; /* ask from here next time */
+        } changes;
+        struct {
+            struct str key;
+            int64_t delta;
+            struct str reason;
+            struct str adjustment_id; /* empty, or an idempotency key of its own */
+            struct lot_view lot;
+        } adjust;
+        struct reserve_command reserve;
+        struct {
+            struct reserve_command *orders; /* each with its own outcome in `code` */
+            uint32_t count;                 /* at most ORDER_BATCH_MAX */
+            uint32_t undecided;             /* the engine's */
+        } batch;
+        struct {
+            int64_t reservation_id;
+            /* asked */
+            struct str payment_id;    /* CONFIRM */
+            const struct want *wants; /* CONFIRM: fewer units than held; by lot key only */
+            uint16_t want_count;
+            uint8_t reason;  /* REFUND: REASON_NONE for the state's own */
+            int64_t hold_ms; /* EXTEND */
+            /* answered, also with INVALID_TRANSITION (state is what it is in) */
+            enum hold_state state;
+            enum refund_reason state_reason;
+            int64_t expires_ms;
+            bool replayed;      /* the move had happened already */
+            struct line *lines; /* asked: room for line_max. answered: as held now */
+            uint16_t line_max;
+            uint16_t line_count;
+            struct reservation_record
+                *record; /* answered where it was read; the receiver frees it */
+        } move;
+        struct {
+            int64_t reservation_id;
+            struct str order_id;
+            uint64_t order_hash;
+            struct reservation_record *record; /* answered; the receiver frees it */
+        } get;
+        struct {
+            struct engine_stats *stats; /* the caller's, filled */
+            struct lot_view *top;       /* room for top_max: the lots with most moves */
+            uint32_t top_max;
+            uint32_t top_count;
+        } stats;
+    };
+};
+
+#endif

@@ -1,0 +1,181 @@
+/* engine.h - the core: a state machine that decides who gets which units.
+ *
+ * No I/O, no threads, no clock: commands, ledger outcomes and readings of the time go in; batches
+ * of moves for the ledger, replies, and requests to read the ledger come out. All calls come from
+ * one thread. After warm-up nothing is allocated, except when a pool grows to a new maximum.
+ *
+ * One turn:
+ *     engine_advance(now)          holds that are due are given back first (I5)
+ *     engine_command(c) ...        decide; the decision joins the open batch
+ *     batch = engine_seal()        at most one batch is with the ledger
+ *     ... ledger commits ...
+ *     engine_outcome(batch, ...)   replies of that batch become due, or everything since is undone
+ *     engine_replies()             hand them back
+ *
+ * Decisions are made on the state as if all earlier decisions will be committed. A reply never
+ * leaves before the batch that it depends on (I3). If that batch is rejected, all decisions since
+ * are undone, newest first. A look-up whose answer rests on undecided moves waits for them.
+ *
+ * Resident: lots, PENDING holds with their timers, the recent part of the order index, filters of
+ * its older part. Anything else is read from the ledger through engine_reads(), while other
+ * commands go on; commands for the same reservation queue behind the read.
+ */
+#ifndef TALLY_ENGINE_ENGINE_H
+#define TALLY_ENGINE_ENGINE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/command.h"
+#include "engine/model.h"
+#include "engine/order_index.h"
+
+struct engine;
+
+struct engine_config {
+    uint16_t node;      /* 0..NODE_MAX: stands in every sequence number */
+    uint64_t hash_seed; /* the data folder's */
+    uint32_t lots_max;
+    uint32_t holds_max;       /* PENDING at one time; beyond it LIMIT_EXCEEDED */
+    uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
+    uint32_t waiting_max;     /* commands waiting for an outcome or a read; beyond it OVERLOADED */
+    uint32_t reads_max;       /* ledger reads under way; beyond it OVERLOADED */
+    uint32_t stale_tries_max; /* K: decisions of one command after LEDGER_STALE */
+    int64_t hold_default_ms;
+    int64_t hold_max_ms;       /* of one hold_ms */
+    int64_t hold_total_max_ms; /* from reserving to the last deadline that EXTEND may set */
+    int64_t refund_window_ms;  /* 72 h */
+    int64_t order_retention_ms;
+    uint32_t order_memory_max; /* order_ids in the index's memory part */
+};
+
+int engine_create(struct engine **out, const struct engine_config *config,
+                  struct error *e) MUST_CHECK;
+void engine_destroy(struct engine *e); /* NULL is fine. Commands inside are dropped, not answered */
+
+/* ---- recovery: before the first command, in this order ---- */
+
+/* A lot with the stock of the last snapshot. Ids come as 1, 2, 3, ... */
+int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
+                    const struct stock *snapshot, struct error *err) MUST_CHECK;
+/* A move, in order of seq. `in_stock`: the snapshot contains it already. Moves of reservations
+ * whose RESERVE was not loaded only count for stock. Fails with TLY_ECORRUPT where the row
+ * contradicts what came before it. */
+int engine_load_move(struct engine *e, const struct move *m, bool in_stock,
+                     struct error *err) MUST_CHECK;
+/* order_ids known of a part of the window that is not loaded move by move (order_index.h). */
+int engine_load_order_run(struct engine *e, struct order_run *run) MUST_CHECK;
+/* Idempotency keys of past adjustments within the window. */
+void engine_loaded(struct engine *e, int64_t now_ms);
+
+/* ---- the ledger's side ---- */
+
+enum ledger_outcome {
+    LEDGER_COMMITTED, /* durable */
+    LEDGER_REJECTED,  /* not done, nothing of it; the ledger is not available now */
+    LEDGER_STALE,     /* not done: another writer changed a lot; `reloaded` has the true stock */
+    LEDGER_UNKNOWN,   /* may or may not be done; a second outcome will follow for the same batch */
+};
+
+struct reload {
+    lot_id lot;
+    struct stock stock;
+};
+
+struct batch {
+    struct mail mail;
+    const struct move *moves;
+    uint32_t move_count;
+    uint64_t number;        /* 1, 2, 3, ... */
+    int64_t oldest_pending; /* every reservation with a lower id is finished once this commits */
+    /* set by the ledger before the outcome is delivered */
+    enum ledger_outcome outcome;
+    const struct reload *reloaded; /* LEDGER_STALE; lives until engine_outcome returns */
+    uint32_t reloaded_count;
+};
+
+/* A question to the ledger. The engine owns it; the ledger fills in the answer. */
+enum read_kind {
+    READ_RESERVATION, /* by reservation_id */
+    READ_ORDER,       /* by order_id, in the part of the index that is not in memory */
+    READ_ADJUSTMENT,  /* by adjustment_id (in `order_id`, `order_hash`): answered by `move_seq` */
+};
+struct read {
+    struct mail mail;
+    uint8_t kind;
+    int64_t reservation_id;
+    struct str order_id;
+    uint64_t order_hash;
+    /* answered */
+    int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
+    struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
+    int64_t move_seq;
+};
+
+/* ---- running ---- */
+
+void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns);
+void engine_command(struct engine *e, struct command *c);
+/* The open batch, closed; NULL if it is empty, or one is with the ledger. Stays the engine's. */
+struct batch *engine_seal(struct engine *e);
+void engine_outcome(struct engine *e, struct batch *b);
+void engine_read_done(struct engine *e, struct read *r);
+/* Takes: a list by `link`, oldest first. */
+struct command *engine_replies(struct engine *e);
+/* Takes: the next question for the ledger, NULL when there is none. */
+struct read *engine_next_read(struct engine *e);
+/* While false, commands that write are answered UNAVAILABLE. The engine sets it to false itself on
+ * LEDGER_REJECTED and LEDGER_UNKNOWN; the ledger's recovery is reported here. */
+void engine_set_available(struct engine *e, bool available);
+/* Ledger time of the earliest deadline; INT64_MAX if nothing is pending. */
+int64_t engine_next_deadline(const struct engine *e);
+/* Full segments of the order index that the store may write out (order_index.h); NULL if none. */
+struct order_segment *engine_next_segment(struct engine *e);
+void engine_segment_stored(struct engine *e, struct order_segment *s, struct order_run *run);
+
+/* What the gate must add to its count of a lot: take all since the last call, at most `max`. */
+struct gate_delta {
+    lot_id lot;
+    int64_t units; /* may be negative */
+};
+size_t engine_gate_deltas(struct engine *e, struct gate_delta *out, size_t max);
+/* A lot by its number, for the gate and for replies; NULL if there is none. Any thread may read the
+ * dims afterwards; the stock is a copy of the moment. */
+bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out);
+uint32_t engine_lot_count(const struct engine *e);
+
+/* Counters since start, and gauges. Declared once: name, kind (counter or gauge), help. */
+#define ENGINE_STATS(X)                                                                            \
+    X(reserved_total, COUNTER, "orders accepted")                                                  \
+    X(replayed_total, COUNTER, "orders answered with an earlier outcome")                          \
+    X(sold_out_total, COUNTER, "orders refused for want of stock")                                 \
+    X(confirmed_total, COUNTER, "holds confirmed")                                                 \
+    X(refunded_total, COUNTER, "holds given back on request")                                      \
+    X(expired_total, COUNTER, "holds given back at their deadline")                                \
+    X(undone_total, COUNTER, "moves undone because their commit failed")                           \
+    X(batches_total, COUNTER, "batches committed")                                                 \
+    X(moves_total, COUNTER, "moves committed")                                                     \
+    X(reads_total, COUNTER, "questions asked of the ledger")                                       \
+    X(late_total, COUNTER, "commands refused because they reached the engine too late")            \
+    X(lots, GAUGE, "lots")                                                                         \
+    X(holds_pending, GAUGE, "PENDING holds")                                                       \
+    X(holds_overdue, GAUGE, "PENDING holds past their deadline")                                   \
+    X(units_on_hand, GAUGE, "units on hand in all lots")                                           \
+    X(units_reserved, GAUGE, "units held by PENDING holds")                                        \
+    X(units_confirmed, GAUGE, "units held by CONFIRMED reservations")                              \
+    X(waiting, GAUGE, "commands waiting for an outcome or a read")                                 \
+    X(batch_open_moves, GAUGE, "moves in the open batch")                                          \
+    X(orders_in_memory, GAUGE, "order_ids in the memory part of the index")                        \
+    X(order_index_bytes, GAUGE, "memory of the order index")                                       \
+    X(order_runs, GAUGE, "runs of the order index on disk")                                        \
+    X(lot_bytes, GAUGE, "memory of lots")                                                          \
+    X(hold_bytes, GAUGE, "memory of holds and timers")                                             \
+    X(available, GAUGE, "1 while the ledger takes writes")
+
+struct engine_stats {
+#define X(name, kind, help) int64_t name;
+    ENGINE_STATS(X)
+#undef X
+};
+
+#endif

@@ -1,0 +1,84 @@
+/* order_index.h - which order_id led to which reservation, over the whole retention window.
+ *
+ * Like a log-structured merge tree. New entries go to the active segment, an open-addressed hash
+ * table in memory. When it is full it is frozen and handed out (order_index_next_segment) to be
+ * written to disk, in the background, as a sorted run; a new active segment takes over, and the
+ * frozen one is searched until its run is installed. Of a run only a filter stays in memory: an
+ * order_id that no filter knows is new for certain; one that a filter may know is looked up on
+ * disk, which the engine asks of the ledger (READ_ORDER). So a look-up of a new order_id costs no
+ * I/O.
+ *
+ * Entries are 16 bytes: 64-bit hash of the order_id and reservation id. Two order_ids may share a
+ * hash: a hit is a candidate, and the caller compares the order_id itself.
+ *
+ * One thread, but a frozen segment may be read by the thread that stores it.
+ */
+#ifndef TALLY_ENGINE_ORDER_INDEX_H
+#define TALLY_ENGINE_ORDER_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bloom.h"
+#include "base/error.h"
+#include "base/mailbox.h"
+
+struct order_entry {
+    uint64_t hash;
+    int64_t reservation_id; /* 0: no entry */
+};
+
+/* A frozen segment, read by the store. */
+struct order_segment {
+    struct mail mail;
+    struct order_segment *link;
+    size_t count;
+    int64_t seq_min, seq_max; /* of the reservation ids inside */
+    void *impl;
+};
+/* Copies the segment's entries, unsorted, into `out` (room for count). */
+void order_segment_copy(const struct order_segment *s, struct order_entry *out);
+
+/* A run on disk as the index sees it: made by the store, owned by the index once installed. When
+ * the store merges runs it hands over the new one with `replaces` naming the span it covers: all
+ * installed runs within [seq_min, seq_max] are dropped. */
+struct order_run {
+    struct mail mail;
+    struct order_run *link;
+    uint64_t count;
+    int64_t seq_min, seq_max;
+    struct bloom *filter; /* heap; NULL: every look-up asks the disk */
+};
+void order_run_free(struct order_run *run);
+
+struct order_index;
+
+int order_index_create(struct order_index **out, size_t memory_max, struct error *e) MUST_CHECK;
+void order_index_destroy(struct order_index *ix);
+
+/* TLY_ENO_MEMORY or TLY_EFULL (both segments full: the store is behind; refuse the order as
+ * OVERLOADED). */
+int order_index_add(struct order_index *ix, uint64_t hash, int64_t reservation_id) MUST_CHECK;
+/* Undo of an add whose commit failed: newest first. */
+void order_index_remove(struct order_index *ix, uint64_t hash, int64_t reservation_id);
+
+/* Candidates in memory, one after another: start with *cursor = 0. Returns 0 when there are no
+ * more. */
+int64_t order_index_find(const struct order_index *ix, uint64_t hash, size_t *cursor);
+/* True if the part on disk may hold it. */
+bool order_index_on_disk(const struct order_index *ix, uint64_t hash);
+/* Brings the cache lines of a look-up closer; call it for a batch of commands first. */
+void order_index_prefetch(const struct order_index *ix, uint64_t hash);
+
+struct order_segment *order_index_next_segment(struct order_index *ix);
+/* The segment is freed, the run takes its place. */
+void order_index_install(struct order_index *ix, struct order_segment *s, struct order_run *run);
+/* Drops runs whose newest entry is older. */
+void order_index_forget(struct order_index *ix, int64_t seq_before);
+
+size_t order_index_count(const struct order_index *ix);
+size_t order_index_bytes(const struct order_index *ix);
+size_t order_index_runs(const struct order_index *ix);
+
+#endif

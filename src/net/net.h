@@ -1,0 +1,51 @@
+/* net.h - sockets. One struct net per I/O worker: a libuv loop with its own SO_REUSEPORT listener
+ * and its connections. Bytes go to a wire session, answers come back from it; nothing here knows
+ * HTTP.
+ *
+ *   accept -> transport (plain; a TLS transport fits the same seam) -> sniff -> session
+ *
+ * Reading is stopped while a session is congested. Timers: a connection that owes the rest of a
+ * request, or does not read its answers, is closed after its limit; an idle one after another.
+ * Written bytes leave once a turn of the loop, after everything that arrived was handled.
+ */
+#ifndef TALLY_NET_NET_H
+#define TALLY_NET_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "obs/metrics.h"
+#include "wire/exchange.h"
+
+struct net;
+
+struct net_config {
+    const char *host;
+    uint16_t port; /* 0: any; net_port() tells */
+    int backlog;
+    uint32_t connections_max;   /* of this worker */
+    int64_t receive_timeout_ms; /* for a whole request once it has begun */
+    int64_t send_timeout_ms;    /* without progress while there is something to send */
+    int64_t idle_timeout_ms;
+    struct wire_limits limits;
+    struct exchange_handler handler;
+    struct metrics *metrics;
+    /* Called once per turn of the loop, after input was handled and before output is sent. */
+    void (*after_turn)(void *context);
+    void *context;
+};
+
+int net_create(struct net **out, uv_loop_t *loop, const struct net_config *config,
+               struct error *e) MUST_CHECK;
+uint16_t net_port(const struct net *n);
+uint64_t net_now_ns(const struct net *n); /* monotonic, as of this turn */
+uint32_t net_connections(const struct net *n);
+/* Stops accepting; sessions get no new requests; idle connections are closed. */
+void net_drain(struct net *n);
+/* Closes everything; `closed` is called from the loop when the last handle is gone. */
+void net_close(struct net *n, void (*closed)(void *context), void *context);
+void net_destroy(struct net *n); /* after closed */
+
+#endif

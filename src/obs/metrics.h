@@ -1,0 +1,90 @@
+/* metrics.h - counters and histograms, declared once, counted per thread, summed when they are
+ * read.
+ *
+ * Each thread that counts has a shard (struct metrics) that only it writes, with relaxed atomic
+ * stores, so counting costs no locked instruction; a reader sums all shards. Gauges and totals that
+ * the engine and the ledger keep themselves are declared there (ENGINE_STATS, LEDGER_STATS) and
+ * rendered by server/metrics_page.c. Labels never carry a user, an order or a hold.
+ */
+#ifndef TALLY_OBS_METRICS_H
+#define TALLY_OBS_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Calls, as the label `call`. */
+#define METRIC_CALLS(X)                                                                            \
+    X(CREATE_LOT, "CreateLot")                                                                     \
+    X(GET_LOT, "GetLot") X(LIST_LOTS, "ListLots") X(ADJUST_STOCK, "AdjustStock")                   \
+        X(RESERVE, "Reserve") X(RESERVE_BATCH, "ReserveBatch") X(CONFIRM, "Confirm")               \
+            X(REFUND, "Refund") X(EXTEND, "Extend") X(GET_RESERVATION, "GetReservation")           \
+                X(WATCH, "Watch") X(HEALTH, "Health") X(REFLECTION, "Reflection")                  \
+                    X(METRICS, "Metrics") X(OTHER, "other")
+
+enum metric_call {
+#define X(name, text) CALL_##name,
+    METRIC_CALLS(X)
+#undef X
+        METRIC_CALL_COUNT
+};
+
+/* id, name, label, number of label values, help. Label "" means none. Counters end in _total. */
+#define METRIC_COUNTERS(X)                                                                         \
+    X(CONNECTIONS_ACCEPTED, "tally_connections_accepted_total", "", 1, "connections accepted")     \
+    X(CONNECTIONS_CLOSED, "tally_connections_closed_total", "", 1, "connections closed")           \
+    X(CONNECTIONS_REFUSED, "tally_connections_refused_total", "", 1,                               \
+      "connections refused at the limit")                                                          \
+    X(CONNECTIONS_TIMED_OUT, "tally_connections_timed_out_total", "", 1,                           \
+      "connections closed because the client was too slow")                                        \
+    X(BYTES_IN, "tally_received_bytes_total", "", 1, "bytes received")                             \
+    X(BYTES_OUT, "tally_sent_bytes_total", "", 1, "bytes sent")                                    \
+    X(PROTOCOL_ERRORS, "tally_protocol_errors_total", "", 1,                                       \
+      "connections closed or requests refused because of broken HTTP")                             \
+    X(GATE_VERDICTS, "tally_gate_verdicts_total", "verdict", 4, "asks of the gate, by its answer") \
+    X(ENGINE_TURNS, "tally_engine_turns_total", "", 1, "turns of the engine's loop")
+
+enum metric_counter {
+#define X(id, name, label, values, help) METRIC_##id,
+    METRIC_COUNTERS(X)
+#undef X
+        METRIC_COUNTER_COUNT
+};
+
+/* id, name, unit ("seconds": observed in nanoseconds; "": plain numbers), help */
+#define METRIC_HISTOGRAMS(X)                                                                       \
+    X(REQUEST, "tally_request_duration_seconds", "seconds",                                        \
+      "from the last byte of a request to its answer, by call")                                    \
+    X(COMMIT, "tally_commit_duration_seconds", "seconds", "a ledger commit as the engine sees it") \
+    X(BATCH, "tally_batch_moves", "", "moves in a ledger commit")                                  \
+    X(TURN_COMMANDS, "tally_engine_turn_commands", "", "commands in one turn of the engine")
+
+enum metric_histogram {
+#define X(id, name, unit, help) METRIC_HISTOGRAM_##id,
+    METRIC_HISTOGRAMS(X)
+#undef X
+        METRIC_HISTOGRAM_COUNT
+};
+
+struct metrics; /* a shard */
+
+/* Shards live until metrics_destroy_all(). NULL when memory is short. */
+struct metrics *metrics_create(void);
+void metrics_destroy_all(void);
+
+void metrics_add(struct metrics *m, enum metric_counter counter, unsigned label_value, uint64_t n);
+void metrics_observe(struct metrics *m, enum metric_histogram histogram, uint64_t value);
+/* One answered request: tally_requests_total{call,code} and the REQUEST histogram of its call. */
+void metrics_request(struct metrics *m, enum metric_call call, int code, uint64_t duration_ns);
+
+/* Growing text, for whoever renders OpenMetrics. */
+struct metrics_text {
+    char *data;
+    size_t size, capacity;
+    int failed; /* memory ran short; the text is not complete */
+};
+void metrics_text_add(struct metrics_text *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* All metrics declared here, summed over shards; no final "# EOF". */
+void metrics_render(struct metrics_text *t);
+
+#endif

@@ -1,0 +1,75 @@
+/* service.h - the use cases. One struct service per I/O worker; all calls on that worker's thread.
+ *
+ * An exchange comes in (service_handle), is routed (route.c: one table for gRPC and HTTP), decoded
+ * into the message of api/tally.proto, checked, and turned into an engine command, which leaves
+ * through host->submit. The command comes back through service_complete and is answered on the
+ * exchange. What needs no engine (health, reflection, refusals of the gate) is answered at once.
+ *
+ * Every exchange that was handled is answered, by service_tick at the latest: with OUTCOME_UNKNOWN
+ * when the engine has not answered a command within the limit. The command's memory is kept until
+ * the engine gives it back.
+ */
+#ifndef TALLY_SERVICE_SERVICE_H
+#define TALLY_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "engine/command.h"
+#include "gate/gate.h"
+#include "obs/metrics.h"
+#include "wire/exchange.h"
+
+struct service;
+
+/* What may change while running (SIGHUP) is read through the pointer for each request. */
+struct service_settings {
+    int64_t request_timeout_ms; /* to reach the engine, if the client sets none: 800 */
+    int64_t reply_timeout_ms;   /* for the outcome: beyond it OUTCOME_UNKNOWN */
+    int64_t hold_max_ms;
+    uint32_t retry_after_s;    /* in refusals that pass */
+    struct str flavors;        /* allowed flavors, comma-separated; empty: any */
+    uint32_t inflight_max;     /* commands of this worker with the engine: beyond it OVERLOADED */
+    uint32_t watchers_max;     /* streams of this worker */
+    int64_t watch_interval_ms; /* between two messages of a watcher */
+    uint32_t top_lots;         /* lots with gauges of their own in /metrics */
+    bool log_requests;         /* a log line for each request, not only for failed ones */
+};
+
+enum readiness { READY_STARTING, READY_YES, READY_LEDGER_DOWN, READY_DRAINING };
+
+struct service_host {
+    void *context;
+    /* Hands a command to the engine. Never blocks. */
+    void (*submit)(void *context, struct command *c);
+    /* Renders /metrics into malloc'ed text, on the worker; `stats` was filled by the engine. */
+    char *(*metrics_text)(void *context, const struct engine_stats *stats,
+                          const struct lot_view *top, uint32_t top_count, size_t *size);
+    enum readiness (*readiness)(void *context, struct str *why);
+    int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */
+    struct gate *gate;
+    struct metrics *metrics; /* this worker's shard */
+    const struct service_settings *settings;
+    uint64_t hash_seed;
+};
+
+int service_create(struct service **out, const struct service_host *host,
+                   struct error *e) MUST_CHECK;
+void service_destroy(struct service *s);
+
+/* For struct exchange_handler; context is the service. */
+void service_handle(void *context, struct exchange *x);
+/* A command that came back. */
+void service_complete(struct service *s, struct command *c);
+/* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */
+void service_tick(struct service *s, uint64_t monotonic_ns);
+/* Ends all streams (drain): Watch, health Watch. New requests are refused with OVERLOADED as soon
+ * as readiness says READY_DRAINING. */
+void service_end_streams(struct service *s);
+/* Commands with the engine, and open streams: 0 and 0 means drained. */
+uint32_t service_inflight(const struct service *s);
+uint32_t service_streams(const struct service *s);
+
+#endif
