@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 /* Calls, as the label `call`. */
 #define METRIC_CALLS(X)                                                                            \
     X(CREATE_LOT, "CreateLot")                                                                     \
@@ -76,15 +78,29 @@ void metrics_observe(struct metrics *m, enum metric_histogram histogram, uint64_
 /* One answered request: tally_requests_total{call,code} and the REQUEST histogram of its call. */
 void metrics_request(struct metrics *m, enum metric_call call, int code, uint64_t duration_ns);
 
-/* Growing text, for whoever renders OpenMetrics. */
+/* Two text formats that differ in how they name a counter: OpenMetrics 1.0.0 for those who ask for
+ * it, the older Prometheus 0.0.4 for everybody else (a browser, curl, `promtool check metrics`). */
+enum metrics_format { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
+
+enum metrics_format metrics_format_of(struct str accept); /* the value of an Accept header */
+struct str metrics_content_type(enum metrics_format format);
+
+/* Growing text, for whoever renders metrics. */
 struct metrics_text {
+    enum metrics_format format;
     char *data;
     size_t size, capacity;
     int failed; /* memory ran short; the text is not complete */
 };
 void metrics_text_add(struct metrics_text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* All metrics declared here, summed over shards; no final "# EOF". */
+/* The lines of help, type and unit that come before a metric's samples. `name` is that of its
+ * samples, a counter's with _total; unit "" for none; type is "counter", "gauge", "histogram". */
+void metrics_text_family(struct metrics_text *t, const char *name, const char *type,
+                         const char *unit, const char *help);
+/* All metrics declared here, summed over shards. */
 void metrics_render(struct metrics_text *t);
+/* Ends the text: OpenMetrics wants a last line that says so. */
+void metrics_text_end(struct metrics_text *t);
 
 #endif

@@ -44,9 +44,12 @@ struct service_host {
     void *context;
     /* Hands a command to the engine. Never blocks. */
     void (*submit)(void *context, struct command *c);
-    /* Renders /metrics into malloc'ed text, on the worker; `stats` was filled by the engine. */
-    char *(*metrics_text)(void *context, const struct engine_stats *stats,
-                          const struct lot_view *top, uint32_t top_count, size_t *size);
+    /* Renders /metrics into malloc'ed text, on the worker; `stats` was filled by the engine. The
+     * format is what metrics_format_of() finds in the Accept header; its content type is
+     * metrics_content_type(). */
+    char *(*metrics_text)(void *context, enum metrics_format format,
+                          const struct engine_stats *stats, const struct lot_view *top,
+                          uint32_t top_count, size_t *size);
     enum readiness (*readiness)(void *context, struct str *why);
     int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */
     struct gate *gate;
