@@ -7,7 +7,14 @@
  * the client is gone; but never less long than the service holds it: between the handler's call and
  * its answer the client may go away, then `gone` is true, on_gone (if set) is called once, and the
  * service still answers (or ends) it exactly once; the answer is dropped. What the service puts
- * into a response must live in the exchange's arena or for ever.
+ * into a response must live in the exchange's arena or for ever. The service does not touch an
+ * exchange after its answer (stream: its end).
+ *
+ * A call whose client streams (HTTP/2; server reflection) is handed over when its headers are
+ * complete, if handler->wants_stream says so: handle() sets on_data, the body is empty and comes
+ * through on_data as it arrives, the last time with `end`. What on_data was handed counts as read;
+ * the service bounds what it keeps. on_data may answer or end the exchange; it is not called after
+ * that, nor once the client is gone.
  *
  * One I/O worker's thread; never from two.
  */
@@ -102,6 +109,8 @@ struct exchange {
     bool gone;                           /* the client is not there any more */
     bool answered;                       /* respond or stream_open was called */
     void (*on_gone)(struct exchange *x); /* the service's, may be NULL */
+    /* The service's, set by handle() of an exchange that streams in; NULL for all others. */
+    void (*on_data)(struct exchange *x, const void *data, size_t size, bool end);
     void *service;                       /* the service's state for this exchange, in the arena */
     struct arena arena;
     uint64_t received_ns; /* monotonic, as of the loop's turn */
@@ -110,6 +119,9 @@ struct exchange {
 struct exchange_handler {
     void *context;
     void (*handle)(void *context, struct exchange *x);
+    /* Asked at the end of an HTTP/2 request's headers, before the body: true hands the exchange
+     * over at once. NULL: never. */
+    bool (*wants_stream)(void *context, const struct exchange *x);
 };
 
 static inline void exchange_respond(struct exchange *x, const struct response *r)
