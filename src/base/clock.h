@@ -15,18 +15,23 @@
 uint64_t clock_monotonic_ns(void);
 
 struct ledger_clock {
-    int64_t now_us;  /* the last reading, Unix microseconds */
-    int64_t boot_us; /* CLOCK_BOOTTIME at that reading */
+    int64_t now_ns;  /* the last reading, Unix nanoseconds */
+    int64_t boot_ns; /* CLOCK_BOOTTIME at that reading */
 };
 
 void ledger_clock_init(struct ledger_clock *c, int64_t not_before_ms);
 int64_t ledger_clock_read_ms(struct ledger_clock *c); /* owner thread only */
 
+/* The same with the readings of the system's clocks as parameters. */
+void ledger_clock_start(struct ledger_clock *c, int64_t not_before_ms, int64_t boot_ns,
+                        int64_t wall_ns);
+int64_t ledger_clock_follow_ms(struct ledger_clock *c, int64_t boot_ns, int64_t wall_ns);
+
 enum { RFC3339_SIZE = 25 }; /* "2026-11-22T10:00:00.000Z" and the terminating zero */
 
 /* Writes `out`, returns its length (24). Years 1970 to 9999; others are clamped. */
 size_t rfc3339_format(int64_t unix_ms, char out[RFC3339_SIZE]);
-/* 0, or TLY_EINVALID_ARGUMENT. Accepts any offset and 0 to 9 digits of fraction. */
+/* 0, or TLY_EINVALID_ARGUMENT. Accepts any offset and up to 9 digits of fraction. */
 int rfc3339_parse(const char *text, size_t len, int64_t *unix_ms);
 
 #endif
