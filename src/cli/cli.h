@@ -1,0 +1,59 @@
+/* cli.h - the command line: a table of subcommands, one file each.
+ *
+ * cli_main() picks the subcommand by argv[1] and hands it the rest, with its own name as argv[0].
+ * A subcommand prints what it has to say (results on stdout, everything else on stderr) and returns
+ * one of the exit codes below, which scripts rely on.
+ */
+#ifndef TALLY_CLI_CLI_H
+#define TALLY_CLI_CLI_H
+
+#include <stdio.h>
+
+/* name, number, what it means */
+#define CLI_EXITS(X)                                                                               \
+    X(DONE, 0, "done")                                                                             \
+    X(REFUSED, 1, "refused by the server, a file with faults, or a ledger with faults")            \
+    X(USAGE, 2, "wrong use: unknown subcommand, flag or value")                                    \
+    X(UNREACHABLE, 3, "no answer from the server; nothing was done")                               \
+    X(UNKNOWN, 4, "the request was sent and its outcome is not known; ask again by its id")        \
+    X(FAILED, 5, "a file could not be read or written, or memory ran short")
+
+enum cli_exit {
+#define X(name, number, text) EXIT_##name = (number),
+    CLI_EXITS(X)
+#undef X
+};
+
+struct subcommand {
+    const char *name;
+    const char *help; /* one line */
+    int (*run)(int argc, char **argv);
+};
+
+int cli_main(int argc, char **argv);
+
+/* The entry of `name` in a table that ends with an empty one; NULL after telling the user, with the
+ * nearest name, on stderr. `family` is what stands before it: "tally", "tally lot". */
+const struct subcommand *cli_find(const struct subcommand *table, const char *family,
+                                  const char *name);
+/* All of --help as Markdown, for docs/cli.md. */
+void cli_print_markdown(void);
+
+int cli_serve(int argc, char **argv);
+int cli_docs(int argc, char **argv);
+int cli_lot(int argc, char **argv);
+int cli_lot_create(int argc, char **argv);
+int cli_lot_list(int argc, char **argv);
+int cli_lot_show(int argc, char **argv);
+int cli_lot_adjust(int argc, char **argv);
+int cli_lot_import(int argc, char **argv);
+int cli_reserve(int argc, char **argv);
+int cli_confirm(int argc, char **argv);
+int cli_refund(int argc, char **argv);
+int cli_extend(int argc, char **argv);
+int cli_show(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_verify(int argc, char **argv);
+int cli_version(int argc, char **argv);
+
+#endif
