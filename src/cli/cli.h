@@ -1,6 +1,6 @@
 /* cli.h - the command line: a table of subcommands, one file each.
  *
- * cli_main() picks the subcommand by argv[1] and hands it the rest, with its own name as argv[0].
+ * cli_run() picks the subcommand by argv[1] and hands it the rest, with its own name as argv[0].
  * A subcommand prints what it has to say (results on stdout, everything else on stderr) and returns
  * one of the exit codes below, which scripts rely on.
  */
@@ -30,7 +30,7 @@ struct subcommand {
     int (*run)(int argc, char **argv);
 };
 
-int cli_main(int argc, char **argv);
+int cli_run(int argc, char **argv);
 
 /* The entry of `name` in a table that ends with an empty one; NULL after telling the user, with the
  * nearest name, on stderr. `family` is what stands before it: "tally", "tally lot". */
