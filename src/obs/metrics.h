@@ -67,6 +67,9 @@ enum metric_histogram {
         METRIC_HISTOGRAM_COUNT
 };
 
+#define METRIC_REQUESTS_NAME "tally_requests_total"
+#define METRIC_REQUESTS_HELP "requests answered, by call and code"
+
 struct metrics; /* a shard */
 
 /* Shards live until metrics_destroy_all(). NULL when memory is short. */
@@ -94,10 +97,11 @@ struct metrics_text {
 };
 void metrics_text_add(struct metrics_text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The lines of help, type and unit that come before a metric's samples. `name` is that of its
- * samples, a counter's with _total; unit "" for none; type is "counter", "gauge", "histogram". */
+/* The lines of help and type that come before a metric's samples, and of its unit if the name ends
+ * in one. `name` is that of the samples, a counter's with _total; type is "counter", "gauge" or
+ * "histogram". */
 void metrics_text_family(struct metrics_text *t, const char *name, const char *type,
-                         const char *unit, const char *help);
+                         const char *help);
 /* All metrics declared here, summed over shards. */
 void metrics_render(struct metrics_text *t);
 /* Ends the text: OpenMetrics wants a last line that says so. */

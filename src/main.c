@@ -1,0 +1,7 @@
+/* main.c - picks the subcommand. */
+#include "cli/cli.h"
+
+int main(int argc, char **argv)
+{
+    return cli_run(argc, argv);
+}
