@@ -143,6 +143,9 @@ size_t engine_gate_deltas(struct engine *e, struct gate_delta *out, size_t max);
  * dims afterwards; the stock is a copy of the moment. */
 bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out);
 uint32_t engine_lot_count(const struct engine *e);
+/* A lot's dimensions, or NULL. Any thread, for a number that came to it in an answer: they stood
+ * before the answer left, never move, and live as long as the engine. */
+const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
 
 /* Counters since start, and gauges. Declared once: name, kind (counter or gauge), help. */
 #define ENGINE_STATS(X)                                                                            \

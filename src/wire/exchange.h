@@ -106,12 +106,13 @@ struct exchange {
     struct str body; /* may lie in a buffer that is gone after the handler's return only if the
                         service answered by then; else valid as long as the exchange */
     /* state */
+    bool streams_in;                     /* handed over before its body, which comes by on_data */
     bool gone;                           /* the client is not there any more */
     bool answered;                       /* respond or stream_open was called */
     void (*on_gone)(struct exchange *x); /* the service's, may be NULL */
     /* The service's, set by handle() of an exchange that streams in; NULL for all others. */
     void (*on_data)(struct exchange *x, const void *data, size_t size, bool end);
-    void *service;                       /* the service's state for this exchange, in the arena */
+    void *service; /* the service's state for this exchange, in the arena */
     struct arena arena;
     uint64_t received_ns; /* monotonic, as of the loop's turn */
 };
