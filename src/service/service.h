@@ -38,6 +38,18 @@ struct service_settings {
     bool log_requests;         /* a log line for each request, not only for failed ones */
 };
 
+/* One answered request, for whoever logs it. The strings live until the hook returns. */
+struct request_summary {
+    enum metric_call call;
+    int code;            /* 0 or TLY_E... */
+    struct str text;     /* why it was refused, or empty */
+    struct str order_id; /* each of these: empty if the request has none */
+    struct str lot;      /* of the first line */
+    struct str request_id;
+    struct str trace_id; /* 32 hex digits */
+    uint64_t duration_ns;
+};
+
 enum readiness { READY_STARTING, READY_YES, READY_LEDGER_DOWN, READY_DRAINING };
 
 struct service_host {
@@ -52,10 +64,18 @@ struct service_host {
                           uint32_t top_count, size_t *size);
     enum readiness (*readiness)(void *context, struct str *why);
     int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */
+    /* The dimensions of a lot that an answered command names; NULL if there is no such lot. */
+    const struct lot_dims *(*lot_dims)(void *context, lot_id id);
+    /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
+     * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
+    void (*request_done)(void *context, const struct request_summary *summary);
     struct gate *gate;
     struct metrics *metrics; /* this worker's shard */
     const struct service_settings *settings;
     uint64_t hash_seed;
+    /* Random, the same for all workers of this process: event ids of /v1/watch carry it, so that
+     * Last-Event-ID resumes only where the change numbers are still the same. */
+    uint64_t change_epoch;
 };
 
 int service_create(struct service **out, const struct service_host *host,
@@ -64,6 +84,7 @@ void service_destroy(struct service *s);
 
 /* For struct exchange_handler; context is the service. */
 void service_handle(void *context, struct exchange *x);
+bool service_wants_stream(void *context, const struct exchange *x);
 /* A command that came back. */
 void service_complete(struct service *s, struct command *c);
 /* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */
