@@ -1,3 +1,4 @@
+/* arena.c - see arena.h. A chunk is as large as all before it, so a request of any size needs few. */
 #include "base/arena.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* error.c - the table of error.h as rows that can be searched. */
 #include "base/error.h"
 
 #include <stdarg.h>

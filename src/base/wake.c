@@ -1,3 +1,4 @@
+/* wake.c - the futex behind wake.h. */
 #include "base/wake.h"
 
 #include <linux/futex.h>
