@@ -61,15 +61,18 @@ struct gate_ops {
     int (*lot_added)(struct gate *g, uint32_t lot_id, struct str key, int64_t available);
     /* The engine's thread. Adds to the lot's count; negative takes without asking. */
     void (*add)(struct gate *g, uint32_t lot_id, int64_t units);
-    /* The engine's thread. Sets the count: after recovery, or when the ledger reloaded a lot. */
+    /* The engine's thread. Sets the count, forgetting units that undecided asks have taken: for use
+     * before the first ask. */
     void (*reset)(struct gate *g, uint32_t lot_id, int64_t available);
-    /* The engine's thread. An order_id that was accepted without passing the gate. */
+    /* The engine's thread. An order_id that did not come through admit: at recovery, and before the
+     * engine is handed such an order. (admit remembers all that it does not refuse.) */
     void (*order_seen)(struct gate *g, uint64_t order_hash);
     /* The engine's thread. false: there are accepted order_ids that the gate was not told of (the
      * part of the window that is on disk), so none may be called new. */
     void (*orders_complete)(struct gate *g, bool complete);
     /* The engine's thread. Deadline of the next hold to expire; from then on until the engine moves
-     * it, nothing is refused: stock may be about to come free. */
+     * it, nothing is refused: stock may be about to come free. To be called after add() for what
+     * came free at the deadline before. */
     void (*next_deadline)(struct gate *g, int64_t deadline_ms);
     void (*destroy)(struct gate *g);
 };
