@@ -50,6 +50,14 @@ struct lot_view {
     struct stock stock;
 };
 
+/* The engine's notes while it finds out whether an order_id was used before. */
+struct order_search {
+    struct reservation_record *record; /* what a read found; the engine frees it */
+    int64_t ruled_out[2];              /* reservations that turned out to be of other order_ids */
+    uint8_t ruled_out_count;
+    bool disk_asked; /* the part of the index on disk doesn't know it */
+};
+
 struct reserve_command {
     /* asked */
     struct str order_id; /* never empty: the caller makes one if the client did not */
@@ -73,6 +81,9 @@ struct reserve_command {
     uint16_t line_count;
     int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
     uint16_t failed_want; /* SOLD_OUT, NOT_FOUND, INVALID_ARGUMENT: which want */
+    /* the engine's */
+    struct order_search search;
+    uint64_t rests_on; /* number of the batch that the outcome rests on; 0: none */
 };
 
 struct command {
@@ -123,7 +134,9 @@ struct command {
         struct {
             struct reserve_command *orders; /* each with its own outcome in `code` */
             uint32_t count;                 /* at most ORDER_BATCH_MAX */
-            uint32_t undecided;             /* the engine's */
+            uint32_t undecided;             /* the engine's: reads under way */
+            uint32_t next;                  /* the engine's: first order not looked up yet */
+            bool asked;                     /* the engine's: this pass had to ask the ledger */
         } batch;
         struct {
             int64_t reservation_id;
@@ -134,6 +147,8 @@ struct command {
             uint8_t reason;  /* REFUND: REASON_NONE for the state's own */
             int64_t hold_ms; /* EXTEND */
             /* answered, also with INVALID_TRANSITION (state is what it is in) */
+            char order_id[ORDER_ID_MAX];
+            uint8_t order_id_len;
             enum hold_state state;
             enum refund_reason state_reason;
             int64_t expires_ms;
@@ -141,14 +156,14 @@ struct command {
             struct line *lines; /* asked: room for line_max. answered: as held now */
             uint16_t line_max;
             uint16_t line_count;
-            struct reservation_record
-                *record; /* answered where it was read; the receiver frees it */
+            struct reservation_record *record; /* always NULL when answered */
         } move;
         struct {
             int64_t reservation_id;
             struct str order_id;
             uint64_t order_hash;
             struct reservation_record *record; /* answered; the receiver frees it */
+            struct order_search search;        /* the engine's */
         } get;
         struct {
             struct engine_stats *stats; /* the caller's, filled */

@@ -110,12 +110,15 @@ struct read {
     int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
     struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
     int64_t move_seq;
+    struct line adjusted; /* READ_ADJUSTMENT: that move's lot and delta; lot 0: not told */
 };
 
 /* ---- running ---- */
 
 void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns);
 void engine_command(struct engine *e, struct command *c);
+/* Brings what engine_command(c) will look at closer; call it some commands ahead. */
+void engine_prefetch(const struct engine *e, const struct command *c);
 /* The open batch, closed; NULL if it is empty, or one is with the ledger. Stays the engine's. */
 struct batch *engine_seal(struct engine *e);
 void engine_outcome(struct engine *e, struct batch *b);
@@ -127,13 +130,18 @@ struct read *engine_next_read(struct engine *e);
 /* While false, commands that write are answered UNAVAILABLE. The engine sets it to false itself on
  * LEDGER_REJECTED and LEDGER_UNKNOWN; the ledger's recovery is reported here. */
 void engine_set_available(struct engine *e, bool available);
-/* Ledger time of the earliest deadline; INT64_MAX if nothing is pending. */
+/* Ledger time of the earliest deadline (never later than it; a little earlier if the earliest hold
+ * ended before it was due); INT64_MAX if nothing is pending. It is in the past while due holds wait
+ * for the ledger to become available: a loop must not spin on it. */
 int64_t engine_next_deadline(const struct engine *e);
 /* Full segments of the order index that the store may write out (order_index.h); NULL if none. */
 struct order_segment *engine_next_segment(struct engine *e);
 void engine_segment_stored(struct engine *e, struct order_segment *s, struct order_run *run);
 
-/* What the gate must add to its count of a lot: take all since the last call, at most `max`. */
+/* What the gate must add to its count of a lot: take all since the last call, at most `max` at a
+ * time. Lots are new to the gate when engine_lot_count() has grown: in one go, with no command or
+ * outcome in between, take all deltas and tell the gate of the new lots with their available units
+ * of that moment. A new lot's deltas start after that. */
 struct gate_delta {
     lot_id lot;
     int64_t units; /* may be negative */
@@ -142,7 +150,7 @@ size_t engine_gate_deltas(struct engine *e, struct gate_delta *out, size_t max);
 /* A lot by its number, for the gate and for replies; NULL if there is none. Any thread may read the
  * dims afterwards; the stock is a copy of the moment. */
 bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out);
-uint32_t engine_lot_count(const struct engine *e);
+uint32_t engine_lot_count(const struct engine *e); /* lots whose creation is committed */
 /* A lot's dimensions, or NULL. Any thread, for a number that came to it in an answer: they stood
  * before the answer left, never move, and live as long as the engine. */
 const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);

@@ -49,7 +49,9 @@ struct order_run {
     uint64_t count;
     int64_t seq_min, seq_max;
     struct bloom *filter; /* heap; NULL: every look-up asks the disk */
+    void (*release)(struct order_run *run); /* NULL: run and filter are plain heap blocks */
 };
+/* Gives the run back: through `release` if it is set, else with free(). NULL is fine. */
 void order_run_free(struct order_run *run);
 
 struct order_index;
@@ -71,9 +73,17 @@ bool order_index_on_disk(const struct order_index *ix, uint64_t hash);
 /* Brings the cache lines of a look-up closer; call it for a batch of commands first. */
 void order_index_prefetch(const struct order_index *ix, uint64_t hash);
 
+/* The segment that order_index_next_segment would hand out: until it is, it can still change. */
+const struct order_segment *order_index_frozen(const struct order_index *ix);
 struct order_segment *order_index_next_segment(struct order_index *ix);
-/* The segment is freed, the run takes its place. */
+/* The segment is freed, the run takes its place. A merged run comes with s == NULL. */
 void order_index_install(struct order_index *ix, struct order_segment *s, struct order_run *run);
+/* While loading, any number of segments may be frozen: they are stored afterwards. */
+void order_index_set_loading(struct order_index *ix, bool loading);
+/* A run of an earlier life. */
+void order_index_load_run(struct order_index *ix, struct order_run *run);
+/* True if an installed run spans that sequence number. */
+bool order_index_covers(const struct order_index *ix, int64_t seq);
 /* Drops runs whose newest entry is older. */
 void order_index_forget(struct order_index *ix, int64_t seq_before);
 
