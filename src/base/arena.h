@@ -7,6 +7,7 @@
 #ifndef TALLY_BASE_ARENA_H
 #define TALLY_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,18 @@ static inline void *arena_alloc(struct arena *a, size_t size)
         return p;
     }
     return arena_grow(a, size);
+}
+
+/* Makes the newest allocation, of `size` bytes at `p`, larger or smaller where it stands. False if
+ * it is not the newest or there is no room behind it: nothing has changed. */
+static inline bool arena_resize(struct arena *a, void *p, size_t size, size_t new_size)
+{
+    size = (size + 7) & ~(size_t)7;
+    new_size = (new_size + 7) & ~(size_t)7;
+    if ((char *)p + size != a->next || new_size > (size_t)(a->end - (char *)p))
+        return false;
+    a->next = (char *)p + new_size;
+    return true;
 }
 
 void *arena_zalloc(struct arena *a, size_t size);
