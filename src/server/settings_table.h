@@ -1,0 +1,144 @@
+/* settings_table.h - every setting, declared once: the struct, the parser, --help, docs/settings.md
+ * and the checks at the start all come from here.
+ *
+ * key, type, default, least, most, when, help
+ *
+ * Types: NUMBER; BYTES (1048576, 1024KiB, 1MiB); DURATION (milliseconds: 800, 800ms, 15m, 7d);
+ * SWITCH (true or false; least and most are not used); TEXT (least and most bound its bytes).
+ * When: START settings are read once; RELOAD ones also when SIGHUP comes.
+ */
+#ifndef TALLY_SERVER_SETTINGS_TABLE_H
+#define TALLY_SERVER_SETTINGS_TABLE_H
+
+#define KIB(n)     ((n)*INT64_C(1024))
+#define MIB(n)     ((n)*INT64_C(1048576))
+#define SECONDS(n) ((n)*INT64_C(1000))
+#define MINUTES(n) ((n)*INT64_C(60000))
+#define HOURS(n)   ((n)*INT64_C(3600000))
+#define DAYS(n)    ((n)*INT64_C(86400000))
+
+/* clang-format off */
+#define SETTINGS_PLACE(X)                                                                          \
+    X(data, TEXT, "./data", 1, 1000, START,                                                        \
+      "data folder; made if it is not there, and locked while the server runs")                    \
+    X(listen, TEXT, "127.0.0.1:7070", 3, 255, START,                                               \
+      "address to listen on, HOST:PORT or [HOST]:PORT; port 0 takes any free one")                 \
+    X(node, NUMBER, 0, 0, NODE_MAX, START,                                                         \
+      "this node's number; it stands in every reservation id")                                     \
+    X(flavors, TEXT, "", 0, 1000, RELOAD,                                                          \
+      "flavors that a lot may have, separated by commas; empty: any lower-case word")              \
+    X(log_level, TEXT, "info", 4, 5, RELOAD,                                                       \
+      "least level that is logged: debug, info, warn or error")                                    \
+    X(log_requests, SWITCH, false, 0, 1, RELOAD,                                                   \
+      "a log line for each request, not only for those that failed inside")
+
+#define SETTINGS_HOLDS(X)                                                                          \
+    X(hold_default_ms, DURATION, MINUTES(15), 1, DAYS(365), START,                                 \
+      "how long a reservation is held when the order doesn't say")                                 \
+    X(hold_max_ms, DURATION, HOURS(24), 1, DAYS(365), START,                                       \
+      "longest hold_ms of an order or an extension")                                               \
+    X(hold_total_max_ms, DURATION, DAYS(3), 1, DAYS(365), START,                                   \
+      "longest time from reserving to the last deadline that extensions may reach")                \
+    X(refund_window_ms, DURATION, HOURS(72), 0, DAYS(3650), START,                                 \
+      "how long after confirming a reservation may be returned")                                   \
+    X(order_retention_ms, DURATION, DAYS(7), SECONDS(1), DAYS(3650), START,                        \
+      "how long an order_id is remembered, so that a retry gets the first answer")
+
+#define SETTINGS_TIME(X)                                                                           \
+    X(request_timeout_ms, DURATION, 800, 1, MINUTES(10), RELOAD,                                   \
+      "how long a request may take to reach the engine, if the client sets no deadline; later it " \
+      "is refused and has no effect")                                                              \
+    X(reply_timeout_ms, DURATION, SECONDS(5), 10, MINUTES(10), RELOAD,                             \
+      "how long a request waits for the ledger before it is answered OUTCOME_UNKNOWN")             \
+    X(retry_after_s, NUMBER, 1, 1, 3600, RELOAD,                                                   \
+      "Retry-After, in seconds, of refusals that pass")                                            \
+    X(receive_timeout_ms, DURATION, SECONDS(10), 10, HOURS(1), START,                              \
+      "how long a client may take to send a request once it has begun")                            \
+    X(send_timeout_ms, DURATION, SECONDS(10), 10, HOURS(1), START,                                 \
+      "how long a client may leave its answers unread")                                            \
+    X(idle_timeout_ms, DURATION, MINUTES(5), 10, DAYS(1), START,                                   \
+      "how long a connection may be idle")                                                         \
+    X(drain_timeout_ms, DURATION, SECONDS(10), 0, HOURS(1), RELOAD,                                \
+      "how long a stopping server lets requests and connections finish")
+
+#define SETTINGS_LIMITS(X)                                                                         \
+    X(io_workers, NUMBER, 0, 0, 64, START,                                                         \
+      "threads that talk to clients; 0: one less than there are processors, at least one")         \
+    X(connections_max, NUMBER, 20000, 1, 1000000, START,                                           \
+      "connections at one time, shared evenly by the workers")                                     \
+    X(backlog, NUMBER, 4096, 1, 65535, START,                                                      \
+      "connections that may wait to be accepted, for each worker")                                 \
+    X(inflight_max, NUMBER, 65536, 1, 1000000, RELOAD,                                             \
+      "requests of one worker that wait for the engine; beyond it they are refused")               \
+    X(watchers_max, NUMBER, 1000, 0, 100000, RELOAD,                                               \
+      "streams of one worker that watch stock or health")                                          \
+    X(watch_interval_ms, DURATION, 200, 10, MINUTES(1), RELOAD,                                    \
+      "least time between two messages to a watcher")                                              \
+    X(top_lots, NUMBER, 20, 0, 100, RELOAD,                                                        \
+      "lots with gauges of their own in /metrics: those with most moves")                          \
+    X(header_line_max, BYTES, KIB(8), 256, KIB(64), START,                                         \
+      "one header line of a request")                                                              \
+    X(header_bytes_max, BYTES, KIB(32), 1024, MIB(1), START,                                       \
+      "all headers of a request")                                                                  \
+    X(header_count_max, NUMBER, 100, 8, 10000, START,                                              \
+      "headers of a request")                                                                      \
+    X(target_max, BYTES, KIB(4), 64, KIB(64), START,                                               \
+      "path and query of a request")                                                               \
+    X(body_max, BYTES, MIB(4), 1024, MIB(64), START,                                               \
+      "body of a request")                                                                         \
+    X(streams_max, NUMBER, 1000, 1, 10000, START,                                                  \
+      "concurrent streams of an HTTP/2 connection")                                                \
+    X(stream_buffer_max, BYTES, KIB(256), KIB(4), MIB(16), START,                                  \
+      "unread bytes of a streaming answer")                                                        \
+    X(output_max, BYTES, MIB(1), KIB(16), MIB(64), START,                                          \
+      "unread bytes of a connection; beyond it nothing more is read from it")
+
+#define SETTINGS_ENGINE(X)                                                                         \
+    X(lots_max, NUMBER, 1000000, 1, 16000000, START,                                               \
+      "lots")                                                                                      \
+    X(holds_max, NUMBER, 10000000, 1, 1000000000, START,                                           \
+      "PENDING reservations at one time")                                                          \
+    X(order_memory_max, NUMBER, 8000000, 1024, 1000000000, START,                                  \
+      "order_ids in memory; older ones of the window are looked up on disk")                       \
+    X(batch_moves_max, NUMBER, 8192, 1, 65536, START,                                              \
+      "moves in one ledger commit")                                                                \
+    X(waiting_max, NUMBER, 262144, 1, 10000000, START,                                             \
+      "requests of all workers that wait for a commit or a look-up")                               \
+    X(reads_max, NUMBER, 1024, 1, 65536, START,                                                    \
+      "look-ups in the ledger under way at one time")                                              \
+    X(stale_tries_max, NUMBER, 5, 1, 100, START,                                                   \
+      "how often a request is decided again when another writer was faster")                       \
+    X(gate_order_filter_bytes, BYTES, MIB(32), KIB(64), MIB(16384), START,                         \
+      "filter of order_ids that tells retries from new orders at the gate; a power of two. "       \
+      "Memory is used as it fills")
+
+#define SETTINGS_LEDGER(X)                                                                         \
+    X(wal_bytes_max, BYTES, MIB(64), MIB(1), MIB(16384), START,                                    \
+      "write-ahead log size at which it is checkpointed")                                          \
+    X(dirty_lots_max, NUMBER, 256, 0, 1000000, START,                                              \
+      "lots whose stock is written with each commit; beyond it, it waits for the next snapshot")   \
+    X(snapshot_moves, NUMBER, 1000000, 1000, 1000000000, START,                                    \
+      "moves after which stock is written out in full, which bounds the time of a restart")        \
+    X(archive_after_ms, DURATION, DAYS(30), 0, DAYS(36500), START,                                 \
+      "age at which finished reservations leave the ledger; 0: never")                             \
+    X(archive_keep, SWITCH, true, 0, 1, START,                                                     \
+      "true: they go to archive.db in the data folder; false: they are deleted")                   \
+    X(archive_step_rows, NUMBER, 500, 1, 100000, START,                                            \
+      "reservations that leave in one transaction")
+/* clang-format on */
+
+/* title, settings */
+#define SETTINGS_GROUPS(G)                                                                         \
+    G("Place and log", SETTINGS_PLACE)                                                             \
+    G("Holds and orders", SETTINGS_HOLDS)                                                          \
+    G("Time limits", SETTINGS_TIME)                                                                \
+    G("Connections and requests", SETTINGS_LIMITS)                                                 \
+    G("Engine and gate", SETTINGS_ENGINE)                                                          \
+    G("Ledger", SETTINGS_LEDGER)
+
+#define SETTINGS(X)                                                                                \
+    SETTINGS_PLACE(X)                                                                              \
+    SETTINGS_HOLDS(X)                                                                              \
+    SETTINGS_TIME(X) SETTINGS_LIMITS(X) SETTINGS_ENGINE(X) SETTINGS_LEDGER(X)
+
+#endif
