@@ -34,13 +34,15 @@ void *arena_grow(struct arena *a, size_t size); /* the slow path of arena_alloc 
 /* 8-byte aligned, not zeroed. NULL at the bound or when memory is short. */
 static inline void *arena_alloc(struct arena *a, size_t size)
 {
-    size = (size + 7) & ~(size_t)7;
-    if (size <= (size_t)(a->end - a->next)) {
+    size_t rounded = (size + 7) & ~(size_t)7;
+    if (rounded < size)
+        return NULL; /* larger than the address space */
+    if (rounded <= (size_t)(a->end - a->next)) {
         void *p = a->next;
-        a->next += size;
+        a->next += rounded;
         return p;
     }
-    return arena_grow(a, size);
+    return arena_grow(a, rounded);
 }
 
 /* Makes the newest allocation, of `size` bytes at `p`, larger or smaller where it stands. False if
