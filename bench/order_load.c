@@ -205,8 +205,10 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
 }
 
 #define NV(n, v)                                                                                   \
-    {(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, strlen(v),                                     \
-     NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE}
+    {                                                                                              \
+        (uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, strlen(v),                                  \
+            NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                           \
+    }
 
 static void start_request(struct connection *c, struct request *r)
 {
@@ -217,9 +219,9 @@ static void start_request(struct connection *c, struct request *r)
     r->ok = false;
     const char *path =
         l->batch ? "/tally.v1.Inventory/ReserveBatch" : "/tally.v1.Inventory/Reserve";
-    nghttp2_nv head[] = {NV(":method", "POST"),       NV(":scheme", "http"),
-                         NV(":path", path),           NV(":authority", l->authority),
-                         NV("te", "trailers"),        NV("content-type", "application/grpc"),
+    nghttp2_nv head[] = {NV(":method", "POST"),    NV(":scheme", "http"),
+                         NV(":path", path),        NV(":authority", l->authority),
+                         NV("te", "trailers"),     NV("content-type", "application/grpc"),
                          NV("grpc-timeout", "60S")};
     nghttp2_data_provider body = {.source.ptr = r, .read_callback = read_body};
     r->start_ns = now_ns();
@@ -390,13 +392,27 @@ static void parse(struct load *l, int argc, char **argv, struct sockaddr_in *to)
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 't': target = optarg; break;
-        case 'c': l->connections = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'm': l->streams = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'n': l->requests = strtoull(optarg, NULL, 10); break;
-        case 'o': l->order_ids = true; break;
-        case 'b': l->batch = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'f': read_lots(l, optarg); break;
+        case 't':
+            target = optarg;
+            break;
+        case 'c':
+            l->connections = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'm':
+            l->streams = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'n':
+            l->requests = strtoull(optarg, NULL, 10);
+            break;
+        case 'o':
+            l->order_ids = true;
+            break;
+        case 'b':
+            l->batch = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'f':
+            read_lots(l, optarg);
+            break;
         case 'l':
             l->lots = calloc(1, sizeof *l->lots);
             if (!l->lots)
@@ -404,7 +420,8 @@ static void parse(struct load *l, int argc, char **argv, struct sockaddr_in *to)
             snprintf(l->lots[0], LOT_SIZE, "%s", optarg);
             l->lot_count = 1;
             break;
-        default: exit(2);
+        default:
+            exit(2);
         }
     }
     snprintf(l->authority, sizeof l->authority, "%s", target);
@@ -416,8 +433,7 @@ static void parse(struct load *l, int argc, char **argv, struct sockaddr_in *to)
         exit(2);
     }
     *colon = 0;
-    *to = (struct sockaddr_in){.sin_family = AF_INET,
-                               .sin_port = htons((uint16_t)atoi(colon + 1))};
+    *to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
     if (inet_pton(AF_INET, host, &to->sin_addr) != 1) {
         fprintf(stderr, "order_load: %s is not an IPv4 address\n", host);
         exit(2);
@@ -459,8 +475,8 @@ int main(int argc, char **argv)
     double seconds = (double)(now_ns() - start) / 1e9;
     printf("{\"requests_per_s\": %.0f, \"orders_per_s\": %.0f, \"ok\": %" PRIu64
            ", \"refused\": %" PRIu64 ", \"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f}\n",
-           (double)l.finished / seconds,
-           (double)l.finished * (l.batch ? l.batch : 1) / seconds, l.ok, l.refused,
-           percentile_us(&l, 0.5), percentile_us(&l, 0.99), percentile_us(&l, 0.999));
+           (double)l.finished / seconds, (double)l.finished * (l.batch ? l.batch : 1) / seconds,
+           l.ok, l.refused, percentile_us(&l, 0.5), percentile_us(&l, 0.99),
+           percentile_us(&l, 0.999));
     return 0;
 }

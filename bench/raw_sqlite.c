@@ -1,6 +1,6 @@
-/* raw_sqlite.c - what SQLite alone can do: single-threaded prepared inserts of orders (16-byte order
- * id, lot, quantity, time) with a sequential rowid and no other index, WAL and synchronous=FULL, one
- * updated stock row a commit.
+/* raw_sqlite.c - what SQLite alone can do: single-threaded prepared inserts of orders (16-byte
+ * order id, lot, quantity, time) with a sequential rowid and no other index, WAL and
+ * synchronous=FULL, one updated stock row a commit.
  *
  *   raw_sqlite FILE ROWS ROWS_PER_COMMIT
  */
