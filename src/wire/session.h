@@ -2,7 +2,7 @@
  *
  * net/ reads the socket and calls feed(); whenever something may have to be sent it calls pull()
  * until that returns 0. A session does no I/O and keeps no time. Its exchanges may outlive it (see
- * exchange.h): close() marks them gone and lets go.
+ * exchange.h): close() marks them gone and lets go. The handler is called only from feed().
  */
 #ifndef TALLY_WIRE_SESSION_H
 #define TALLY_WIRE_SESSION_H
@@ -13,10 +13,11 @@
 
 #include "base/error.h"
 #include "wire/exchange.h"
+#include "wire/pool.h"
 
 struct session;
 
-/* Shared by all sessions of one I/O worker; see wire_pool in pool.h for the memory. */
+/* Shared by all sessions of one I/O worker. */
 struct session_host {
     const struct wire_limits *limits;
     const struct exchange_handler *handler;
@@ -28,16 +29,21 @@ struct session_host {
 };
 
 struct session_ops {
-    /* Takes bytes. 0, or TLY_ECLOSED: send what pull() still gives, then close. With `*taken` less
-     * than size the rest belongs to the protocol that the session switches to (h2c upgrade). */
+    /* Takes bytes. 0, or TLY_ECLOSED: the client broke the protocol; send what pull() still gives,
+     * then close. With `*taken` less than size the rest is for later: for the successor, if there
+     * is one now (h2c upgrade), else to be fed again once congested() is false. */
     int (*feed)(struct session *s, const uint8_t *data, size_t size, size_t *taken);
-    /* The next bytes to send: at most `size` into `out`; 0 when there are none now. */
+    /* The next bytes to send: at most `size` into `out`. Fewer than half of `size`: there are no
+     * more now. */
     size_t (*pull)(struct session *s, uint8_t *out, size_t size);
     /* True when nothing is under way: no request half read, none unanswered, nothing to send. */
     bool (*idle)(const struct session *s);
-    /* True while the client owes us the rest of a request: net/ runs a timer meanwhile. */
-    bool (*receiving)(const struct session *s);
-    /* True when answers pile up unsent beyond the limit: net/ stops reading until it is false. */
+    /* When the oldest request began that the client owes us the rest of, as host->now_ns; 0: there
+     * is none. net/ runs a timer meanwhile. */
+    uint64_t (*receiving_since)(const struct session *s);
+    /* True while answers wait in the session, be it that the client's flow control holds them. */
+    bool (*unsent)(const struct session *s);
+    /* True when answers pile up beyond the limit: net/ stops reading until it is false. */
     bool (*congested)(const struct session *s);
     /* True when the session is over once everything pulled is sent. */
     bool (*finished)(const struct session *s);
@@ -52,10 +58,14 @@ struct session {
     struct session *successor; /* set by an h2c upgrade: net/ goes on with it, closing this one */
 };
 
+/* NULL when memory is short. */
 struct session *http1_session_create(struct session_host *host, void *connection);
 struct session *http2_session_create(struct session_host *host, void *connection);
 /* After "Upgrade: h2c": settings is the decoded HTTP2-Settings header; the request that asked for
- * it becomes stream 1. */
+ * it becomes stream 1, once the session is fed for the first time. `request` is only read. NULL
+ * also if the settings are not valid. */
+struct session *http2_session_upgrade(struct session_host *host, void *connection,
+                                      struct str settings, const struct exchange *request);
 
 enum sniff { SNIFF_MORE, SNIFF_HTTP1, SNIFF_HTTP2 };
 /* Tells the protocol from a connection's first bytes. SNIFF_MORE only below 24 bytes. */

@@ -1,0 +1,576 @@
+/* http2_session.c - HTTP/2 connections on nghttp2: prior knowledge and h2c upgrade.
+ *
+ * Happy path: nghttp2's callbacks fill an exchange for each stream; with the END_STREAM of the
+ * request the handler gets it; when nghttp2 closes the stream the exchange is freed. A request
+ * that the handler wants as a stream is handed over with its headers.
+ * Failure: a request beyond a limit is answered by the session and the rest of it is dropped;
+ * beyond limits->output_max unsent bytes new streams are refused (REFUSED_STREAM: not done, may be
+ * tried again); floods (resets, CONTINUATION, PING, SETTINGS) and broken frames end the
+ * connection with GOAWAY.
+ */
+#include "wire/http2_session.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    CONTINUATIONS_MAX = 8,     /* frames of one header block */
+    RESET_BURST = 5000,        /* streams that a client may reset at once, */
+    RESETS_PER_S = 1000,       /* and then in a second: deadlines that pass reset streams, too */
+    OUTBOUND_ACKS_MAX = 1000,  /* answers to PING and SETTINGS that wait */
+    SETTINGS_ENTRIES_MAX = 32, /* in one SETTINGS frame */
+    WINDOW_MIN = 65535,        /* bytes */
+    STREAM_WINDOW_MAX = 16 << 20,
+    CONNECTION_WINDOW = 32 << 20,
+    BODIES_MAX = 16, /* times limits->body_max: bodies of a connection in memory */
+};
+
+static struct http2_session *of(struct session *s)
+{
+    return (struct http2_session *)(void *)s;
+}
+
+static const struct http2_session *of_const(const struct session *s)
+{
+    return (const struct http2_session *)(const void *)s;
+}
+
+void http2_list_add(struct http2_list *list, struct http2_exchange *h)
+{
+    h->next = NULL;
+    h->previous = list->last;
+    if (list->last)
+        list->last->next = h;
+    else
+        list->first = h;
+    list->last = h;
+}
+
+void http2_list_remove(struct http2_list *list, struct http2_exchange *h)
+{
+    if (h->previous)
+        h->previous->next = h->next;
+    else
+        list->first = h->next;
+    if (h->next)
+        h->next->previous = h->previous;
+    else
+        list->last = h->previous;
+}
+
+static struct http2_exchange *exchange_add(struct http2_session *s, int32_t stream_id)
+{
+    struct http2_exchange *h = wire_pool_alloc(s->host->pool, HTTP2_EXCHANGE_SIZE);
+    if (!h)
+        return NULL;
+    *h = (struct http2_exchange){
+        .x = {.ops = &http2_exchange_ops, .protocol = PROTOCOL_HTTP2},
+        .session = s,
+        .pool = s->host->pool,
+        .stream_id = stream_id,
+        .receiving = true,
+        .input_open = true,
+        .begun_ns = s->host->now_ns,
+    };
+    arena_init(&h->x.arena, h->memory, HTTP2_EXCHANGE_SIZE - sizeof(*h),
+               exchange_arena_max(s->host->limits));
+    http2_list_add(&s->receiving, h);
+    s->count++;
+    return h;
+}
+
+static void move_to_open(struct http2_session *s, struct http2_exchange *h)
+{
+    h->receiving = false;
+    http2_list_remove(&s->receiving, h);
+    http2_list_add(&s->open, h);
+}
+
+/* The stream is over, or the connection is. */
+static void exchange_leave(struct http2_session *s, struct http2_exchange *h)
+{
+    http2_list_remove(h->receiving ? &s->receiving : &s->open, h);
+    s->count--;
+    s->early_count -= h->early;
+    s->body_bytes -= h->x.body.len;
+    s->unsent_bytes -= h->body.len + h->stream.bytes;
+    if (s->current == h)
+        s->current = NULL;
+    if (!h->owed) {
+        http2_exchange_free(h);
+        return;
+    }
+    h->session = NULL;
+    h->x.gone = true;
+    send_queue_clear(&h->stream, h->pool);
+    if (h->x.on_gone)
+        h->x.on_gone(&h->x);
+}
+
+static void refuse(struct http2_exchange *h, int code, int status, const char *text)
+{
+    struct refusal refusal = {code, status, text};
+    struct response r;
+    h->refused = true;
+    refusal_response(&r, &h->x, &refusal);
+    exchange_respond(&h->x, &r);
+}
+
+static struct http2_exchange *find(struct http2_session *s, int32_t stream_id)
+{
+    if (!s->current || s->current->stream_id != stream_id)
+        s->current = nghttp2_session_get_stream_user_data(s->ng, stream_id);
+    return s->current;
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct http2_session *s = user;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct http2_exchange *h = NULL;
+    if (s->unsent_bytes <= s->host->limits->output_max)
+        h = exchange_add(s, frame->hd.stream_id);
+    s->current = h;
+    if (!h) {
+        if (nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                      NGHTTP2_REFUSED_STREAM))
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    (void)nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, h);
+    return 0;
+}
+
+static void note(struct http2_exchange *h, int code, int status, const char *text)
+{
+    if (!h->refusal.code)
+        h->refusal = (struct refusal){code, status, text};
+}
+
+static bool copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size_t len)
+{
+    const char *value = arena_copy(&h->x.arena, (const char *)p, len);
+    if (!value) {
+        note(h, TLY_ENO_MEMORY, 0, "out of memory");
+        return false;
+    }
+    *to = (struct str){value, (uint32_t)len};
+    return true;
+}
+
+/* nghttp2 has checked which pseudo headers there are, and how often. */
+static void pseudo_header(struct http2_session *s, struct http2_exchange *h, const uint8_t *name,
+                          size_t name_len, const uint8_t *value, size_t len)
+{
+    if (name_len == 5 && memcmp(name, ":path", 5) == 0) {
+        struct str target;
+        if (len > s->host->limits->target_max)
+            note(h, TLY_EHEADERS_TOO_LARGE, 414, "the target is longer than the limit");
+        else if (!target_valid((const char *)value, len))
+            note(h, TLY_EINVALID_ARGUMENT, 0, "the target holds a byte that may not stand in one");
+        else if (copy(h, &target, value, len))
+            exchange_set_target(&h->x, target);
+    } else if (name_len == 7 && memcmp(name, ":method", 7) == 0) {
+        h->x.method = (uint8_t)method_find((const char *)value, len);
+        if (h->x.method == HTTP_POST)
+            h->x.method_text = STR("POST");
+        else
+            (void)copy(h, &h->x.method_text, value, len);
+    }
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    (void)ng;
+    (void)flags;
+    struct http2_session *s = user;
+    struct http2_exchange *h = s->current;
+    const struct wire_limits *limits = s->host->limits;
+    if (!h || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    h->header_bytes += name_len + value_len;
+    h->header_count++;
+    if (h->header_bytes > limits->header_bytes_max * 4)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (name[0] == ':') {
+        pseudo_header(s, h, name, name_len, value, value_len);
+        return 0;
+    }
+    if (h->header_count > limits->header_count_max || h->header_bytes > limits->header_bytes_max ||
+        name_len + value_len + 2 > limits->header_line_max) {
+        note(h, TLY_EHEADERS_TOO_LARGE, 0, "the headers are larger than the limit");
+        return 0;
+    }
+    enum exchange_header header = header_find((const char *)name, name_len);
+    if (header == HEADER_COUNT)
+        return 0;
+    if (!h->x.headers[header].p)
+        (void)copy(h, &h->x.headers[header], value, value_len);
+    else if (header_is_single(header))
+        note(h, TLY_EINVALID_ARGUMENT, 0, "a header that may come once is given more than once");
+    return 0;
+}
+
+static void hand_over(struct http2_session *s, struct http2_exchange *h)
+{
+    move_to_open(s, h);
+    h->owed = true;
+    h->x.received_ns = s->host->now_ns;
+    s->host->handler->handle(s->host->handler->context, &h->x);
+}
+
+/* The headers are complete. */
+static void request_begun(struct http2_session *s, struct http2_exchange *h, bool end)
+{
+    const struct exchange_handler *handler = s->host->handler;
+    if (!h->refusal.code && !h->x.path.len)
+        note(h, TLY_EMETHOD_NOT_ALLOWED, 0, "the method needs a tunnel, which is not offered");
+    h->input_open = !end;
+    if (h->refusal.code) {
+        if (end)
+            move_to_open(s, h);
+        refuse(h, h->refusal.code, h->refusal.status, h->refusal.text);
+        return;
+    }
+    if (end)
+        hand_over(s, h);
+    else if (handler->wants_stream && handler->wants_stream(handler->context, &h->x))
+        hand_over(s, h);
+}
+
+static void request_ended(struct http2_session *s, struct http2_exchange *h)
+{
+    h->input_open = false;
+    if (h->early) {
+        h->early = false;
+        s->early_count--;
+    }
+    if (h->refused) {
+        if (h->receiving)
+            move_to_open(s, h);
+    } else if (h->receiving) {
+        hand_over(s, h);
+    } else if (h->x.on_data && h->owed) {
+        h->x.on_data(&h->x, NULL, 0, true);
+    }
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    (void)ng;
+    struct http2_session *s = user;
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct http2_exchange *h;
+    switch (frame->hd.type) {
+    case NGHTTP2_DATA:
+        if (end && (h = find(s, frame->hd.stream_id)))
+            request_ended(s, h);
+        break;
+    case NGHTTP2_HEADERS:
+        h = find(s, frame->hd.stream_id);
+        if (h && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+            request_begun(s, h, end);
+        else if (h && end)
+            request_ended(s, h);
+        break;
+    case NGHTTP2_SETTINGS:
+        s->greeted = true;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                         size_t size, void *user)
+{
+    (void)ng;
+    (void)flags;
+    struct http2_session *s = user;
+    struct http2_exchange *h = find(s, stream_id);
+    if (!h || h->refused)
+        return 0;
+    if (!h->receiving) {
+        if (h->x.on_data && h->owed)
+            h->x.on_data(&h->x, data, size, false);
+        return 0;
+    }
+    size_t body_max = s->host->limits->body_max;
+    if (s->body_bytes + size > body_max * BODIES_MAX) {
+        refuse(h, TLY_EOVERLOADED, 0, "too many request bodies are under way on this connection");
+        return 0;
+    }
+    int rv = exchange_add_body(&h->x, data, size, 0, body_max, &h->body_room);
+    if (rv == 0)
+        s->body_bytes += size;
+    else
+        refuse(h, rv, 0,
+               rv == TLY_EPAYLOAD_TOO_LARGE ? "the body is larger than the limit"
+                                            : "out of memory");
+    return 0;
+}
+
+/* After the end of an early answer the client may stop sending its request (RFC 9113, 8.1). */
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct http2_session *s = user;
+    if (s->early_count == 0 || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+        (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
+        return 0;
+    const struct http2_exchange *h = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    if (h && h->early)
+        return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                         NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t error_code, void *user)
+{
+    (void)error_code;
+    struct http2_session *s = user;
+    struct http2_exchange *h = nghttp2_session_get_stream_user_data(ng, stream_id);
+    if (h)
+        exchange_leave(s, h);
+    return 0;
+}
+
+static int feed(struct session *base, const uint8_t *data, size_t size, size_t *taken)
+{
+    struct http2_session *s = of(base);
+    *taken = size;
+    if (s->failed)
+        return TLY_ECLOSED;
+    s->feeding = true;
+    if (s->upgraded) {
+        struct http2_exchange *h = s->upgraded;
+        s->upgraded = NULL;
+        request_begun(s, h, true);
+    }
+    ssize_t rv = nghttp2_session_mem_recv(s->ng, data, size);
+    s->feeding = false;
+    if (rv >= 0)
+        return 0;
+    s->failed = true;
+    uint32_t reason =
+        rv == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+    (void)nghttp2_session_terminate_session(s->ng, reason);
+    return TLY_ECLOSED;
+}
+
+static size_t pull(struct session *base, uint8_t *out, size_t size)
+{
+    struct http2_session *s = of(base);
+    size_t done = 0;
+    while (done < size) {
+        if (!s->left.len) {
+            const uint8_t *frame;
+            ssize_t len = nghttp2_session_mem_send(s->ng, &frame);
+            if (len < 0)
+                s->failed = true;
+            if (len <= 0)
+                break;
+            s->left = (struct str){(const char *)frame, (uint32_t)len};
+        }
+        size_t n = s->left.len < size - done ? s->left.len : size - done;
+        memcpy(out + done, s->left.p, n);
+        s->left.p += n;
+        s->left.len -= (uint32_t)n;
+        done += n;
+    }
+    return done;
+}
+
+static bool idle(const struct session *base)
+{
+    const struct http2_session *s = of_const(base);
+    return s->count == 0 && s->greeted && !s->left.len && !nghttp2_session_want_write(s->ng);
+}
+
+static uint64_t receiving_since(const struct session *base)
+{
+    const struct http2_session *s = of_const(base);
+    if (!s->greeted)
+        return s->created_ns;
+    return s->receiving.first ? s->receiving.first->begun_ns : 0;
+}
+
+static bool unsent(const struct session *base)
+{
+    const struct http2_session *s = of_const(base);
+    return s->unsent_bytes || s->left.len;
+}
+
+/* Reading goes on, because it is what brings window updates; new streams are refused instead. */
+static bool congested(const struct session *base)
+{
+    (void)base;
+    return false;
+}
+
+static bool finished(const struct session *base)
+{
+    const struct http2_session *s = of_const(base);
+    return !s->left.len && !nghttp2_session_want_write(s->ng) &&
+           (s->failed || !nghttp2_session_want_read(s->ng));
+}
+
+static void drain(struct session *base)
+{
+    struct http2_session *s = of(base);
+    int32_t last = nghttp2_session_get_last_proc_stream_id(s->ng);
+    if (nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0))
+        s->failed = true;
+}
+
+static void close_session(struct session *base)
+{
+    struct http2_session *s = of(base);
+    nghttp2_session_del(s->ng);
+    s->ng = NULL;
+    while (s->receiving.first)
+        exchange_leave(s, s->receiving.first);
+    while (s->open.first)
+        exchange_leave(s, s->open.first);
+    assert(s->count == 0 && s->body_bytes == 0 && s->unsent_bytes == 0);
+    wire_pool_free(s->host->pool, s);
+}
+
+static const struct session_ops http2_ops = {
+    .feed = feed,
+    .pull = pull,
+    .idle = idle,
+    .receiving_since = receiving_since,
+    .unsent = unsent,
+    .congested = congested,
+    .finished = finished,
+    .drain = drain,
+    .close = close_session,
+};
+
+static int make_options(nghttp2_option **out)
+{
+    nghttp2_option *option;
+    if (nghttp2_option_new(&option))
+        return TLY_ENO_MEMORY;
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESETS_PER_S);
+    nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
+    nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES_MAX);
+    *out = option;
+    return 0;
+}
+
+static int make_callbacks(nghttp2_session_callbacks **out)
+{
+    nghttp2_session_callbacks *c;
+    if (nghttp2_session_callbacks_new(&c))
+        return TLY_ENO_MEMORY;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    *out = c;
+    return 0;
+}
+
+static uint32_t clamp(size_t value, size_t low, size_t high)
+{
+    return (uint32_t)(value < low ? low : value > high ? high : value);
+}
+
+static int greet(struct http2_session *s)
+{
+    const struct wire_limits *limits = s->host->limits;
+    nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_max},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+         clamp(limits->body_max, WINDOW_MIN, STREAM_WINDOW_MAX)},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, clamp(limits->header_bytes_max, 0, UINT32_MAX)},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, entries,
+                                sizeof(entries) / sizeof(entries[0])))
+        return TLY_ENO_MEMORY;
+    if (nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW))
+        return TLY_ENO_MEMORY;
+    return 0;
+}
+
+static struct http2_session *create(struct session_host *host, void *connection)
+{
+    nghttp2_option *option = NULL;
+    nghttp2_session_callbacks *callbacks = NULL;
+    struct http2_session *s = wire_pool_alloc(host->pool, sizeof(*s));
+    if (!s)
+        return NULL;
+    *s = (struct http2_session){.s = {.ops = &http2_ops, .connection = connection},
+                                .host = host,
+                                .created_ns = host->now_ns};
+    int rv = make_options(&option);
+    if (rv == 0)
+        rv = make_callbacks(&callbacks);
+    if (rv == 0)
+        rv = nghttp2_session_server_new3(&s->ng, callbacks, s, option,
+                                         wire_pool_nghttp2(host->pool));
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(option);
+    if (rv == 0)
+        return s;
+    wire_pool_free(host->pool, s);
+    return NULL;
+}
+
+struct session *http2_session_create(struct session_host *host, void *connection)
+{
+    struct http2_session *s = create(host, connection);
+    if (!s)
+        return NULL;
+    if (greet(s)) {
+        close_session(&s->s);
+        return NULL;
+    }
+    return &s->s;
+}
+
+static bool copy_request(struct http2_exchange *h, const struct exchange *from)
+{
+    struct str target = {from->path.p, from->path.len};
+    if (from->query.len || (from->query.p != from->path.p + from->path.len))
+        target.len = from->path.len + 1 + from->query.len;
+    h->x.method = from->method;
+    if (!copy(h, &h->x.method_text, (const uint8_t *)from->method_text.p, from->method_text.len) ||
+        !copy(h, &target, (const uint8_t *)target.p, target.len))
+        return false;
+    exchange_set_target(&h->x, target);
+    for (int i = 0; i < HEADER_COUNT; i++) {
+        struct str value = from->headers[i];
+        if (value.p && !copy(h, &h->x.headers[i], (const uint8_t *)value.p, value.len))
+            return false;
+    }
+    return true;
+}
+
+struct session *http2_session_upgrade(struct session_host *host, void *connection,
+                                      struct str settings, const struct exchange *request)
+{
+    struct http2_session *s = create(host, connection);
+    if (!s)
+        return NULL;
+    struct http2_exchange *h = NULL;
+    if (nghttp2_session_upgrade2(s->ng, (const uint8_t *)settings.p, settings.len,
+                                 request->method == HTTP_HEAD, NULL) ||
+        greet(s) || !(h = exchange_add(s, 1)) || !copy_request(h, request)) {
+        close_session(&s->s);
+        return NULL;
+    }
+    (void)nghttp2_session_set_stream_user_data(s->ng, 1, h);
+    s->upgraded = h;
+    return &s->s;
+}

@@ -1,0 +1,72 @@
+/* http2_session.h - what the files of the HTTP/2 session share. */
+#ifndef TALLY_WIRE_HTTP2_SESSION_H
+#define TALLY_WIRE_HTTP2_SESSION_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "wire/http_common.h"
+#include "wire/session.h"
+
+enum {
+    HTTP2_EXCHANGE_SIZE = 1144, /* bytes, with the first part of the arena: a small call fits */
+    HTTP2_NV_MAX = RESPONSE_HEADERS_MAX * 2 + 4,
+};
+
+/* One stream. */
+struct http2_exchange {
+    struct exchange x;
+    struct http2_session *session; /* NULL once the client is gone */
+    struct wire_pool *pool;
+    struct http2_exchange *next, *previous; /* in one of the session's lists */
+    int32_t stream_id;
+    uint8_t trailer_count;
+    bool receiving;   /* the request is not complete */
+    bool owed;        /* handed to the handler, and not answered to the end */
+    bool refused;     /* answered by the session; the rest of the request is dropped */
+    bool streaming;   /* the answer is a stream, */
+    bool ended;       /* and was ended */
+    bool early;       /* counted in early_count */
+    bool input_open; /* the END_STREAM of the request has not come */
+    bool deferred;    /* nghttp2 waits for more of it */
+    bool truncated;   /* memory ran short: reset instead of ended */
+    uint32_t header_count;
+    size_t header_bytes;
+    size_t body_room;
+    uint64_t begun_ns;
+    struct refusal refusal; /* code 0: none */
+    struct str body;        /* still to be sent */
+    struct header *trailers;
+    struct send_queue stream;
+    char memory[];
+};
+
+struct http2_list {
+    struct http2_exchange *first, *last;
+};
+
+struct http2_session {
+    struct session s;
+    struct session_host *host;
+    nghttp2_session *ng;
+    struct http2_exchange *current; /* whose frame is being read, or was last */
+    struct http2_list receiving;    /* oldest first */
+    struct http2_list open;         /* the others */
+    uint32_t count;
+    uint32_t early_count;            /* exchanges answered before their request was complete */
+    size_t body_bytes;               /* of requests in memory */
+    size_t unsent_bytes;             /* of answers */
+    struct str left;                 /* of the frame that nghttp2 gave last */
+    struct http2_exchange *upgraded; /* stream 1 of an upgrade, not yet handed over */
+    uint64_t created_ns;
+    bool greeted; /* the client's SETTINGS has come */
+    bool failed;  /* nothing more is read */
+    bool feeding; /* inside feed() */
+};
+
+extern const struct exchange_ops http2_exchange_ops;
+
+void http2_exchange_free(struct http2_exchange *h);
+void http2_list_add(struct http2_list *list, struct http2_exchange *h);
+void http2_list_remove(struct http2_list *list, struct http2_exchange *h);
+
+#endif

@@ -1,0 +1,354 @@
+/* http_common.c - see http_common.h. Nothing here fails but for want of memory or at a bound, and
+ * then the exchange is as it was. */
+#include "wire/http_common.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum exchange_header header_find(const char *name, size_t len)
+{
+#define X(id, text)                                                                                \
+    if (len == sizeof(text) - 1 && memcmp(name, text, sizeof(text) - 1) == 0)                      \
+        return HEADER_##id;
+    EXCHANGE_HEADERS(X)
+#undef X
+    return HEADER_COUNT;
+}
+
+bool header_is_single(enum exchange_header header)
+{
+    switch (header) {
+    case HEADER_accept:
+    case HEADER_te:
+    case HEADER_tracestate:
+    case HEADER_user_agent:
+    case HEADER_COUNT:
+        return false;
+    default:
+        return true;
+    }
+}
+
+enum http_method method_find(const char *text, size_t len)
+{
+#define METHOD(name)                                                                               \
+    if (len == sizeof(#name) - 1 && memcmp(text, #name, sizeof(#name) - 1) == 0)                   \
+        return HTTP_##name;
+    METHOD(POST)
+    METHOD(GET)
+    METHOD(HEAD)
+    METHOD(PUT)
+    METHOD(PATCH)
+    METHOD(DELETE)
+    METHOD(OPTIONS)
+#undef METHOD
+    return HTTP_OTHER;
+}
+
+/* Eight bytes at a time; only where one of them looks like a control is it looked at alone. */
+bool header_value_valid(const char *value, size_t len)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t word;
+        memcpy(&word, value + i, 8);
+        uint64_t delete = word ^ ones * 0x7f;
+        uint64_t low = (word - ones * 0x20) & ~word;
+        if (((low | ((delete - ones) & ~delete)) & ones * 0x80) == 0)
+            continue;
+        for (size_t j = i; j < i + 8; j++) {
+            uint8_t byte = (uint8_t)value[j];
+            if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+                return false;
+        }
+    }
+    for (; i < len; i++) {
+        uint8_t byte = (uint8_t)value[i];
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+const uint8_t token_lower[256] = {
+    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
+    ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',   ['|'] = '|',
+    ['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',   ['5'] = '5',
+    ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b',   ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i',   ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p',   ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w',   ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',   ['e'] = 'e',
+    ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',   ['l'] = 'l',
+    ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',   ['s'] = 's',
+    ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',   ['z'] = 'z',
+};
+
+/* 1: may not stand in a target. */
+static const uint8_t target_bad[256] = {
+    [0 ... ' '] = 1, ['"'] = 1, ['#'] = 1, ['<'] = 1, ['>'] = 1, ['\\'] = 1,
+    ['^'] = 1,       ['`'] = 1, ['{'] = 1, ['|'] = 1, ['}'] = 1, [0x7f ... 0xff] = 1,
+};
+
+bool target_valid(const char *text, size_t len)
+{
+    uint8_t bad = 0;
+    for (size_t i = 0; i < len; i++)
+        bad |= target_bad[(uint8_t)text[i]];
+    return !bad;
+}
+
+static bool port_valid(const char *text, size_t len)
+{
+    if (len > 5)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return true;
+}
+
+bool authority_valid(const char *text, size_t len)
+{
+    size_t host = 0;
+    if (len && text[0] == '[') {
+        const char *close = memchr(text, ']', len);
+        if (!close)
+            return false;
+        host = (size_t)(close - text) + 1;
+        for (size_t i = 1; i < host - 1; i++)
+            if (!memchr("0123456789abcdefABCDEF:.", text[i], 24))
+                return false;
+        if (host == 2)
+            return false;
+    } else {
+        while (host < len && text[host] != ':') {
+            uint8_t byte = (uint8_t)text[host++];
+            if (!token_lower[byte] && !memchr("(),;=", byte, 5))
+                return false;
+            if (byte == '#' || byte == '^' || byte == '`' || byte == '|')
+                return false;
+        }
+    }
+    if (host == 0)
+        return false;
+    return host == len || (text[host] == ':' && port_valid(text + host + 1, len - host - 1));
+}
+
+size_t exchange_arena_max(const struct wire_limits *limits)
+{
+    /* A body of many small orders grows about twelve times when it is decoded. */
+    return limits->body_max * 16 + (1 << 20);
+}
+
+void exchange_set_target(struct exchange *x, struct str target)
+{
+    const char *mark = memchr(target.p, '?', target.len);
+    x->path = target;
+    x->query = (struct str){target.p + target.len, 0};
+    if (mark) {
+        x->path.len = (uint32_t)(mark - target.p);
+        x->query = (struct str){mark + 1, target.len - x->path.len - 1};
+    }
+}
+
+int exchange_add_body(struct exchange *x, const void *data, size_t size, size_t expected,
+                      size_t body_max, size_t *room)
+{
+    size_t total = x->body.len + size;
+    if (total > body_max)
+        return TLY_EPAYLOAD_TOO_LARGE;
+    if (total > *room) {
+        size_t wanted = total * 2 < body_max ? total * 2 : body_max;
+        if (expected >= total && expected <= body_max)
+            wanted = expected;
+        else if (*room == 0)
+            wanted = total;
+        if (*room && arena_resize(&x->arena, (void *)(uintptr_t)x->body.p, *room, wanted)) {
+            *room = wanted;
+        } else {
+            char *larger = arena_alloc(&x->arena, wanted);
+            if (!larger)
+                return TLY_ENO_MEMORY;
+            if (x->body.len)
+                memcpy(larger, x->body.p, x->body.len);
+            x->body.p = larger;
+            *room = wanted;
+        }
+    }
+    if (size)
+        memcpy((char *)(uintptr_t)x->body.p + x->body.len, data, size);
+    x->body.len = (uint32_t)total;
+    return 0;
+}
+
+struct send_block {
+    struct send_block *next;
+    size_t len, sent;
+    uint8_t data[];
+};
+
+static uint8_t *put(uint8_t *to, struct str part)
+{
+    if (part.len)
+        memcpy(to, part.p, part.len);
+    return to + part.len;
+}
+
+bool send_queue_add(struct send_queue *q, struct wire_pool *pool, struct str before,
+                    struct str data, struct str after)
+{
+    size_t len = (size_t)before.len + data.len + after.len;
+    struct send_block *block = wire_pool_alloc(pool, sizeof(*block) + len);
+    if (!block)
+        return false;
+    block->next = NULL;
+    block->len = len;
+    block->sent = 0;
+    put(put(put(block->data, before), data), after);
+    if (q->last)
+        q->last->next = block;
+    else
+        q->first = block;
+    q->last = block;
+    q->bytes += len;
+    return true;
+}
+
+size_t send_queue_take(struct send_queue *q, struct wire_pool *pool, uint8_t *out, size_t size)
+{
+    size_t taken = 0;
+    while (q->first && taken < size) {
+        struct send_block *block = q->first;
+        size_t n = block->len - block->sent;
+        if (n > size - taken)
+            n = size - taken;
+        memcpy(out + taken, block->data + block->sent, n);
+        taken += n;
+        block->sent += n;
+        if (block->sent < block->len)
+            break;
+        q->first = block->next;
+        if (!q->first)
+            q->last = NULL;
+        wire_pool_free(pool, block);
+    }
+    q->bytes -= taken;
+    return taken;
+}
+
+void send_queue_clear(struct send_queue *q, struct wire_pool *pool)
+{
+    while (q->first) {
+        struct send_block *block = q->first;
+        q->first = block->next;
+        wire_pool_free(pool, block);
+    }
+    *q = (struct send_queue){0};
+}
+
+int refusal_status(const struct refusal *refusal)
+{
+    return refusal->status ? refusal->status : error_http(refusal->code);
+}
+
+size_t refusal_body(const struct refusal *refusal, char out[REFUSAL_BODY_SIZE])
+{
+    char type[32];
+    size_t i = 0;
+    for (const char *p = error_name(refusal->code); *p && i < sizeof(type) - 1; p++)
+        type[i++] = *p == '_' ? '_' : (char)(*p | 0x20);
+    type[i] = 0;
+    int n = snprintf(out, REFUSAL_BODY_SIZE,
+                     "{\"type\":\"https://tallystick.dev/problems/%s\",\"title\":\"%s\","
+                     "\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}",
+                     type, error_text(refusal->code), refusal_status(refusal),
+                     error_name(refusal->code), refusal->text);
+    return n > 0 && n < REFUSAL_BODY_SIZE ? (size_t)n : 0;
+}
+
+static bool is_grpc(const struct exchange *x)
+{
+    struct str type = x->headers[HEADER_content_type];
+    return x->protocol == PROTOCOL_HTTP2 && type.len >= 16 &&
+           memcmp(type.p, "application/grpc", 16) == 0;
+}
+
+void refusal_response(struct response *r, struct exchange *x, const struct refusal *refusal)
+{
+    *r = (struct response){.status = refusal_status(refusal)};
+    char text[REFUSAL_BODY_SIZE];
+    if (is_grpc(x)) {
+        int n = snprintf(text, sizeof(text), "%d", error_grpc(refusal->code));
+        char *number = arena_copy(&x->arena, text, (size_t)n);
+        r->status = 200;
+        r->content_type = STR("application/grpc");
+        r->trailers_only = true;
+        r->trailers[0] = (struct header){STR("grpc-status"),
+                                         number ? (struct str){number, (uint32_t)n} : STR("13")};
+        r->trailers[1] = (struct header){STR("grpc-message"), str_of(refusal->text)};
+        r->trailer_count = 2;
+        return;
+    }
+    size_t len = refusal_body(refusal, text);
+    char *body = arena_copy(&x->arena, text, len);
+    if (!body)
+        return;
+    r->content_type = STR("application/problem+json");
+    r->body = (struct str){body, (uint32_t)len};
+}
+
+const char *status_text(int status)
+{
+    switch (status) {
+    case 100:
+        return "Continue";
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 204:
+        return "No Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "";
+    }
+}

@@ -1,0 +1,207 @@
+/* pool.c - happy path: the class of a size is one table look-up, its free list gives a block.
+ * Failure: malloc's NULL is handed on; nothing is changed. */
+#include "wire/pool.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_PLAIN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_PLAIN 1
+#endif
+#endif
+#ifndef POOL_PLAIN
+#define POOL_PLAIN 0
+#endif
+
+enum {
+    POOL_SLAB_BYTES = 64 * 1024,
+    POOL_STEP = 32,        /* granularity of the class table, bytes */
+    POOL_SMALL_MAX = 4096, /* bytes of a block with its head; beyond: malloc */
+    POOL_CLASSES = 24,
+};
+
+/* Bytes of a block of each class, its head included. */
+static const uint16_t class_bytes[POOL_CLASSES] = {
+    32,  64,  96,  128,  160,  192,  224,  256,  320,  384,  448,  512,
+    640, 768, 896, 1024, 1152, 1280, 1536, 1792, 2048, 2560, 3072, 4096,
+};
+
+/* Stands in front of every block. */
+struct pool_head {
+    size_t size; /* a class number, or, from POOL_CLASSES on, the bytes of a malloc'ed block */
+};
+
+struct pool_slab {
+    struct pool_slab *next;
+    size_t unused; /* keeps what follows 16-byte aligned */
+};
+
+struct pool_free {
+    struct pool_free *next;
+};
+
+struct wire_pool {
+    struct pool_free *free[POOL_CLASSES];
+    char *next, *end; /* the uncut part of the newest slab */
+    struct pool_slab *slabs;
+    size_t slab_bytes;
+    size_t blocks;
+    nghttp2_mem mem;
+    uint8_t class_of[POOL_SMALL_MAX / POOL_STEP + 1];
+};
+
+static void *mem_malloc(size_t size, void *context)
+{
+    return wire_pool_alloc(context, size);
+}
+
+static void mem_free(void *block, void *context)
+{
+    wire_pool_free(context, block);
+}
+
+static void *mem_calloc(size_t count, size_t size, void *context)
+{
+    if (size && count > SIZE_MAX / size)
+        return NULL;
+    void *block = wire_pool_alloc(context, count * size);
+    if (block)
+        memset(block, 0, count * size);
+    return block;
+}
+
+static void *mem_realloc(void *block, size_t size, void *context)
+{
+    return wire_pool_realloc(context, block, size);
+}
+
+struct wire_pool *wire_pool_create(void)
+{
+    struct wire_pool *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    uint8_t class = 0;
+    for (size_t i = 0; i < sizeof(p->class_of); i++) {
+        while (class_bytes[class] < i * POOL_STEP)
+            class ++;
+        p->class_of[i] = class;
+    }
+    p->mem = (nghttp2_mem){.mem_user_data = p,
+                           .malloc = mem_malloc,
+                           .free = mem_free,
+                           .calloc = mem_calloc,
+                           .realloc = mem_realloc};
+    return p;
+}
+
+void wire_pool_destroy(struct wire_pool *p)
+{
+    if (!p)
+        return;
+    while (p->slabs) {
+        struct pool_slab *slab = p->slabs;
+        p->slabs = slab->next;
+        free(slab);
+    }
+    free(p);
+}
+
+static void *large_alloc(struct wire_pool *p, size_t size)
+{
+    struct pool_head *head = malloc(sizeof(*head) + size);
+    if (!head)
+        return NULL;
+    head->size = size < POOL_CLASSES ? POOL_CLASSES : size;
+    p->blocks++;
+    return head + 1;
+}
+
+static struct pool_head *cut(struct wire_pool *p, uint8_t class)
+{
+    size_t bytes = class_bytes[class];
+    if ((size_t)(p->end - p->next) < bytes) {
+        struct pool_slab *slab = malloc(POOL_SLAB_BYTES);
+        if (!slab)
+            return NULL;
+        slab->next = p->slabs;
+        p->slabs = slab;
+        p->slab_bytes += POOL_SLAB_BYTES;
+        p->next = (char *)(slab + 1);
+        p->end = (char *)slab + POOL_SLAB_BYTES;
+    }
+    struct pool_head *head = (struct pool_head *)(void *)p->next;
+    p->next += bytes;
+    return head;
+}
+
+void *wire_pool_alloc(struct wire_pool *p, size_t size)
+{
+    if (POOL_PLAIN || size > POOL_SMALL_MAX - sizeof(struct pool_head))
+        return size > SIZE_MAX / 2 ? NULL : large_alloc(p, size);
+    uint8_t class = p->class_of[(size + sizeof(struct pool_head) + POOL_STEP - 1) / POOL_STEP];
+    struct pool_free *block = p->free[class];
+    if (block) {
+        p->free[class] = block->next;
+        p->blocks++;
+        return block;
+    }
+    struct pool_head *head = cut(p, class);
+    if (!head)
+        return NULL;
+    head->size = class;
+    p->blocks++;
+    return head + 1;
+}
+
+void wire_pool_free(struct wire_pool *p, void *block)
+{
+    if (!block)
+        return;
+    struct pool_head *head = (struct pool_head *)block - 1;
+    assert(p->blocks > 0);
+    p->blocks--;
+    if (head->size >= POOL_CLASSES) {
+        free(head);
+        return;
+    }
+    struct pool_free *entry = block;
+    entry->next = p->free[head->size];
+    p->free[head->size] = entry;
+}
+
+void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size)
+{
+    if (!block)
+        return wire_pool_alloc(p, size);
+    const struct pool_head *head = (const struct pool_head *)block - 1;
+    size_t room = head->size >= POOL_CLASSES ? head->size
+                                             : class_bytes[head->size] - sizeof(struct pool_head);
+    if (size <= room && !POOL_PLAIN)
+        return block;
+    void *larger = wire_pool_alloc(p, size);
+    if (!larger)
+        return NULL;
+    memcpy(larger, block, room < size ? room : size);
+    wire_pool_free(p, block);
+    return larger;
+}
+
+nghttp2_mem *wire_pool_nghttp2(struct wire_pool *p)
+{
+    return &p->mem;
+}
+
+size_t wire_pool_blocks(const struct wire_pool *p)
+{
+    return p->blocks;
+}
+
+size_t wire_pool_slab_bytes(const struct wire_pool *p)
+{
+    return p->slab_bytes;
+}

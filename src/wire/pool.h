@@ -1,0 +1,33 @@
+/* pool.h - memory of one I/O worker's sessions and exchanges.
+ *
+ * Small blocks come from free lists, one for each size class, cut from slabs; larger ones from
+ * malloc. So a request costs no malloc once the worker is warm, and nghttp2 allocates here too.
+ * Slabs go back only with the pool: it keeps what was needed at the busiest moment. One thread.
+ *
+ * Built with AddressSanitizer every block is a malloc of its own, so that a use after free shows.
+ */
+#ifndef TALLY_WIRE_POOL_H
+#define TALLY_WIRE_POOL_H
+
+#include <nghttp2/nghttp2.h>
+#include <stddef.h>
+
+struct wire_pool;
+
+/* NULL when memory is short. */
+struct wire_pool *wire_pool_create(void);
+/* Every block must have come back. NULL is fine. */
+void wire_pool_destroy(struct wire_pool *p);
+
+/* 8-byte aligned, not zeroed; NULL when memory is short. */
+void *wire_pool_alloc(struct wire_pool *p, size_t size);
+void wire_pool_free(struct wire_pool *p, void *block); /* NULL is fine */
+/* Like realloc(): on failure NULL, and the block is as it was. */
+void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size);
+
+nghttp2_mem *wire_pool_nghttp2(struct wire_pool *p);
+
+size_t wire_pool_blocks(const struct wire_pool *p);     /* blocks that are out */
+size_t wire_pool_slab_bytes(const struct wire_pool *p); /* bytes taken from the system in slabs */
+
+#endif
