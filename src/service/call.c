@@ -1,0 +1,152 @@
+/* call.c - the pool of calls, and the limit on how long each may take.
+ *
+ * Happy path: taken, submitted, come back, returned. A call whose answer has not come when its time
+ * is up answers its exchange and goes on without it: its memory is the engine's until the command
+ * comes back. Calls that wait hang in a wheel of WAIT_SLOTS lists by the time when they are due, so
+ * entering and leaving cost the same for any number of them.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "service/service_internal.h"
+
+static bool pool_grow(struct service *s)
+{
+    struct slab *slab = calloc(1, sizeof *slab);
+    if (!slab)
+        return false;
+    slab->next = s->slabs;
+    s->slabs = slab;
+    for (size_t i = CALL_SLAB; i-- > 0;) {
+        struct call *c = &slab->calls[i];
+        c->next = s->free_calls;
+        s->free_calls = c;
+    }
+    return true;
+}
+
+struct call *call_get(struct service *s)
+{
+    if (!s->free_calls && !pool_grow(s))
+        return NULL;
+    struct call *c = s->free_calls;
+    s->free_calls = c->next;
+    memset(c, 0, offsetof(struct call, ask));
+    c->service = s;
+    c->text[0] = 0;
+    c->command.text = c->text;
+    c->command.text_size = CALL_TEXT_BYTES;
+    arena_init(&c->arena, c->buffer, sizeof c->buffer, CALL_ARENA_BYTES_MAX);
+    return c;
+}
+
+void call_put(struct service *s, struct call *c)
+{
+    assert(!c->origin.exchange);
+    if (c->command.kind == COMMAND_GET_RESERVATION)
+        free(c->command.get.record);
+    s->batch_orders -= c->batch_orders;
+    if (c->arena.chunks)
+        arena_reset(&c->arena);
+    c->next = s->free_calls;
+    s->free_calls = c;
+}
+
+static struct call **slot_of(struct service *s, uint64_t due_ns)
+{
+    return &s->waiting[(due_ns >> WAIT_SLOT_SHIFT) % WAIT_SLOTS];
+}
+
+void call_wait(struct service *s, struct call *c)
+{
+    struct call **slot = slot_of(s, c->due_ns);
+    if (c->waiting)
+        return;
+    c->waiting = true;
+    c->previous = NULL;
+    c->next = *slot;
+    if (*slot)
+        (*slot)->previous = c;
+    *slot = c;
+}
+
+void call_stop_waiting(struct service *s, struct call *c)
+{
+    if (!c->waiting)
+        return;
+    c->waiting = false;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        *slot_of(s, c->due_ns) = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+}
+
+void call_submit(struct service *s, struct call *c)
+{
+    if (c->stage == CALL_PREPARING)
+        s->inflight++;
+    c->stage = CALL_AT_ENGINE;
+    if (c->origin.exchange)
+        call_wait(s, c);
+    s->host.submit(s->host.context, &c->command);
+}
+
+void service_complete(struct service *s, struct command *command)
+{
+    struct call *c = call_of(command);
+    assert(c->stage == CALL_AT_ENGINE && s->inflight > 0);
+    s->inflight--;
+    call_stop_waiting(s, c);
+    if (c->origin.exchange || c->own)
+        c->finish(s, c);
+    call_put(s, c);
+}
+
+/* At the gate nothing was done yet, and nothing will be: the deadline is made to have passed, so
+ * that the engine only gives back what the gate took. */
+static void expire(struct service *s, struct call *c)
+{
+    int code = c->origin.route->writes ? TLY_EOUTCOME_UNKNOWN : TLY_EUNAVAILABLE;
+    call_stop_waiting(s, c);
+    if (c->stage == CALL_AT_GATE) {
+        c->command.deadline_ns = 1;
+        code = TLY_EOVERLOADED;
+    }
+    reply_code(s, &c->origin, code);
+}
+
+void calls_expire(struct service *s, uint64_t now_ns)
+{
+    uint64_t last = now_ns >> WAIT_SLOT_SHIFT;
+    uint64_t slot = s->waited_slot;
+    if (last - slot >= WAIT_SLOTS)
+        slot = last - WAIT_SLOTS + 1;
+    for (; slot <= last; slot++) {
+        struct call *next;
+        for (struct call *c = s->waiting[slot % WAIT_SLOTS]; c; c = next) {
+            next = c->next;
+            if (c->due_ns <= now_ns)
+                expire(s, c);
+        }
+    }
+    s->waited_slot = last;
+}
+
+void calls_close(struct service *s)
+{
+    while (s->slabs) {
+        struct slab *slab = s->slabs;
+        s->slabs = slab->next;
+        for (size_t i = 0; i < CALL_SLAB; i++) {
+            struct call *c = &slab->calls[i];
+            if (c->origin.exchange)
+                reply_code(s, &c->origin, TLY_EOUTCOME_UNKNOWN);
+            arena_close(&c->arena);
+        }
+        free(slab);
+    }
+}

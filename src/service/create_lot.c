@@ -1,0 +1,60 @@
+/* create_lot.c - CreateLot: a lot with its first units, or with none (announced, not yet here). */
+#include <string.h>
+
+#include "service/lot_key.h"
+#include "service/service_internal.h"
+
+static void finish(struct service *s, struct call *c)
+{
+    if (c->command.code)
+        reply_refused(s, c);
+    else
+        finish_lot(s, c, 201, &c->command.create.lot);
+}
+
+static int check(struct service *s, const Tally__V1__CreateLotRequest *m, struct lot_dims *dims,
+                 char size[SIZE_MAX_BYTES + 1], struct error *e)
+{
+    int code = rule_sku(str_of(m->sku), "sku", e);
+    if (!code)
+        code = rule_flavor(str_of(m->flavor), "flavor", e);
+    if (!code)
+        code = rule_flavor_allowed(str_of(m->flavor), s->host.settings->flavors, "flavor", e);
+    if (!code)
+        code = rule_size(str_of(m->size), "size", size, e);
+    if (!code)
+        code = rule_batch(str_of(m->batch), "batch", e);
+    if (!code)
+        code = rule_quantity(m->quantity, 0, "quantity", e);
+    dims->expires_on = LOT_NEVER_EXPIRES;
+    if (!code && m->expires_on[0])
+        code = rule_date(str_of(m->expires_on), "expires_on", &dims->expires_on, e);
+    return code;
+}
+
+int create_lot_start(struct service *s, struct call *c, struct error *e)
+{
+    const Tally__V1__CreateLotRequest *m = (const Tally__V1__CreateLotRequest *)c->request;
+    struct lot_dims *dims = &c->command.create.dims;
+    char size[SIZE_MAX_BYTES + 1], key[LOT_KEY_MAX + 1];
+    int code = check(s, m, dims, size, e);
+    if (code)
+        return code;
+    dims->sku = str_of(m->sku);
+    dims->flavor = str_of(m->flavor);
+    dims->batch = str_of(m->batch);
+    dims->size.len = (uint32_t)strlen(size);
+    dims->size.p = arena_copy(&c->arena, size, dims->size.len);
+    if (!dims->size.p)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    dims->key.len = (uint32_t)lot_key_make(dims->sku, dims->flavor, dims->size, dims->batch, key);
+    dims->key.p = arena_copy(&c->arena, key, dims->key.len);
+    if (!dims->key.p)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    c->command.kind = COMMAND_CREATE_LOT;
+    c->command.create.quantity = m->quantity;
+    c->origin.lot = dims->key;
+    c->finish = finish;
+    call_submit(s, c);
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* get_reservation.c - GetReservation: by its number, or by the order_id; with its history. */
+#include "base/hash.h"
+#include "service/service_internal.h"
+
+static int show_moves(Tally__V1__GetReservationResponse *m, const struct reservation_record *r,
+                      struct arena *a)
+{
+    Tally__V1__Move *moves = arena_alloc(a, r->move_count * sizeof *moves);
+    m->moves = arena_alloc(a, r->move_count * sizeof *m->moves);
+    if (!moves || !m->moves)
+        return TLY_ENO_MEMORY;
+    m->n_moves = r->move_count;
+    for (uint32_t i = 0; i < r->move_count; i++) {
+        const struct reservation_move *move = &r->moves[i];
+        Tally__V1__Move *out = &moves[i];
+        tally__v1__move__init(out);
+        m->moves[i] = out;
+        out->seq = show_number(move->seq, a);
+        out->kind = (char *)move_kind_name(move->kind);
+        out->at = show_time(move->at_ms, a);
+        out->quantity = move->quantity;
+        out->deadline = show_time(move->deadline_ms, a);
+        out->reason = (char *)refund_reason_name(move->reason);
+        if (move->kind == MOVE_CONFIRM)
+            out->payment_id = show_text(move->detail, a);
+        if (!out->seq || !out->at || !out->deadline || !out->payment_id)
+            return TLY_ENO_MEMORY;
+    }
+    return 0;
+}
+
+static int show_record(const struct service *s, Tally__V1__GetReservationResponse *m,
+                       const struct reservation_record *r, struct arena *a)
+{
+    m->reservation_id = show_number(r->reservation_id, a);
+    m->order_id = show_text(r->order_id, a);
+    m->status = (char *)hold_state_name(r->state);
+    m->expires_at = show_time(r->deadline_ms, a);
+    m->reason = (char *)refund_reason_name(r->reason);
+    m->user_id = show_text(r->user_id, a);
+    m->created_at = show_time(r->created_ms, a);
+    m->confirmed_at = show_time(r->confirmed_ms, a);
+    m->payment_id = show_text(r->payment_id, a);
+    if (!m->reservation_id || !m->order_id || !m->expires_at || !m->user_id || !m->created_at ||
+        !m->confirmed_at || !m->payment_id)
+        return TLY_ENO_MEMORY;
+    m->n_lines = r->line_count;
+    if (show_lines(s, &m->lines, r->lines, r->line_count, a))
+        return TLY_ENO_MEMORY;
+    return show_moves(m, r, a);
+}
+
+static void finish(struct service *s, struct call *c)
+{
+    const struct reservation_record *record = c->command.get.record;
+    Tally__V1__GetReservationResponse m = TALLY__V1__GET_RESERVATION_RESPONSE__INIT;
+    if (c->command.code)
+        reply_refused(s, c);
+    else if (!record || show_record(s, &m, record, &c->origin.exchange->arena))
+        reply_unsaid(s, &c->origin);
+    else
+        reply_message(s, &c->origin, 200, &m.base);
+}
+
+int get_reservation_start(struct service *s, struct call *c, struct error *e)
+{
+    const Tally__V1__GetReservationRequest *m =
+        (const Tally__V1__GetReservationRequest *)c->request;
+    struct command *command = &c->command;
+    int code;
+    if (m->reservation_id[0] && m->order_id[0])
+        return rule_broken(e, "order_id", "must be empty if a reservation_id is given");
+    if (m->order_id[0])
+        code = rule_text(str_of(m->order_id), ORDER_ID_MAX, "order_id", e);
+    else
+        code = reservation_id_parse(m->reservation_id, &command->get.reservation_id, e);
+    if (code)
+        return code;
+    command->kind = COMMAND_GET_RESERVATION;
+    command->get.order_id = str_of(m->order_id);
+    if (m->order_id[0])
+        command->get.order_hash = hash64(command->get.order_id, s->host.hash_seed);
+    c->origin.order_id = command->get.order_id;
+    c->finish = finish;
+    call_submit(s, c);
+    return 0;
+}

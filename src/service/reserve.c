@@ -1,0 +1,106 @@
+/* reserve.c - Reserve, the hot path: checked, admitted by the gate, decided by the engine.
+ *
+ * Refused here: what breaks a rule, and what the gate knows to be sold out. Anything that the gate
+ * is not sure of goes to the engine, a possible replay before all (I4).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "service/service_internal.h"
+
+static void finish(struct service *s, struct call *c)
+{
+    const struct reserve_command *order = &c->command.reserve;
+    struct arena *a = &c->origin.exchange->arena;
+    if (c->command.code) {
+        struct failure f;
+        c->command.reserve.code = c->command.code;
+        f = order_failure(order, c->command.text, a);
+        reply_failure(s, &c->origin, &f);
+        return;
+    }
+    Tally__V1__ReserveResponse m = TALLY__V1__RESERVE_RESPONSE__INIT;
+    if (show_order(s, &m, order, a)) {
+        reply_unsaid(s, &c->origin);
+        return;
+    }
+    struct header headers[2];
+    size_t count = 0;
+    if (!c->origin.grpc) {
+        enum { LOCATION_BYTES = 48 };
+        char *location = arena_alloc(a, LOCATION_BYTES);
+        if (location) {
+            int len = snprintf(location, LOCATION_BYTES, "/v1/reservations/%s", m.reservation_id);
+            headers[count++] = (struct header){STR("location"), {location, (uint32_t)len}};
+        }
+    }
+    if (order->replayed)
+        headers[count++] = (struct header){STR("idempotent-replayed"), STR("true")};
+    reply_message_with(s, &c->origin, order->replayed ? 200 : 201, &m.base, headers, count);
+}
+
+/* The gate's answer; from inside order's admission if the gate is local. */
+static void admitted(void *context, struct gate_ask *ask, size_t n)
+{
+    struct call *c = context;
+    struct service *s = c->service;
+    (void)n;
+    order_admitted(s, &c->command.reserve, ask);
+    if (c->gate_answered)
+        *c->gate_answered = true;
+    if (ask->verdict != GATE_SOLD_OUT && (c->origin.exchange || ask->verdict == GATE_PASS)) {
+        call_submit(s, c);
+        return;
+    }
+    call_stop_waiting(s, c);
+    if (c->origin.exchange) {
+        struct failure f = order_failure(&c->command.reserve, "", &c->origin.exchange->arena);
+        reply_failure(s, &c->origin, &f);
+    }
+    s->inflight--;
+    call_put(s, c);
+}
+
+/* The header stands for the field. */
+static int take_idempotency_key(struct call *c, Tally__V1__ReserveRequest *m, struct error *e)
+{
+    struct str key = c->origin.exchange->headers[HEADER_idempotency_key];
+    if (c->origin.grpc || key.len == 0)
+        return 0;
+    if (m->order_id[0] && !str_equal(str_of(m->order_id), key))
+        return rule_broken(e, "order_id",
+                           "must be what the header Idempotency-Key says, if both are given");
+    if (!utf8_valid(key))
+        return rule_broken(e, "Idempotency-Key", "must be UTF-8");
+    m->order_id = arena_copy(&c->arena, key.p, key.len);
+    return m->order_id ? 0 : error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+}
+
+int reserve_start(struct service *s, struct call *c, struct error *e)
+{
+    Tally__V1__ReserveRequest *m = (Tally__V1__ReserveRequest *)c->request;
+    struct reserve_command *order = &c->command.reserve;
+    struct order_flags flags;
+    bool answered = false;
+    int code = take_idempotency_key(c, m, e);
+    if (!code)
+        code = order_prepare(c, m, order, &flags, e);
+    if (code)
+        return code;
+    if (order_ask(c, order, flags, &c->ask))
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    c->command.kind = COMMAND_RESERVE;
+    c->finish = finish;
+    c->origin.order_id = order->order_id;
+    c->origin.lot = order->wants[0].lot;
+    c->stage = CALL_AT_GATE;
+    c->gate_answered = &answered;
+    s->inflight++;
+    s->host.gate->ops->admit(s->host.gate, &c->ask, 1, s->host.now_ms(s->host.context), admitted,
+                             c);
+    if (!answered) {
+        c->gate_answered = NULL;
+        call_wait(s, c);
+    }
+    return 0;
+}

@@ -1,0 +1,194 @@
+/* reserve_batch.c - ReserveBatch: independent orders, an outcome each, one commit.
+ *
+ * Happy path: each order is checked by itself and put before the gate with the others; those that
+ * may succeed go to the engine as one command. An order that breaks a rule or is sold out has its
+ * outcome here and does not hold up the others. The call as a whole is refused for a wrong number
+ * of orders, for want of memory, and when the orders under way reach their bound.
+ */
+#include <string.h>
+
+#include "service/service_internal.h"
+
+/* One order of the request: it was refused here, or is `orders[at]` of the command. */
+struct entry {
+    struct reserve_command order;
+    struct order_flags flags;
+    const char *text; /* of an order that breaks a rule */
+    uint32_t at;
+    bool sent;
+};
+
+struct orders {
+    struct entry *entries;
+    uint32_t count;
+    struct gate_ask *asks;
+    uint32_t *asked; /* the entry of each ask */
+    uint32_t ask_count;
+};
+
+static int show_outcome(const struct service *s, const struct entry *entry,
+                        const struct reserve_command *order, struct arena *a,
+                        Tally__V1__OrderOutcome *out)
+{
+    tally__v1__order_outcome__init(out);
+    out->order_id = show_text(order->order_id, a);
+    out->code = (char *)(order->code ? error_name(order->code) : "OK");
+    if (!out->order_id)
+        return TLY_ENO_MEMORY;
+    if (order->code) {
+        struct failure f = order_failure(order, entry->text ? entry->text : "", a);
+        struct str text = f.text.len ? f.text : str_of(error_text(order->code));
+        out->message = show_text(text, a);
+        out->available = f.available;
+        return out->message ? 0 : TLY_ENO_MEMORY;
+    }
+    out->reservation = arena_alloc(a, sizeof *out->reservation);
+    if (!out->reservation)
+        return TLY_ENO_MEMORY;
+    tally__v1__reserve_response__init(out->reservation);
+    return show_order(s, out->reservation, order, a);
+}
+
+static void answer(struct service *s, struct call *c)
+{
+    const struct orders *all = c->state;
+    struct arena *a = &c->arena;
+    Tally__V1__ReserveBatchResponse m = TALLY__V1__RESERVE_BATCH_RESPONSE__INIT;
+    Tally__V1__OrderOutcome *outcomes = arena_alloc(a, all->count * sizeof *outcomes);
+    m.outcomes = arena_alloc(a, all->count * sizeof(void *));
+    if (!outcomes || !m.outcomes) {
+        reply_unsaid(s, &c->origin);
+        return;
+    }
+    m.n_outcomes = all->count;
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct entry *entry = &all->entries[i];
+        const struct reserve_command *order =
+            entry->sent ? &c->command.batch.orders[entry->at] : &entry->order;
+        m.outcomes[i] = &outcomes[i];
+        if (show_outcome(s, entry, order, a, &outcomes[i])) {
+            reply_unsaid(s, &c->origin);
+            return;
+        }
+    }
+    reply_message(s, &c->origin, 200, &m.base);
+}
+
+static void finish(struct service *s, struct call *c)
+{
+    if (c->command.code)
+        reply_refused(s, c);
+    else
+        answer(s, c);
+}
+
+static bool passed(const struct orders *all)
+{
+    for (uint32_t i = 0; i < all->ask_count; i++) {
+        if (all->asks[i].verdict == GATE_PASS)
+            return true;
+    }
+    return false;
+}
+
+/* Those that may succeed, side by side for the engine. `orders` has room for all. */
+static void admitted(void *context, struct gate_ask *asks, size_t n)
+{
+    struct call *c = context;
+    struct service *s = c->service;
+    struct orders *all = c->state;
+    uint32_t sent = 0;
+    if (c->gate_answered)
+        *c->gate_answered = true;
+    for (size_t i = 0; i < n; i++) {
+        struct entry *entry = &all->entries[all->asked[i]];
+        order_admitted(s, &entry->order, &asks[i]);
+        if (entry->order.code)
+            continue;
+        entry->at = sent;
+        entry->sent = true;
+        c->command.batch.orders[sent++] = entry->order;
+    }
+    c->command.batch.count = sent;
+    if (sent && (c->origin.exchange || passed(all))) {
+        call_submit(s, c);
+        return;
+    }
+    call_stop_waiting(s, c);
+    if (c->origin.exchange)
+        answer(s, c);
+    s->inflight--;
+    call_put(s, c);
+}
+
+static int no_memory(struct error *e)
+{
+    return error_set(e, TLY_EPAYLOAD_TOO_LARGE, "orders",
+                     "orders: the batch needs too much memory; send fewer orders");
+}
+
+static int prepare(struct call *c, const Tally__V1__ReserveBatchRequest *m, struct orders *all,
+                   struct error *e)
+{
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct entry *entry = &all->entries[i];
+        struct error broken;
+        int code = order_prepare(c, m->orders[i], &entry->order, &entry->flags, &broken);
+        if (code == TLY_ENO_MEMORY)
+            return no_memory(e);
+        if (code) {
+            entry->order.code = code;
+            entry->order.want_count = 0;
+            entry->text = arena_copy(&c->arena, broken.text, strlen(broken.text));
+            if (!entry->text)
+                return no_memory(e);
+            continue;
+        }
+        if (order_ask(c, &entry->order, entry->flags, &all->asks[all->ask_count]))
+            return no_memory(e);
+        all->asked[all->ask_count++] = i;
+    }
+    return 0;
+}
+
+int reserve_batch_start(struct service *s, struct call *c, struct error *e)
+{
+    const Tally__V1__ReserveBatchRequest *m = (const Tally__V1__ReserveBatchRequest *)c->request;
+    size_t count = m->n_orders;
+    bool answered = false;
+    if (count < 1 || count > ORDER_BATCH_MAX)
+        return rule_broken(e, "orders", "must be 1 to %d orders, is %zu", ORDER_BATCH_MAX, count);
+    if (count > BATCH_ORDERS_INFLIGHT_MAX - s->batch_orders)
+        return error_set(e, TLY_EOVERLOADED, "", "too many batches are under way; try again");
+    struct orders *all = arena_zalloc(&c->arena, sizeof *all);
+    if (!all)
+        return no_memory(e);
+    all->count = (uint32_t)count;
+    all->entries = arena_zalloc(&c->arena, count * sizeof *all->entries);
+    all->asks = arena_alloc(&c->arena, count * sizeof *all->asks);
+    all->asked = arena_alloc(&c->arena, count * sizeof *all->asked);
+    c->command.batch.orders = arena_alloc(&c->arena, count * sizeof *c->command.batch.orders);
+    if (!all->entries || !all->asks || !all->asked || !c->command.batch.orders)
+        return no_memory(e);
+    int code = prepare(c, m, all, e);
+    if (code)
+        return code;
+    c->command.kind = COMMAND_RESERVE_BATCH;
+    c->finish = finish;
+    c->state = all;
+    c->batch_orders = (uint32_t)count;
+    s->batch_orders += c->batch_orders;
+    c->stage = CALL_AT_GATE;
+    c->gate_answered = &answered;
+    s->inflight++;
+    if (all->ask_count)
+        s->host.gate->ops->admit(s->host.gate, all->asks, all->ask_count,
+                                 s->host.now_ms(s->host.context), admitted, c);
+    else
+        admitted(c, NULL, 0);
+    if (!answered) {
+        c->gate_answered = NULL;
+        call_wait(s, c);
+    }
+    return 0;
+}

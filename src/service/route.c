@@ -1,0 +1,252 @@
+/* route.c - every way in: which call it is, over gRPC and over HTTP, and who takes it.
+ *
+ * Happy path: a gRPC request (told by its content type) is looked up by its path; any other by
+ * method and pattern, where "{}" stands for one segment. The first pattern that fits decides what
+ * the resource is. Refused: no pattern fits (NOT_FOUND, gRPC UNIMPLEMENTED), none of the resource's
+ * methods is the request's (METHOD_NOT_ALLOWED, with those that are), gRPC over HTTP/1 or with
+ * another message format (UNSUPPORTED_MEDIA_TYPE).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "service/service_internal.h"
+
+#define INVENTORY     "/tally.v1.Inventory/"
+#define REQUEST(name) .request = &tally__v1__##name##_request__descriptor
+
+static const struct route routes[] = {
+    {.call = CALL_RESERVE,
+     .grpc_path = STR(INVENTORY "Reserve"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/reservations"),
+     .writes = true,
+     REQUEST(reserve),
+     .start = reserve_start},
+    {.call = CALL_CONFIRM,
+     .grpc_path = STR(INVENTORY "Confirm"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/reservations/{}/confirm"),
+     .parameter = "reservation_id",
+     .writes = true,
+     REQUEST(confirm),
+     .start = confirm_start},
+    {.call = CALL_REFUND,
+     .grpc_path = STR(INVENTORY "Refund"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/reservations/{}/refund"),
+     .parameter = "reservation_id",
+     .writes = true,
+     REQUEST(refund),
+     .start = refund_start},
+    {.call = CALL_EXTEND,
+     .grpc_path = STR(INVENTORY "Extend"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/reservations/{}/extend"),
+     .parameter = "reservation_id",
+     .writes = true,
+     REQUEST(extend),
+     .start = extend_start},
+    {.call = CALL_RESERVE_BATCH,
+     .grpc_path = STR(INVENTORY "ReserveBatch"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/reservations/batch"),
+     .writes = true,
+     REQUEST(reserve_batch),
+     .start = reserve_batch_start},
+    {.call = CALL_GET_RESERVATION,
+     .grpc_path = STR(INVENTORY "GetReservation"),
+     .method = HTTP_GET,
+     .pattern = STR("/v1/reservations/{}"),
+     .parameter = "reservation_id",
+     REQUEST(get_reservation),
+     .start = get_reservation_start},
+    {.call = CALL_GET_RESERVATION,
+     .method = HTTP_GET,
+     .pattern = STR("/v1/orders/{}"),
+     .parameter = "order_id",
+     REQUEST(get_reservation),
+     .start = get_reservation_start},
+    {.call = CALL_CREATE_LOT,
+     .grpc_path = STR(INVENTORY "CreateLot"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/lots"),
+     .writes = true,
+     REQUEST(create_lot),
+     .start = create_lot_start},
+    {.call = CALL_LIST_LOTS,
+     .grpc_path = STR(INVENTORY "ListLots"),
+     .method = HTTP_GET,
+     .pattern = STR("/v1/lots"),
+     .query = "sku,flavor,size,page_size,page_token",
+     REQUEST(list_lots),
+     .start = list_lots_start},
+    {.call = CALL_GET_LOT,
+     .grpc_path = STR(INVENTORY "GetLot"),
+     .method = HTTP_GET,
+     .pattern = STR("/v1/lots/{}"),
+     .parameter = "lot",
+     REQUEST(get_lot),
+     .start = get_lot_start},
+    {.call = CALL_ADJUST_STOCK,
+     .grpc_path = STR(INVENTORY "AdjustStock"),
+     .method = HTTP_POST,
+     .pattern = STR("/v1/lots/{}/adjust"),
+     .parameter = "lot",
+     .writes = true,
+     REQUEST(adjust_stock),
+     .start = adjust_stock_start},
+    {.call = CALL_WATCH,
+     .grpc_path = STR(INVENTORY "Watch"),
+     .method = HTTP_GET,
+     .pattern = STR("/v1/watch"),
+     .query = "sku",
+     REQUEST(watch),
+     .open = watch_open},
+    {.call = CALL_HEALTH,
+     .grpc_path = STR("/grpc.health.v1.Health/Check"),
+     .always = true,
+     .open = health_check},
+    {.call = CALL_HEALTH,
+     .grpc_path = STR("/grpc.health.v1.Health/Watch"),
+     .always = true,
+     .open = health_watch},
+    {.call = CALL_REFLECTION,
+     .grpc_path = STR("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+     .open = reflection_open},
+    {.call = CALL_REFLECTION,
+     .grpc_path = STR("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+     .open = reflection_open},
+    {.call = CALL_METRICS,
+     .method = HTTP_GET,
+     .pattern = STR("/metrics"),
+     .always = true,
+     .open = metrics_open},
+    {.call = CALL_HEALTH,
+     .method = HTTP_GET,
+     .pattern = STR("/livez"),
+     .always = true,
+     .open = livez_open},
+    {.call = CALL_HEALTH,
+     .method = HTTP_GET,
+     .pattern = STR("/readyz"),
+     .always = true,
+     .open = readyz_open},
+    {.call = CALL_OTHER,
+     .method = HTTP_GET,
+     .pattern = STR("/openapi.yaml"),
+     .always = true,
+     .open = openapi_open},
+};
+
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+const struct route *route_at(size_t i)
+{
+    return i < ROUTE_COUNT ? &routes[i] : NULL;
+}
+
+static bool starts_with(struct str text, struct str head)
+{
+    return text.len >= head.len && memcmp(text.p, head.p, head.len) == 0;
+}
+
+bool is_grpc(struct str content_type)
+{
+    return starts_with(content_type, STR("application/grpc"));
+}
+
+/* "application/grpc" or "application/grpc+proto", with parameters or without. */
+static bool is_grpc_proto(struct str content_type)
+{
+    struct str rest = {content_type.p + 16, content_type.len - 16};
+    if (starts_with(rest, STR("+proto")))
+        rest = (struct str){rest.p + 6, rest.len - 6};
+    return rest.len == 0 || rest.p[0] == ';' || rest.p[0] == ' ';
+}
+
+/* True if the path has the pattern's form; the segment at "{}" goes to `parameter`. */
+static bool pattern_fits(struct str pattern, struct str path, struct str *parameter)
+{
+    const char *hole = memchr(pattern.p, '{', pattern.len);
+    if (!hole)
+        return str_equal(pattern, path);
+    uint32_t head = (uint32_t)(hole - pattern.p);
+    struct str tail = {hole + 2, pattern.len - head - 2};
+    if (path.len <= head + tail.len || memcmp(path.p, pattern.p, head) != 0)
+        return false;
+    struct str segment = {path.p + head, path.len - head - tail.len};
+    if (tail.len && memcmp(segment.p + segment.len, tail.p, tail.len) != 0)
+        return false;
+    if (memchr(segment.p, '/', segment.len))
+        return false;
+    *parameter = segment;
+    return true;
+}
+
+static const char *method_name(enum http_method method)
+{
+    return method == HTTP_POST ? "POST" : "GET, HEAD";
+}
+
+static int find_grpc(const struct exchange *x, struct origin *o, char allow[64], struct error *e)
+{
+    struct str type = x->headers[HEADER_content_type];
+    if (x->protocol == PROTOCOL_HTTP1)
+        return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
+                         "content-type: gRPC needs HTTP/2");
+    if (!is_grpc_proto(type))
+        return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
+                         "content-type: must be application/grpc or application/grpc+proto, "
+                         "is \"%.*s\"",
+                         (int)(type.len < 80 ? type.len : 80), type.p);
+    if (x->method != HTTP_POST) {
+        memcpy(allow, "POST", sizeof "POST");
+        return error_set(e, TLY_EMETHOD_NOT_ALLOWED, "", "a gRPC call is a POST");
+    }
+    o->grpc = true;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (routes[i].grpc_path.len && str_equal(routes[i].grpc_path, x->path)) {
+            o->route = &routes[i];
+            return 0;
+        }
+    }
+    return error_set(e, TLY_EUNIMPLEMENTED, "", "there is no such method");
+}
+
+static int find_http(const struct exchange *x, struct origin *o, char allow[64], struct error *e)
+{
+    enum http_method method = x->method == HTTP_HEAD ? HTTP_GET : (enum http_method)x->method;
+    const struct route *fitting = NULL;
+    size_t length = 0;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const struct route *r = &routes[i];
+        if (r->pattern.len == 0)
+            continue;
+        if (fitting ? !str_equal(fitting->pattern, r->pattern)
+                    : !pattern_fits(r->pattern, x->path, &o->parameter))
+            continue;
+        if (r->method == method) {
+            o->route = r;
+            return 0;
+        }
+        fitting = r;
+        length += (size_t)snprintf(allow + length, 64 - length, "%s%s", length ? ", " : "",
+                                   method_name(r->method));
+    }
+    if (fitting)
+        return error_set(e, TLY_EMETHOD_NOT_ALLOWED, "", "the resource takes %s", allow);
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (routes[i].grpc_path.len && str_equal(routes[i].grpc_path, x->path))
+            return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
+                             "content-type: this path takes application/grpc over HTTP/2");
+    }
+    return error_set(e, TLY_ENOT_FOUND, "", "there is no such resource");
+}
+
+int route_find(const struct exchange *x, struct origin *o, char allow[64], struct error *e)
+{
+    allow[0] = 0;
+    if (is_grpc(x->headers[HEADER_content_type]))
+        return find_grpc(x, o, allow, e);
+    return find_http(x, o, allow, e);
+}

@@ -1,0 +1,251 @@
+/* service_internal.h - what the files of service/ share.
+ *
+ * A struct call is one request on its way: its command, and an arena with all that the command
+ * points to. It comes from a pool and goes back when the command has come back, which may be later
+ * than the answer: the message is decoded straight into the call's arena, so a command never points
+ * into an exchange, and an exchange can be answered and forgotten while the engine is still busy.
+ *
+ *   handle -> decoded -> checked -> [at the gate] -> with the engine -> answered -> back in the
+ * pool |                 |
+ *                                        +--- its time is up: answered, the call goes on alone
+ */
+#ifndef TALLY_SERVICE_SERVICE_INTERNAL_H
+#define TALLY_SERVICE_SERVICE_INTERNAL_H
+
+#include <tally.pb-c.h>
+
+#include "service/rules.h"
+#include "service/service.h"
+#include "wire/codec.h"
+
+enum {
+    CALL_BUFFER_BYTES = 2048,          /* a usual request fits, so that nothing is allocated */
+    CALL_ARENA_BYTES_MAX = 64 << 20,   /* a full ReserveBatch fits */
+    CALL_TEXT_BYTES = ERROR_TEXT_MAX,  /* a sentence of the engine's */
+    CALL_SLAB = 32,                    /* calls that the pool grows by */
+    WAIT_SLOTS = 256,                  /* of the wheel of waiting calls */
+    WAIT_SLOT_SHIFT = 24,              /* a slot is 2^24 ns wide: 16.8 ms */
+    BATCH_ORDERS_INFLIGHT_MAX = 65536, /* orders of ReserveBatch calls, per worker */
+    REQUEST_TIMEOUT_MS_MAX = 600000,   /* a client's own limit counts for no longer than this */
+    GRPC_MESSAGE_MAX = 16 << 20,
+    WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */
+    HEARTBEAT_MS = 15000,
+    REFLECTION_MESSAGE_MAX = 16384,
+};
+
+#define NS_PER_MS UINT64_C(1000000)
+
+struct call;
+struct origin;
+
+/* One way to a use case. Either `start` with `request` (it makes a command of a message), or `open`
+ * (a page or a stream, which answers by itself). */
+struct route {
+    enum metric_call call;
+    struct str grpc_path; /* empty: not over gRPC */
+    enum http_method method;
+    struct str pattern;    /* HTTP path; empty: not over HTTP */
+    const char *parameter; /* the field that "{}" in the pattern fills */
+    const char *query;     /* the fields that may stand in the query, comma-separated */
+    bool writes;           /* an answer that does not come in time is OUTCOME_UNKNOWN */
+    bool always;           /* answered while starting and draining too */
+    const ProtobufCMessageDescriptor *request;
+    int (*start)(struct service *s, struct call *c, struct error *e);
+    void (*open)(struct service *s, struct origin *o);
+};
+
+/* Whom to answer, and what a log line says about it. */
+struct origin {
+    struct exchange *exchange; /* NULL once answered */
+    const struct route *route; /* NULL: none was found */
+    struct str parameter;      /* of the path, still percent-encoded */
+    bool grpc;
+    struct str order_id;
+    struct str lot;
+};
+
+enum call_state { CALL_PREPARING, CALL_AT_GATE, CALL_AT_ENGINE };
+
+struct call {
+    struct command command;
+    struct service *service;
+    struct origin origin;
+    void (*finish)(struct service *s, struct call *c); /* the command has come back */
+    ProtobufCMessage *request;
+    void *state; /* the use case's own, in the arena */
+    bool *gate_answered;
+    uint32_t batch_orders;
+    uint8_t stage; /* enum call_state */
+    bool own;      /* the service's own call: finish() although there is nobody to answer */
+    bool waiting;  /* in the wheel */
+    uint64_t due_ns;
+    struct call *next, *previous; /* in a slot of the wheel; next: in the pool */
+    struct arena arena;
+    struct gate_ask ask;
+    char text[CALL_TEXT_BYTES];
+    _Alignas(8) char buffer[CALL_BUFFER_BYTES];
+};
+
+struct slab {
+    struct slab *next;
+    struct call calls[CALL_SLAB];
+};
+
+struct stream;
+
+struct service {
+    struct service_host host;
+    struct uuid_state uuid;
+    struct call *free_calls;
+    struct slab *slabs;
+    struct call *waiting[WAIT_SLOTS];
+    uint64_t waited_slot; /* number of the last slot that was looked at */
+    uint32_t inflight;    /* calls at the gate or with the engine */
+    uint32_t batch_orders;
+    struct stream *streams;
+    uint32_t stream_count;
+    uint64_t now_ns; /* as of the last tick */
+    bool pulling;    /* a COMMAND_LOT_CHANGES is with the engine */
+    uint64_t pull_due_ns;
+};
+
+/* ---- route.c ---- */
+
+/* 0, or a refusal. METHOD_NOT_ALLOWED: `allow` names the methods (room for 64 bytes). */
+int route_find(const struct exchange *x, struct origin *o, char allow[64], struct error *e);
+const struct route *route_at(size_t i); /* NULL behind the last */
+bool is_grpc(struct str content_type);
+
+/* ---- request.c ---- */
+
+/* The request's message into c->request. */
+int request_decode(struct call *c, struct error *e) MUST_CHECK;
+/* A message of any type from an exchange's parameters or body, in `a`. */
+int request_message(const struct origin *o, const ProtobufCMessageDescriptor *type, struct arena *a,
+                    ProtobufCMessage **out, struct error *e) MUST_CHECK;
+/* The client's own limit, 0 if it has none. */
+int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error *e) MUST_CHECK;
+/* Percent-decodes into the arena. `plus`: '+' is a space. */
+int percent_decode(struct str text, bool plus, struct arena *a, struct str *out) MUST_CHECK;
+/* A decimal number without sign or leading zeros; false if it is none, or over max. */
+bool decimal_parse(struct str text, int64_t max, int64_t *out);
+struct str trace_id_of(struct str traceparent); /* empty if it is not valid */
+bool request_id_valid(struct str request_id);
+
+/* ---- call.c ---- */
+
+struct call *call_get(struct service *s); /* NULL when memory is short */
+void call_put(struct service *s, struct call *c);
+/* To the engine. Whatever comes back is handed to `finish`. */
+void call_submit(struct service *s, struct call *c);
+/* At the gate or with the engine: from now on its time runs. */
+void call_wait(struct service *s, struct call *c);
+void call_stop_waiting(struct service *s, struct call *c);
+void calls_expire(struct service *s, uint64_t now_ns);
+void calls_close(struct service *s);
+
+static inline struct call *call_of(struct command *c)
+{
+    return (struct call *)c;
+}
+
+/* ---- reply.c: each answers once; the exchange is not touched afterwards ---- */
+
+void reply_message(struct service *s, struct origin *o, int status, const ProtobufCMessage *m);
+/* A message with headers of its own (Location, Idempotent-Replayed). */
+void reply_message_with(struct service *s, struct origin *o, int status, const ProtobufCMessage *m,
+                        const struct header *headers, size_t header_count);
+void reply_failure(struct service *s, struct origin *o, const struct failure *f);
+void reply_error(struct service *s, struct origin *o, const struct error *e);
+void reply_code(struct service *s, struct origin *o, int code);
+/* METHOD_NOT_ALLOWED, with the methods that are. */
+void reply_not_allowed(struct service *s, struct origin *o, const struct error *e,
+                       struct str allow);
+void reply_page(struct service *s, struct origin *o, int status, struct str content_type,
+                struct str body);
+/* For want of memory the outcome cannot be told. */
+void reply_unsaid(struct service *s, struct origin *o);
+/* The command's code and sentence. */
+void reply_refused(struct service *s, struct call *c);
+/* For who answers with a stream: headers to give back, and the log line and counters. */
+void reply_headers(const struct exchange *x, struct response *r);
+void reply_count(struct service *s, const struct origin *o, int code, struct str text);
+
+/* ---- order.c: what Reserve and ReserveBatch share ---- */
+
+struct order_flags {
+    bool order_new; /* the order_id was made here */
+};
+int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct reserve_command *out,
+                  struct order_flags *flags, struct error *e) MUST_CHECK;
+/* Lines for the gate, and what it said about them. */
+int order_ask(struct call *c, const struct reserve_command *order, struct order_flags flags,
+              struct gate_ask *ask) MUST_CHECK;
+void order_admitted(struct service *s, struct reserve_command *order, const struct gate_ask *ask);
+/* Why it was refused; texts in the arena. */
+struct failure order_failure(const struct reserve_command *order, const char *text,
+                             struct arena *a);
+
+/* ---- show.c: the engine's answers as messages; texts in the arena ---- */
+
+int show_lot(Tally__V1__Lot *m, const struct lot_view *lot, struct arena *a) MUST_CHECK;
+int show_lots(Tally__V1__Lot ***out, const struct lot_view *lots, uint32_t count,
+              struct arena *a) MUST_CHECK;
+int show_lines(const struct service *s, Tally__V1__Line ***out, const struct line *lines,
+               uint32_t count, struct arena *a) MUST_CHECK;
+int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
+               const struct reserve_command *order, struct arena *a) MUST_CHECK;
+char *show_number(int64_t n, struct arena *a);
+char *show_time(int64_t unix_ms, struct arena *a); /* "" for 0 */
+char *show_text(struct str text, struct arena *a);
+void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot);
+/* Confirm, Refund, Extend. */
+void finish_move(struct service *s, struct call *c, enum hold_state to);
+int move_prepare(struct call *c, enum command_kind kind, const char *reservation_id,
+                 struct error *e) MUST_CHECK;
+int reservation_id_parse(const char *text, int64_t *out, struct error *e) MUST_CHECK;
+
+/* ---- the use cases, one file each ---- */
+
+int create_lot_start(struct service *s, struct call *c, struct error *e);
+int get_lot_start(struct service *s, struct call *c, struct error *e);
+int list_lots_start(struct service *s, struct call *c, struct error *e);
+int adjust_stock_start(struct service *s, struct call *c, struct error *e);
+int reserve_start(struct service *s, struct call *c, struct error *e);
+int reserve_batch_start(struct service *s, struct call *c, struct error *e);
+int confirm_start(struct service *s, struct call *c, struct error *e);
+int refund_start(struct service *s, struct call *c, struct error *e);
+int extend_start(struct service *s, struct call *c, struct error *e);
+int get_reservation_start(struct service *s, struct call *c, struct error *e);
+void watch_open(struct service *s, struct origin *o);
+void health_check(struct service *s, struct origin *o);
+void health_watch(struct service *s, struct origin *o);
+void reflection_open(struct service *s, struct origin *o);
+void metrics_open(struct service *s, struct origin *o);
+void livez_open(struct service *s, struct origin *o);
+void readyz_open(struct service *s, struct origin *o);
+void openapi_open(struct service *s, struct origin *o);
+
+/* ---- stream.c: answers that go on: Watch, health Watch, reflection ---- */
+
+enum stream_kind { STREAM_WATCH, STREAM_HEALTH, STREAM_REFLECTION };
+
+struct stream {
+    struct stream *next, *previous;
+    struct service *service;
+    struct exchange *exchange;
+    uint8_t kind;
+    bool grpc;
+    bool gone; /* the client; ended at the next tick */
+};
+
+/* Opens the answer and counts it in; `st` lies in the exchange's arena. */
+void stream_open(struct service *s, struct origin *o, struct stream *st, enum stream_kind kind);
+/* With the code as trailers (gRPC). The stream is gone afterwards. */
+void stream_close(struct stream *st, int code, const char *text);
+void streams_reap(struct service *s);                     /* those whose client has gone */
+bool stream_refused(struct service *s, struct origin *o); /* answered: there are too many */
+void watch_tick(struct service *s);
+void health_tick(struct service *s);
+
+#endif

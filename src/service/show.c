@@ -1,0 +1,125 @@
+/* show.c - what the engine answers, as messages of api/tally.proto.
+ *
+ * All answers about a lot have the fields of Lot, and all about a reservation those of
+ * ReserveResponse, under the same numbers (a test holds them together); so these two messages are
+ * what is encoded. The only failure is an arena at its bound.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "service/service_internal.h"
+
+char *show_text(struct str text, struct arena *a)
+{
+    return arena_copy(a, text.p, text.len);
+}
+
+char *show_number(int64_t n, struct arena *a)
+{
+    enum { DIGITS_MAX = 21 };
+    char digits[DIGITS_MAX];
+    char *p = digits + DIGITS_MAX;
+    uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    do {
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (n < 0)
+        *--p = '-';
+    return arena_copy(a, p, (size_t)(digits + DIGITS_MAX - p));
+}
+
+char *show_time(int64_t unix_ms, struct arena *a)
+{
+    char *text = arena_alloc(a, RFC3339_SIZE);
+    if (!text)
+        return NULL;
+    if (unix_ms)
+        rfc3339_format(unix_ms, text);
+    else
+        text[0] = 0;
+    return text;
+}
+
+int show_lot(Tally__V1__Lot *m, const struct lot_view *lot, struct arena *a)
+{
+    const struct lot_dims *dims = lot->dims;
+    const struct stock *stock = &lot->stock;
+    char date[DATE_SIZE] = "";
+    tally__v1__lot__init(m);
+    if (dims->expires_on != LOT_NEVER_EXPIRES)
+        date_format(dims->expires_on, date);
+    m->lot = show_text(dims->key, a);
+    m->sku = show_text(dims->sku, a);
+    m->flavor = show_text(dims->flavor, a);
+    m->size = show_text(dims->size, a);
+    m->batch = show_text(dims->batch, a);
+    m->expires_on = show_text(str_of(date), a);
+    if (!m->lot || !m->sku || !m->flavor || !m->size || !m->batch || !m->expires_on)
+        return TLY_ENO_MEMORY;
+    m->on_hand = stock->on_hand;
+    m->reserved = stock->reserved;
+    m->confirmed = stock->confirmed;
+    m->available = stock->on_hand - stock->reserved - stock->confirmed;
+    m->version = stock->version;
+    return 0;
+}
+
+int show_lots(Tally__V1__Lot ***out, const struct lot_view *lots, uint32_t count, struct arena *a)
+{
+    Tally__V1__Lot *shown = arena_alloc(a, count * sizeof *shown);
+    *out = arena_alloc(a, count * sizeof **out);
+    if (!shown || !*out)
+        return TLY_ENO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        (*out)[i] = &shown[i];
+        if (show_lot(&shown[i], &lots[i], a))
+            return TLY_ENO_MEMORY;
+    }
+    return 0;
+}
+
+int show_lines(const struct service *s, Tally__V1__Line ***out, const struct line *lines,
+               uint32_t count, struct arena *a)
+{
+    Tally__V1__Line *shown = arena_alloc(a, count * sizeof *shown);
+    *out = arena_alloc(a, count * sizeof **out);
+    if (!shown || !*out)
+        return TLY_ENO_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct lot_dims *dims = s->host.lot_dims(s->host.context, lines[i].lot);
+        tally__v1__line__init(&shown[i]);
+        shown[i].lot = show_text(dims ? dims->key : STR("?"), a);
+        shown[i].quantity = lines[i].quantity;
+        (*out)[i] = &shown[i];
+        if (!shown[i].lot)
+            return TLY_ENO_MEMORY;
+    }
+    return 0;
+}
+
+int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
+               const struct reserve_command *order, struct arena *a)
+{
+    m->reservation_id = show_number(order->reservation_id, a);
+    m->order_id = (char *)order->order_id.p;
+    m->status = (char *)hold_state_name(order->state);
+    m->expires_at = show_time(order->expires_ms, a);
+    m->reason = (char *)refund_reason_name(order->reason);
+    m->replayed = order->replayed;
+    m->n_lines = order->line_count;
+    if (!m->reservation_id || !m->expires_at)
+        return TLY_ENO_MEMORY;
+    return show_lines(s, &m->lines, order->lines, order->line_count, a);
+}
+
+void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot)
+{
+    Tally__V1__Lot m;
+    if (show_lot(&m, lot, &c->origin.exchange->arena))
+        reply_unsaid(s, &c->origin);
+    else
+        reply_message(s, &c->origin, status, &m.base);
+}
