@@ -35,6 +35,7 @@ struct order_segment {
     struct order_segment *link;
     size_t count;
     int64_t seq_min, seq_max; /* of the reservation ids inside */
+    struct order_run *stored; /* on its way back to the engine: the run made of it */
     void *impl;
 };
 /* Copies the segment's entries, unsorted, into `out` (room for count). */

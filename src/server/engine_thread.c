@@ -1,0 +1,322 @@
+/* engine_thread.c - the loop around the engine.
+ *
+ * Happy path of a turn: take what the ledger answered; read the clock; let due holds go; decide
+ * what the workers sent, a bounded number; hand the batch to the ledger if it is free; hand out
+ * look-ups; tell the gate what changed; hand back replies, a chain for each worker; sleep if there
+ * was nothing.
+ *
+ * Order matters in three places. The gate learns of freed units before the replies leave, so that
+ * nobody who saw a refund is refused its units; and of the next deadline after the units that came
+ * free at the one before. A change of the ledger's availability is looked at before its outcomes
+ * are taken and applied after them: an outcome that was delivered before the change is then known,
+ * and cannot turn it back.
+ *
+ * Failure: nothing here fails; memory that the gate lacks for a lot leaves the lot to the engine.
+ */
+#include "server/engine_thread.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "obs/log.h"
+
+enum {
+    TURN_COMMANDS_MAX = 4096, /* decided before the ledger and the replies get their turn */
+    PREFETCH_AHEAD = 6,
+    DELTAS_MAX = 256,
+    IDLE_MAX_US = 1000000,   /* the clock that others compute from is not older */
+    OVERDUE_WAIT_US = 50000, /* between looks at holds that wait for the ledger */
+};
+
+/* ---- callbacks of the ledger, on its threads ---- */
+
+static void hand_over(struct engine_thread *t, struct mailbox *box, struct mail *mail)
+{
+    struct mail_chain chain = {0};
+    mail_chain_add(&chain, mail);
+    mailbox_push(box, &chain);
+    wake_up(&t->wake);
+}
+
+static void on_outcome(void *context, struct batch *b)
+{
+    struct engine_thread *t = context;
+    hand_over(t, &t->outcomes, &b->mail);
+}
+
+static void on_read_done(void *context, struct read *r)
+{
+    struct engine_thread *t = context;
+    hand_over(t, &t->reads, &r->mail);
+}
+
+static void on_segment_stored(void *context, struct order_segment *s, struct order_run *run)
+{
+    struct engine_thread *t = context;
+    if (s) {
+        s->stored = run;
+        hand_over(t, &t->segments, &s->mail);
+    } else if (run) {
+        hand_over(t, &t->runs, &run->mail);
+    }
+}
+
+static void on_available(void *context, bool available, const char *why)
+{
+    struct engine_thread *t = context;
+    bool before = atomic_load_explicit(&t->state->ledger_up, memory_order_relaxed);
+    state_set_ledger(t->state, available, why);
+    wake_up(&t->wake);
+    if (available && !before)
+        log_event(LOG_INFO, "ledger.available");
+    else if (!available && before)
+        log_event(LOG_ERROR, "ledger.unavailable", log_text("why", why ? why : ""));
+}
+
+void engine_thread_events(struct engine_thread *t, struct ledger_events *out)
+{
+    *out = (struct ledger_events){.context = t,
+                                  .outcome = on_outcome,
+                                  .read_done = on_read_done,
+                                  .segment_stored = on_segment_stored,
+                                  .available = on_available};
+}
+
+/* ---- one turn ---- */
+
+#define MAIL_OF(item, type) ((type *)(void *)((char *)(item)-offsetof(type, mail)))
+
+static void take_outcomes(struct engine_thread *t)
+{
+    struct mail *mail = mailbox_take(&t->outcomes);
+    while (mail) {
+        struct batch *b = MAIL_OF(mail, struct batch);
+        mail = mail->next;
+        t->idle = false;
+        if (b->outcome != LEDGER_UNKNOWN) {
+            metrics_observe(t->metrics, METRIC_HISTOGRAM_COMMIT,
+                            clock_monotonic_ns() - t->submitted_ns);
+            metrics_observe(t->metrics, METRIC_HISTOGRAM_BATCH, b->move_count);
+            t->submitted = NULL;
+        }
+        engine_outcome(t->engine, b);
+    }
+}
+
+static void take_reads(struct engine_thread *t)
+{
+    struct mail *mail = mailbox_take(&t->reads);
+    while (mail) {
+        struct read *r = MAIL_OF(mail, struct read);
+        mail = mail->next;
+        t->idle = false;
+        engine_read_done(t->engine, r);
+    }
+}
+
+static void take_segments(struct engine_thread *t)
+{
+    struct mail *mail = mailbox_take(&t->segments);
+    while (mail) {
+        struct order_segment *s = MAIL_OF(mail, struct order_segment);
+        mail = mail->next;
+        engine_segment_stored(t->engine, s, s->stored);
+    }
+    mail = mailbox_take(&t->runs);
+    while (mail) {
+        struct order_run *run = MAIL_OF(mail, struct order_run);
+        mail = mail->next;
+        engine_segment_stored(t->engine, NULL, run);
+    }
+}
+
+static void take_from_ledger(struct engine_thread *t)
+{
+    uint32_t changes = atomic_load_explicit(&t->state->ledger_changes, memory_order_acquire);
+    bool up = atomic_load_explicit(&t->state->ledger_up, memory_order_relaxed);
+    take_outcomes(t);
+    take_reads(t);
+    take_segments(t);
+    if (changes != t->ledger_changes_seen) {
+        t->ledger_changes_seen = changes;
+        t->idle = false;
+        engine_set_available(t->engine, up);
+    }
+}
+
+/* Orders of a batch do not come through the gate: it must know of them before they take units. */
+static void tell_gate_of_orders(struct engine_thread *t, const struct command *c)
+{
+    if (c->kind != COMMAND_RESERVE_BATCH)
+        return;
+    for (uint32_t i = 0; i < c->batch.count; i++)
+        t->gate->ops->order_seen(t->gate, c->batch.orders[i].order_hash);
+}
+
+static void decide(struct engine_thread *t)
+{
+    if (!t->pending)
+        t->pending = mailbox_take(&t->commands);
+    if (!t->pending)
+        return;
+    t->idle = false;
+    struct mail *ahead = t->pending;
+    for (int i = 0; i < PREFETCH_AHEAD && ahead; i++) {
+        engine_prefetch(t->engine, MAIL_OF(ahead, struct command));
+        ahead = ahead->next;
+    }
+    uint64_t count = 0;
+    while (t->pending && count < TURN_COMMANDS_MAX) {
+        struct command *c = MAIL_OF(t->pending, struct command);
+        t->pending = t->pending->next;
+        if (ahead) {
+            engine_prefetch(t->engine, MAIL_OF(ahead, struct command));
+            ahead = ahead->next;
+        }
+        tell_gate_of_orders(t, c);
+        engine_command(t->engine, c);
+        count++;
+    }
+    metrics_observe(t->metrics, METRIC_HISTOGRAM_TURN_COMMANDS, count);
+}
+
+static void ask_ledger(struct engine_thread *t)
+{
+    struct batch *b = t->submitted ? NULL : engine_seal(t->engine);
+    if (b) {
+        t->submitted = b;
+        t->submitted_ns = clock_monotonic_ns();
+        t->ledger->ops->submit(t->ledger, b);
+    }
+    struct read *r;
+    while ((r = engine_next_read(t->engine)))
+        t->ledger->ops->read(t->ledger, r);
+    struct order_segment *s;
+    while ((s = engine_next_segment(t->engine)))
+        t->ledger->ops->store_segment(t->ledger, s);
+}
+
+static void tell_gate(struct engine_thread *t)
+{
+    struct gate_delta deltas[DELTAS_MAX];
+    size_t count;
+    while ((count = engine_gate_deltas(t->engine, deltas, DELTAS_MAX)) > 0)
+        for (size_t i = 0; i < count; i++)
+            if (deltas[i].lot <= t->lots_told)
+                t->gate->ops->add(t->gate, deltas[i].lot, deltas[i].units);
+    while (t->lots_told < engine_lot_count(t->engine)) {
+        struct lot_view lot;
+        lot_id id = ++t->lots_told;
+        if (!engine_lot(t->engine, id, &lot))
+            continue;
+        int64_t available = lot.stock.on_hand - lot.stock.reserved - lot.stock.confirmed;
+        if (t->gate->ops->lot_added(t->gate, id, lot.dims->key, available) != 0)
+            log_event(LOG_WARN, "gate.lot_left_out", log_str("lot", lot.dims->key));
+    }
+    int64_t deadline_ms = engine_next_deadline(t->engine);
+    if (deadline_ms != t->deadline_told_ms) {
+        t->deadline_told_ms = deadline_ms;
+        t->gate->ops->next_deadline(t->gate, deadline_ms);
+    }
+}
+
+static void hand_back(struct engine_thread *t)
+{
+    struct command *c = engine_replies(t->engine);
+    while (c) {
+        struct command *next = c->link;
+        assert(c->worker < t->port_count);
+        mail_chain_add(&t->ports[c->worker]->chain, &c->mail);
+        t->idle = false;
+        c = next;
+    }
+    for (unsigned i = 0; i < t->port_count; i++) {
+        struct reply_port *port = t->ports[i];
+        if (port->chain.newest && mailbox_push(&port->replies, &port->chain))
+            port->wake(port->context);
+    }
+}
+
+/* ---- the thread ---- */
+
+static bool work_waits(struct engine_thread *t)
+{
+    return t->pending || !mailbox_empty(&t->commands) || !mailbox_empty(&t->outcomes) ||
+           !mailbox_empty(&t->reads) || !mailbox_empty(&t->segments) || !mailbox_empty(&t->runs) ||
+           atomic_load_explicit(&t->state->ledger_changes, memory_order_relaxed) !=
+               t->ledger_changes_seen;
+}
+
+static int64_t time_to_sleep_us(struct engine_thread *t)
+{
+    int64_t now_ms = t->clock.now_ns / 1000000;
+    if (t->deadline_told_ms <= now_ms)
+        return OVERDUE_WAIT_US;
+    if (t->deadline_told_ms - now_ms >= IDLE_MAX_US / 1000)
+        return IDLE_MAX_US;
+    return t->deadline_told_ms * 1000 - t->clock.now_ns / 1000;
+}
+
+static void sleep_until_work(struct engine_thread *t)
+{
+    wake_prepare(&t->wake);
+    if (work_waits(t) || atomic_load(&t->stop))
+        wake_cancel(&t->wake);
+    else
+        wake_wait(&t->wake, time_to_sleep_us(t));
+}
+
+static void turn(struct engine_thread *t)
+{
+    t->idle = true;
+    take_from_ledger(t);
+    int64_t now_ms = ledger_clock_read_ms(&t->clock);
+    state_publish_clock(t->state, &t->clock);
+    engine_advance(t->engine, now_ms, clock_monotonic_ns());
+    decide(t);
+    ask_ledger(t);
+    tell_gate(t);
+    hand_back(t);
+    metrics_add(t->metrics, METRIC_ENGINE_TURNS, 0, 1);
+    atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
+}
+
+static void *run(void *context)
+{
+    struct engine_thread *t = context;
+    pthread_setname_np(pthread_self(), "tally-engine");
+    for (;;) {
+        turn(t);
+        if (!t->idle)
+            continue;
+        if (atomic_load(&t->stop) && (!t->submitted || !atomic_load(&t->state->ledger_up)))
+            break;
+        sleep_until_work(t);
+    }
+    atomic_store(&t->stopped, true);
+    return NULL;
+}
+
+void engine_thread_fill_gate(struct engine_thread *t)
+{
+    t->deadline_told_ms = INT64_MIN;
+    tell_gate(t);
+    t->gate->ops->orders_complete(t->gate, t->orders_complete);
+}
+
+int engine_thread_start(struct engine_thread *t, struct error *e)
+{
+    int code = pthread_create(&t->thread, NULL, run, t);
+    return code ? error_set(e, TLY_ENO_MEMORY, "", "cannot start a thread: %s", strerror(code)) : 0;
+}
+
+void engine_thread_stop(struct engine_thread *t)
+{
+    atomic_store(&t->stop, true);
+    wake_up(&t->wake);
+}
+
+void engine_thread_join(struct engine_thread *t)
+{
+    pthread_join(t->thread, NULL);
+}

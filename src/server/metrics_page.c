@@ -1,0 +1,250 @@
+/* metrics_page.c - renders /metrics. */
+#include "server/metrics_page.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum page_metric {
+#define X(id, name, kind, label, help) PAGE_##id,
+    PAGE_METRICS(X)
+#undef X
+};
+
+struct page_row {
+    const char *name, *type, *label, *help;
+};
+
+#define TYPE_COUNTER "counter"
+#define TYPE_GAUGE   "gauge"
+
+static const struct page_row rows[] = {
+#define X(id, name, kind, label, help) {name, TYPE_##kind, label, help},
+    PAGE_METRICS(X)
+#undef X
+};
+
+static void family(struct metrics_text *t, enum page_metric metric)
+{
+    metrics_text_family(t, rows[metric].name, rows[metric].type, rows[metric].help);
+}
+
+static void sample(struct metrics_text *t, enum page_metric metric, int64_t value)
+{
+    metrics_text_add(t, "%s %" PRId64 "\n", rows[metric].name, value);
+}
+
+static void labelled(struct metrics_text *t, enum page_metric metric, struct str label,
+                     int64_t value)
+{
+    metrics_text_add(t, "%s{%s=\"%.*s\"} %" PRId64 "\n", rows[metric].name, rows[metric].label,
+                     STR_ARG(label), value);
+}
+
+static void single(struct metrics_text *t, enum page_metric metric, int64_t value)
+{
+    family(t, metric);
+    sample(t, metric, value);
+}
+
+/* A statistic of a part. One that ends in _us_total counts microseconds: shown in seconds. */
+static void statistic(struct metrics_text *t, const char *part, const char *name, const char *type,
+                      const char *help, int64_t value)
+{
+    static const char microseconds[] = "_us_total";
+    char full[96];
+    int size = (int)strlen(name), end = (int)sizeof microseconds - 1;
+    if (size > end && strcmp(name + size - end, microseconds) == 0) {
+        snprintf(full, sizeof full, "tally_%s_%.*s_seconds_total", part, size - end, name);
+        metrics_text_family(t, full, type, help);
+        metrics_text_add(t, "%s %" PRId64 ".%06" PRId64 "\n", full, value / 1000000,
+                         value % 1000000);
+        return;
+    }
+    snprintf(full, sizeof full, "tally_%s_%s", part, name);
+    metrics_text_family(t, full, type, help);
+    metrics_text_add(t, "%s %" PRId64 "\n", full, value);
+}
+
+static void render_engine(struct metrics_text *t, const struct engine_stats *stats)
+{
+#define X(name, kind, help) statistic(t, "engine", #name, TYPE_##kind, help, stats->name);
+    ENGINE_STATS(X)
+#undef X
+    family(t, PAGE_HOLDS);
+    labelled(t, PAGE_HOLDS, STR("PENDING"), stats->holds_pending);
+    family(t, PAGE_HOLDS_ENTERED);
+    labelled(t, PAGE_HOLDS_ENTERED, STR("PENDING"), stats->reserved_total);
+    labelled(t, PAGE_HOLDS_ENTERED, STR("CONFIRMED"), stats->confirmed_total);
+    labelled(t, PAGE_HOLDS_ENTERED, STR("REFUNDED"), stats->refunded_total + stats->expired_total);
+    single(t, PAGE_HOLDS_OVERDUE, stats->holds_overdue);
+}
+
+static void render_ledger(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct ledger_stats stats = {0};
+    page->ledger->ops->stats(page->ledger, &stats);
+#define X(name, kind, help) statistic(t, "ledger", #name, TYPE_##kind, help, stats.name);
+    LEDGER_STATS(X)
+#undef X
+    single(t, PAGE_LEDGER_UP, atomic_load(&page->state->ledger_up));
+}
+
+static void render_workers(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct worker_gauges gauges[WORKERS_MAX];
+    for (unsigned i = 0; i < page->worker_count; i++)
+        worker_gauges(page->workers[i], &gauges[i]);
+    for (enum page_metric metric = PAGE_CONNECTIONS; metric <= PAGE_STREAMS; metric++) {
+        family(t, metric);
+        for (unsigned i = 0; i < page->worker_count; i++) {
+            char label[16];
+            snprintf(label, sizeof label, "%u", i);
+            uint32_t value = metric == PAGE_CONNECTIONS ? gauges[i].connections
+                             : metric == PAGE_INFLIGHT  ? gauges[i].inflight
+                                                        : gauges[i].streams;
+            labelled(t, metric, str_of(label), value);
+        }
+    }
+}
+
+static void render_lots(struct metrics_text *t, const struct lot_view *top, uint32_t count)
+{
+    for (enum page_metric metric = PAGE_LOT_AVAILABLE; metric <= PAGE_LOT_ON_HAND; metric++) {
+        family(t, metric);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct stock *s = &top[i].stock;
+            int64_t value = metric == PAGE_LOT_AVAILABLE   ? s->on_hand - s->reserved - s->confirmed
+                            : metric == PAGE_LOT_RESERVED  ? s->reserved
+                            : metric == PAGE_LOT_CONFIRMED ? s->confirmed
+                                                           : s->on_hand;
+            labelled(t, metric, top[i].dims->key, value);
+        }
+    }
+}
+
+static int64_t resident_bytes(void)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%*d %lld", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Entries of a folder, without . and .. */
+static int64_t entries_of(const char *path)
+{
+    int64_t count = 0;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return 0;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count > 2 ? count - 2 : 0;
+}
+
+static void render_process(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct rusage usage = {0};
+    struct rlimit files = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    getrlimit(RLIMIT_NOFILE, &files);
+    int64_t cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * INT64_C(1000000) +
+                     usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    single(t, PAGE_RESIDENT, resident_bytes());
+    family(t, PAGE_CPU);
+    metrics_text_add(t, "%s %" PRId64 ".%06" PRId64 "\n", rows[PAGE_CPU].name, cpu_us / 1000000,
+                     cpu_us % 1000000);
+    single(t, PAGE_OPEN_FDS, entries_of("/proc/self/fd") - 1); /* less the folder itself */
+    single(t, PAGE_MAX_FDS, (int64_t)files.rlim_cur);
+    single(t, PAGE_THREADS, entries_of("/proc/self/task"));
+    family(t, PAGE_START_TIME);
+    metrics_text_add(t, "%s %" PRId64 ".%03" PRId64 "\n", rows[PAGE_START_TIME].name,
+                     page->started_ms / 1000, page->started_ms % 1000);
+}
+
+char *metrics_page_render(void *context, enum metrics_format format,
+                          const struct engine_stats *stats, const struct lot_view *top,
+                          uint32_t top_count, size_t *size)
+{
+    const struct metrics_page *page = context;
+    struct metrics_text t = {.format = format};
+    family(&t, PAGE_BUILD);
+    labelled(&t, PAGE_BUILD, STR(TALLY_VERSION), 1);
+    metrics_render(&t);
+    render_engine(&t, stats);
+    render_ledger(&t, page);
+    render_workers(&t, page);
+    render_lots(&t, top, top_count);
+    render_process(&t, page);
+    metrics_text_end(&t);
+    if (t.failed) {
+        free(t.data);
+        return NULL;
+    }
+    *size = t.size;
+    return t.data;
+}
+
+static void print_row(FILE *out, const char *name, const char *type, const char *label,
+                      const char *help)
+{
+    fprintf(out, "| `%s%s%s%s` | %s | %s |\n", name, label[0] ? "{" : "", label,
+            label[0] ? "}" : "", type, help);
+}
+
+/* `name` of a part's statistic as it is shown, see statistic(). */
+static void print_statistic(FILE *out, const char *part, const char *name, const char *type,
+                            const char *help)
+{
+    char full[96];
+    struct metrics_text t = {.format = METRICS_PROMETHEUS};
+    statistic(&t, part, name, type, help, 0);
+    const char *last = t.failed ? NULL : strrchr(t.data, ' ');
+    while (last && last > t.data && last[-1] != '\n')
+        last--;
+    snprintf(full, sizeof full, "%.*s", last ? (int)strcspn(last, " ") : 0, last ? last : "");
+    print_row(out, full, type, "", help);
+    free(t.data);
+}
+
+void metrics_page_print_markdown(FILE *out)
+{
+    static const char head[] = "\n| metric | type | what |\n| --- | --- | --- |\n";
+    fprintf(out, "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
+                 "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h` and "
+                 "`src/server/metrics_page.h`; change it there.\n\n"
+                 "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
+                 "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
+                 "everybody else. No label carries a user, an order or a reservation.\n\n"
+                 "## Requests and connections\n");
+    fputs(head, out);
+    print_row(out, METRIC_REQUESTS_NAME, "counter", "call,code", METRIC_REQUESTS_HELP);
+#define X(id, name, label, values, help) print_row(out, name, "counter", label, help);
+    METRIC_COUNTERS(X)
+#undef X
+#define X(id, name, unit, help)                                                                    \
+    print_row(out, name, "histogram",                                                              \
+              METRIC_HISTOGRAM_##id == METRIC_HISTOGRAM_REQUEST ? "call" : "", help);
+    METRIC_HISTOGRAMS(X)
+#undef X
+    fprintf(out, "\n## Server and process\n%s", head);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        print_row(out, rows[i].name, rows[i].type, rows[i].label, rows[i].help);
+    fprintf(out, "\n## Engine\n%s", head);
+#define X(name, kind, help) print_statistic(out, "engine", #name, TYPE_##kind, help);
+    ENGINE_STATS(X)
+#undef X
+    fprintf(out, "\n## Ledger\n%s", head);
+#define X(name, kind, help) print_statistic(out, "ledger", #name, TYPE_##kind, help);
+    LEDGER_STATS(X)
+#undef X
+}

@@ -1,0 +1,54 @@
+/* metrics_page.h - what /metrics says: the metrics of obs/metrics.h, the statistics of the engine
+ * and the ledger, and what the server knows of itself. */
+#ifndef TALLY_SERVER_METRICS_PAGE_H
+#define TALLY_SERVER_METRICS_PAGE_H
+
+#include <stdio.h>
+
+#include "ledger/ledger.h"
+#include "obs/metrics.h"
+#include "server/state.h"
+#include "server/worker.h"
+
+/* id, name, kind, label ("" for none), help */
+#define PAGE_METRICS(X)                                                                            \
+    X(BUILD, "tally_build_info", GAUGE, "version", "1, with the version as label")                 \
+    X(LEDGER_UP, "tally_ledger_up", GAUGE, "", "1 while the ledger takes writes")                  \
+    X(HOLDS, "tally_holds", GAUGE, "state", "holds that the engine keeps, by state")               \
+    X(HOLDS_ENTERED, "tally_holds_entered_total", COUNTER, "state",                                \
+      "holds that entered a state since the start")                                                \
+    X(HOLDS_OVERDUE, "tally_holds_overdue", GAUGE, "", "PENDING holds past their deadline")        \
+    X(CONNECTIONS, "tally_connections", GAUGE, "worker", "open connections")                       \
+    X(INFLIGHT, "tally_worker_commands", GAUGE, "worker",                                          \
+      "requests that wait for the engine's answer")                                                \
+    X(STREAMS, "tally_streams", GAUGE, "worker", "streams that watch stock or health")             \
+    X(LOT_AVAILABLE, "tally_lot_available", GAUGE, "lot",                                          \
+      "available units of the lots with most moves")                                               \
+    X(LOT_RESERVED, "tally_lot_reserved", GAUGE, "lot",                                            \
+      "units of the lots with most moves that PENDING holds have")                                 \
+    X(LOT_CONFIRMED, "tally_lot_confirmed", GAUGE, "lot",                                          \
+      "units of the lots with most moves that CONFIRMED reservations have")                        \
+    X(LOT_ON_HAND, "tally_lot_on_hand", GAUGE, "lot", "units of the lots with most moves")         \
+    X(RESIDENT, "process_resident_memory_bytes", GAUGE, "", "memory in use")                       \
+    X(CPU, "process_cpu_seconds_total", COUNTER, "", "processor time used")                        \
+    X(OPEN_FDS, "process_open_fds", GAUGE, "", "open file descriptors")                            \
+    X(MAX_FDS, "process_max_fds", GAUGE, "", "file descriptors that may be open")                  \
+    X(THREADS, "process_threads", GAUGE, "", "threads")                                            \
+    X(START_TIME, "process_start_time_seconds", GAUGE, "", "when the process started, Unix time")
+
+struct metrics_page {
+    struct ledger *ledger;
+    struct state *state;
+    struct worker **workers;
+    unsigned worker_count;
+    int64_t started_ms; /* Unix time */
+};
+
+/* Malloc'ed text, or NULL when memory is short. Any thread. `page` is a struct metrics_page. */
+char *metrics_page_render(void *page, enum metrics_format format, const struct engine_stats *stats,
+                          const struct lot_view *top, uint32_t top_count, size_t *size);
+
+/* docs/metrics.md */
+void metrics_page_print_markdown(FILE *out);
+
+#endif

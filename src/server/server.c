@@ -1,0 +1,389 @@
+/* server.c - start, run, drain, stop.
+ *
+ * Happy path: see server.h. The main thread, once all is started, does nothing but wait for signals
+ * and feed the service manager's watchdog, which it does only while the engine thread turns.
+ *
+ * Failure while starting: what was made is taken down again, and the error says what it was. A
+ * drain that takes longer than drain_timeout_ms, or is hurried by a second signal, closes the
+ * connections that are left; the ledger is closed in order all the same.
+ */
+#include "server/server.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "gate/gate_local.h"
+#include "ledger/ledger_sqlite.h"
+#include "obs/log.h"
+#include "server/data_dir.h"
+#include "server/metrics_page.h"
+#include "server/notify.h"
+#include "server/recover.h"
+#include "server/settings.h"
+
+enum {
+    THREAD_STACK_BYTES = 512 * 1024,
+    DRAIN_LOOK_MS = 5,
+    ENGINE_STOP_MS = 5000, /* for the last commit, beyond the drain */
+};
+
+struct server {
+    int argc;
+    char *const *argv;
+    char *const *environment;
+    struct settings settings;
+    struct data_dir data_dir;
+    struct state state;
+    struct engine_thread engine_thread; /* with engine, ledger and gate */
+    struct worker *workers[WORKERS_MAX];
+    unsigned worker_count;
+    unsigned workers_started;
+    bool ledger_started;
+    bool engine_started;
+    struct metrics_page page;
+    char listen[300]; /* the address that was bound */
+    sigset_t signals;
+};
+
+/* ---- the process ---- */
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Signals come to the main thread only, through sigtimedwait(). */
+static void prepare_process(struct server *s)
+{
+    struct rlimit files;
+    pthread_attr_t attributes;
+    sigemptyset(&s->signals);
+    sigaddset(&s->signals, SIGTERM);
+    sigaddset(&s->signals, SIGINT);
+    sigaddset(&s->signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    mallopt(M_ARENA_MAX, 2);
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+        pthread_setattr_default_np(&attributes);
+        pthread_attr_destroy(&attributes);
+    }
+}
+
+static unsigned default_workers(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors <= 2 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (unsigned)processors - 1;
+}
+
+/* ---- start ---- */
+
+static int create_ledger(struct server *s, struct error *e)
+{
+    const struct settings *set = &s->settings;
+    const struct ledger_sqlite_config config = {
+        .dir = set->data,
+        .order_retention_ms = set->order_retention_ms,
+        .archive_after_ms = set->archive_after_ms,
+        .archive_keep = set->archive_keep,
+        .archive_step_rows = (uint32_t)set->archive_step_rows,
+        .wal_bytes_max = (uint64_t)set->wal_bytes_max,
+        .dirty_lots_max = (uint32_t)set->dirty_lots_max,
+        .snapshot_moves = (uint32_t)set->snapshot_moves,
+    };
+    return ledger_sqlite_create(&s->engine_thread.ledger, &config, e);
+}
+
+static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
+{
+    const struct gate_local_config config = {
+        .hash_seed = hash_seed,
+        .lots_max = (uint32_t)s->settings.lots_max,
+        .order_filter_bytes = (size_t)s->settings.gate_order_filter_bytes,
+    };
+    return gate_local_create(&s->engine_thread.gate, &config, e);
+}
+
+static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
+{
+    const struct settings *set = &s->settings;
+    const struct engine_config config = {
+        .node = (uint16_t)set->node,
+        .hash_seed = hash_seed,
+        .lots_max = (uint32_t)set->lots_max,
+        .holds_max = (uint32_t)set->holds_max,
+        .batch_moves_max = (uint32_t)set->batch_moves_max,
+        .waiting_max = (uint32_t)set->waiting_max,
+        .reads_max = (uint32_t)set->reads_max,
+        .stale_tries_max = (uint32_t)set->stale_tries_max,
+        .hold_default_ms = set->hold_default_ms,
+        .hold_max_ms = set->hold_max_ms,
+        .hold_total_max_ms = set->hold_total_max_ms,
+        .refund_window_ms = set->refund_window_ms,
+        .order_retention_ms = set->order_retention_ms,
+        .order_memory_max = (uint32_t)set->order_memory_max,
+    };
+    return engine_create(&s->engine_thread.engine, &config, e);
+}
+
+/* Binds the listeners: all workers on one port, which the first one chooses if it is 0. */
+static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
+{
+    char host[256];
+    struct worker_config config = {.settings = &s->settings,
+                                   .host = host,
+                                   .hash_seed = hash_seed,
+                                   .engine_thread = &s->engine_thread,
+                                   .state = &s->state,
+                                   .metrics_text = metrics_page_render,
+                                   .metrics_context = &s->page};
+    int code = settings_split_address(s->settings.listen, host, sizeof host, &config.port, e);
+    if (code == 0)
+        code = random_bytes(&config.change_epoch, sizeof config.change_epoch);
+    unsigned count = s->settings.io_workers ? (unsigned)s->settings.io_workers : default_workers();
+    config.count = count;
+    for (unsigned i = 0; code == 0 && i < count; i++) {
+        config.index = i;
+        code = worker_create(&s->workers[i], &config, e);
+        if (code)
+            break;
+        config.port = worker_port(s->workers[i]);
+        s->engine_thread.ports[i] = worker_reply_port(s->workers[i]);
+        s->worker_count = i + 1;
+        s->engine_thread.port_count = i + 1;
+    }
+    snprintf(s->listen, sizeof s->listen, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
+             (unsigned)config.port);
+    return code;
+}
+
+static int start_threads(struct server *s, struct error *e)
+{
+    struct ledger_events events;
+    engine_thread_events(&s->engine_thread, &events);
+    int code = s->engine_thread.ledger->ops->start(s->engine_thread.ledger, &events, e);
+    if (code)
+        return code;
+    s->ledger_started = true;
+    code = engine_thread_start(&s->engine_thread, e);
+    if (code)
+        return code;
+    s->engine_started = true;
+    for (unsigned i = 0; code == 0 && i < s->worker_count; i++) {
+        code = worker_start(s->workers[i], e);
+        if (code == 0)
+            s->workers_started = i + 1;
+    }
+    return code;
+}
+
+static int start(struct server *s, struct error *e)
+{
+    struct engine_thread *t = &s->engine_thread;
+    const uint64_t begun_ns = clock_monotonic_ns();
+    int code = settings_load(&s->settings, s->argc, s->argv, s->environment, e);
+    if (code)
+        return code;
+    log_set_level((enum log_level)log_level_parse(s->settings.log_level));
+    code = data_dir_hold(&s->data_dir, s->settings.data, s->settings.listen, e);
+    if (code == 0)
+        code = create_ledger(s, e);
+    uint64_t hash_seed = code == 0 ? ledger_sqlite_seed(t->ledger) : 0;
+    if (code == 0)
+        code = create_gate(s, hash_seed, e);
+    if (code == 0)
+        code = create_engine(s, hash_seed, e);
+    if (code == 0 && !(t->metrics = metrics_create()))
+        code = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    if (code == 0)
+        code = recover(t, hash_seed, e);
+    if (code == 0)
+        code = create_workers(s, hash_seed, e);
+    if (code == 0)
+        code = data_dir_tell(&s->data_dir, s->listen, e);
+    s->page = (struct metrics_page){.ledger = t->ledger,
+                                    .state = &s->state,
+                                    .workers = s->workers,
+                                    .worker_count = s->worker_count,
+                                    .started_ms = wall_ms()};
+    atomic_store(&s->state.started, true);
+    if (code == 0)
+        code = start_threads(s, e);
+    if (code == 0)
+        log_event(LOG_INFO, "server.ready", log_text("listen", s->listen),
+                  log_text("data", s->settings.data), log_int("workers", s->worker_count),
+                  log_text("version", TALLY_VERSION), log_int("pid", (int64_t)getpid()),
+                  log_int("start_ms", (int64_t)(clock_monotonic_ns() - begun_ns) / 1000000));
+    return code;
+}
+
+/* ---- run ---- */
+
+static void tell_change(void *context, const struct setting *row, const char *from, const char *to)
+{
+    (void)context;
+    if (row->when == SETTING_RELOAD)
+        log_event(LOG_INFO, "settings.changed", log_text("key", row->key), log_text("from", from),
+                  log_text("to", to));
+    else
+        log_event(LOG_WARN, "settings.needs_restart", log_text("key", row->key),
+                  log_text("running_with", from), log_text("wanted", to));
+}
+
+static void reload(struct server *s)
+{
+    struct settings wanted;
+    struct error e = {0};
+    notify_reloading();
+    if (settings_load(&wanted, s->argc, s->argv, s->environment, &e) != 0) {
+        log_event(LOG_ERROR, "settings.refused", log_text("why", e.text));
+    } else {
+        settings_reload(&s->settings, &wanted, tell_change, NULL);
+        log_set_level((enum log_level)log_level_parse(s->settings.log_level));
+        for (unsigned i = 0; i < s->worker_count; i++)
+            worker_reload(s->workers[i], &s->settings);
+        log_event(LOG_INFO, "settings.reloaded");
+    }
+    notify_send("READY=1");
+}
+
+/* The signal that came within the time, or 0. A negative time has no limit. */
+static int wait_signal(struct server *s, int64_t limit_ms)
+{
+    struct timespec limit = {.tv_sec = limit_ms / 1000, .tv_nsec = limit_ms % 1000 * 1000000};
+    int number =
+        limit_ms < 0 ? sigwaitinfo(&s->signals, NULL) : sigtimedwait(&s->signals, NULL, &limit);
+    return number > 0 ? number : 0;
+}
+
+/* Until a signal says to stop. */
+static int serve(struct server *s)
+{
+    int64_t watchdog_ms = notify_watchdog_ms();
+    uint64_t turns = 0;
+    for (;;) {
+        int number = wait_signal(s, watchdog_ms ? watchdog_ms : -1);
+        if (number == SIGHUP)
+            reload(s);
+        else if (number)
+            return number;
+        if (watchdog_ms) {
+            uint64_t now = atomic_load_explicit(&s->engine_thread.turns, memory_order_relaxed);
+            if (now != turns || watchdog_ms < 2000)
+                notify_send("WATCHDOG=1");
+            turns = now;
+        }
+    }
+}
+
+/* ---- drain and stop ---- */
+
+static bool drained(struct server *s)
+{
+    for (unsigned i = 0; i < s->workers_started; i++)
+        if (!worker_drained(s->workers[i]))
+            return false;
+    return true;
+}
+
+static void drain(struct server *s, int signal_number)
+{
+    log_event(LOG_INFO, "server.draining", log_text("signal", strsignal(signal_number)));
+    notify_send("STOPPING=1");
+    atomic_store(&s->state.draining, true);
+    for (unsigned i = 0; i < s->workers_started; i++)
+        worker_drain(s->workers[i]);
+    const uint64_t until_ns =
+        clock_monotonic_ns() + (uint64_t)s->settings.drain_timeout_ms * 1000000;
+    while (!drained(s)) {
+        int number = wait_signal(s, DRAIN_LOOK_MS);
+        bool hurried = number == SIGTERM || number == SIGINT;
+        if (!hurried && clock_monotonic_ns() < until_ns)
+            continue;
+        for (unsigned i = 0; i < s->workers_started; i++) {
+            struct worker_gauges g;
+            worker_gauges(s->workers[i], &g);
+            log_event(LOG_WARN, "server.drain_cut_short",
+                      log_text("why", hurried ? "a second signal" : "drain_timeout_ms"),
+                      log_int("worker", i), log_int("connections", g.connections),
+                      log_int("waiting", g.inflight), log_int("streams", g.streams));
+        }
+        return;
+    }
+}
+
+static void stop_engine(struct server *s)
+{
+    const uint64_t until_ns = clock_monotonic_ns() + ENGINE_STOP_MS * UINT64_C(1000000);
+    engine_thread_stop(&s->engine_thread);
+    while (!atomic_load(&s->engine_thread.stopped) && clock_monotonic_ns() < until_ns)
+        wait_signal(s, DRAIN_LOOK_MS);
+    if (!atomic_load(&s->engine_thread.stopped))
+        log_event(LOG_WARN, "server.ledger_is_slow");
+    engine_thread_join(&s->engine_thread);
+}
+
+static void stop(struct server *s)
+{
+    struct engine_thread *t = &s->engine_thread;
+    if (s->engine_started)
+        stop_engine(s);
+    for (unsigned i = 0; i < s->workers_started; i++)
+        worker_end(s->workers[i]);
+    for (unsigned i = 0; i < s->workers_started; i++)
+        worker_join(s->workers[i]);
+    if (s->ledger_started)
+        t->ledger->ops->stop(t->ledger);
+    if (t->ledger)
+        t->ledger->ops->destroy(t->ledger);
+    engine_destroy(t->engine);
+    for (unsigned i = 0; i < s->worker_count; i++)
+        worker_destroy(s->workers[i]);
+    gate_destroy(t->gate);
+    metrics_destroy_all();
+    data_dir_release(&s->data_dir);
+}
+
+int server_run(int argc, char *const *argv, char *const *environment, struct error *e)
+{
+    struct server *s = NULL;
+    if (posix_memalign((void **)&s, 64, sizeof *s) != 0)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    memset(s, 0, sizeof *s);
+    s->argc = argc;
+    s->argv = argv;
+    s->environment = environment;
+    s->data_dir.lock_fd = -1;
+    prepare_process(s);
+    int code = state_init(&s->state, e);
+    if (code) {
+        free(s);
+        return code;
+    }
+    code = start(s, e);
+    if (code == 0) {
+        notify_send("READY=1");
+        drain(s, serve(s));
+    }
+    stop(s);
+    if (code == 0)
+        log_event(LOG_INFO, "server.stopped");
+    state_close(&s->state);
+    free(s);
+    return code;
+}

@@ -1,0 +1,57 @@
+/* state.c - what every thread of the server may look at. */
+#include "server/state.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+int state_init(struct state *s, struct error *e)
+{
+    memset(s, 0, sizeof *s);
+    atomic_store(&s->ledger_up, true);
+    int code = pthread_mutex_init(&s->lock, NULL);
+    return code ? error_set(e, TLY_ENO_MEMORY, "", "cannot make a lock: %s", strerror(code)) : 0;
+}
+
+void state_close(struct state *s)
+{
+    pthread_mutex_destroy(&s->lock);
+}
+
+enum readiness state_readiness(struct state *s, char *why, size_t size)
+{
+    if (atomic_load_explicit(&s->draining, memory_order_relaxed))
+        return READY_DRAINING;
+    if (!atomic_load_explicit(&s->started, memory_order_relaxed))
+        return READY_STARTING;
+    if (atomic_load_explicit(&s->ledger_up, memory_order_relaxed))
+        return READY_YES;
+    pthread_mutex_lock(&s->lock);
+    snprintf(why, size, "%s", s->why);
+    pthread_mutex_unlock(&s->lock);
+    return READY_LEDGER_DOWN;
+}
+
+void state_set_ledger(struct state *s, bool up, const char *why)
+{
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->why, sizeof s->why, "%s", why ? why : "");
+    pthread_mutex_unlock(&s->lock);
+    atomic_store_explicit(&s->ledger_up, up, memory_order_relaxed);
+    /* Releases what the ledger handed over before: see engine_thread.c. */
+    atomic_fetch_add_explicit(&s->ledger_changes, 1, memory_order_release);
+}
+
+void state_publish_clock(struct state *s, const struct ledger_clock *clock)
+{
+    atomic_store_explicit(&s->clock_offset_ns, clock->now_ns - clock->boot_ns,
+                          memory_order_relaxed);
+}
+
+int64_t state_now_ms(struct state *s)
+{
+    struct timespec boot;
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    int64_t boot_ns = (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec;
+    return (boot_ns + atomic_load_explicit(&s->clock_offset_ns, memory_order_relaxed)) / 1000000;
+}

@@ -1,0 +1,47 @@
+/* state.h - what every thread of the server may look at, and who changes it.
+ *
+ *     field             changed by            read by
+ *     started           main thread           workers (readiness)
+ *     draining          main thread           workers (readiness, refusals)
+ *     ledger_up, why    a ledger's thread     workers (readiness, metrics), engine thread
+ *     ledger_changes    a ledger's thread     engine thread
+ *     clock_offset_ns   engine thread         workers (ledger time)
+ *
+ * `why` is guarded by the lock; all else is atomic.
+ */
+#ifndef TALLY_SERVER_STATE_H
+#define TALLY_SERVER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "service/service.h"
+
+enum { STATE_WHY_MAX = 256 };
+
+struct state {
+    _Atomic bool started;
+    _Atomic bool draining;
+    _Atomic bool ledger_up;
+    _Atomic uint32_t ledger_changes;
+    _Atomic int64_t clock_offset_ns; /* ledger time less CLOCK_BOOTTIME */
+    pthread_mutex_t lock;
+    char why[STATE_WHY_MAX];
+};
+
+int state_init(struct state *s, struct error *e) MUST_CHECK;
+void state_close(struct state *s);
+
+/* A copy of the reason goes to `why` where the answer is READY_LEDGER_DOWN. */
+enum readiness state_readiness(struct state *s, char *why, size_t size);
+void state_set_ledger(struct state *s, bool up, const char *why);
+
+/* The engine thread publishes its clock; everybody else computes the time from it. */
+void state_publish_clock(struct state *s, const struct ledger_clock *clock);
+int64_t state_now_ms(struct state *s);
+
+#endif

@@ -1,0 +1,451 @@
+/* worker.c - the thread of an I/O worker.
+ *
+ * Happy path: the loop sleeps in epoll until bytes or replies come; after_turn() of net/ is where
+ * mail is exchanged with the engine, so that replies that came while input was handled leave with
+ * the same write.
+ *
+ * Other threads reach the loop through one uv_async: a push of replies to an empty mailbox, or an
+ * order of the main thread (reload, drain, end), which is a flag that the loop looks at.
+ *
+ * Failure: what worker_create() cannot get is told; afterwards nothing here fails.
+ */
+#include "server/worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "net/net.h"
+#include "obs/log.h"
+
+enum { TICK_MS = 20 };
+
+struct worker {
+    uv_loop_t loop;
+    uv_async_t async;
+    uv_timer_t tick;
+    struct net *net;
+    struct service *service;
+    struct engine_thread *engine_thread;
+    struct state *state;
+    struct metrics *metrics;
+    struct worker_config config; /* its settings pointer is not kept */
+
+    /* the worker's thread */
+    struct mail_chain commands; /* of this turn */
+    struct settings settings;
+    struct service_settings service_settings; /* what the service reads, from `settings` */
+    int64_t now_ms;                           /* ledger time of this turn; 0: not read yet */
+    char why[STATE_WHY_MAX];
+    bool draining;
+    bool closing;
+
+    /* the main thread's orders */
+    pthread_mutex_t lock;
+    struct settings next_settings; /* guarded by the lock */
+    _Atomic bool reload_wanted;
+    _Atomic bool drain_wanted;
+    _Atomic bool end_wanted;
+
+    /* shown to others */
+    _Atomic uint32_t connections;
+    _Atomic uint32_t inflight;
+    _Atomic uint32_t streams;
+    _Atomic bool drained;
+
+    pthread_t thread;
+    bool loop_made;
+    _Alignas(64) struct reply_port port;
+};
+
+/* ---- what the service asks of its host ---- */
+
+static void host_submit(void *context, struct command *c)
+{
+    struct worker *w = context;
+    c->worker = (uint8_t)w->config.index;
+    mail_chain_add(&w->commands, &c->mail);
+}
+
+static char *host_metrics_text(void *context, enum metrics_format format,
+                               const struct engine_stats *stats, const struct lot_view *top,
+                               uint32_t top_count, size_t *size)
+{
+    struct worker *w = context;
+    return w->config.metrics_text(w->config.metrics_context, format, stats, top, top_count, size);
+}
+
+static const struct lot_dims *host_lot_dims(void *context, lot_id id)
+{
+    struct worker *w = context;
+    return engine_lot_dims(w->engine_thread->engine, id);
+}
+
+static enum readiness host_readiness(void *context, struct str *why)
+{
+    struct worker *w = context;
+    enum readiness ready = state_readiness(w->state, w->why, sizeof w->why);
+    if (why)
+        *why = ready == READY_LEDGER_DOWN ? str_of(w->why) : STR("");
+    return ready;
+}
+
+static int64_t host_now_ms(void *context)
+{
+    struct worker *w = context;
+    if (w->now_ms == 0)
+        w->now_ms = state_now_ms(w->state);
+    return w->now_ms;
+}
+
+static const char *call_name(enum metric_call call)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        METRIC_CALLS(X)
+#undef X
+    };
+    return names[call];
+}
+
+static enum log_level level_of(int code)
+{
+    if (code == TLY_EINTERNAL || code == TLY_EIO || code == TLY_ECORRUPT)
+        return LOG_ERROR;
+    return code == TLY_EUNAVAILABLE || code == TLY_EOUTCOME_UNKNOWN || code == TLY_EOVERLOADED
+               ? LOG_WARN
+               : LOG_INFO;
+}
+
+static void host_request_done(void *context, const struct request_summary *s)
+{
+    struct log_field fields[9];
+    size_t n = 0;
+    (void)context;
+    fields[n++] = (struct log_field)log_text("call", call_name(s->call));
+    fields[n++] = (struct log_field)log_text("code", s->code ? error_name(s->code) : "OK");
+    const struct {
+        const char *name;
+        struct str value;
+    } texts[] = {{"order_id", s->order_id},
+                 {"lot", s->lot},
+                 {"request_id", s->request_id},
+                 {"trace_id", s->trace_id},
+                 {"why", s->text}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (!str_empty(texts[i].value))
+            fields[n++] = (struct log_field)log_str(texts[i].name, texts[i].value);
+    fields[n++] = (struct log_field)log_int("duration_us", (int64_t)(s->duration_ns / 1000));
+    fields[n] = (struct log_field){0};
+    log_fields(level_of(s->code), s->code ? "request.refused" : "request.done", fields);
+}
+
+/* ---- one turn ---- */
+
+static void send_commands(struct worker *w)
+{
+    if (!w->commands.newest)
+        return;
+    mailbox_push(&w->engine_thread->commands, &w->commands);
+    wake_up(&w->engine_thread->wake);
+}
+
+static void take_replies(struct worker *w)
+{
+    struct mail *mail = mailbox_take(&w->port.replies);
+    while (mail) {
+        struct command *c =
+            (struct command *)(void *)((char *)mail - offsetof(struct command, mail));
+        mail = mail->next;
+        service_complete(w->service, c);
+    }
+}
+
+static void show_gauges(struct worker *w)
+{
+    uint32_t connections = w->net ? net_connections(w->net) : 0;
+    uint32_t inflight = service_inflight(w->service);
+    uint32_t streams = service_streams(w->service);
+    atomic_store_explicit(&w->connections, connections, memory_order_relaxed);
+    atomic_store_explicit(&w->inflight, inflight, memory_order_relaxed);
+    atomic_store_explicit(&w->streams, streams, memory_order_relaxed);
+    if (w->draining && connections + inflight + streams == 0)
+        atomic_store(&w->drained, true);
+}
+
+static void after_turn(void *context)
+{
+    struct worker *w = context;
+    send_commands(w); /* the engine begins while answers are completed here */
+    take_replies(w);
+    send_commands(w);
+    show_gauges(w);
+    w->now_ms = 0;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    service_tick(w->service, net_now_ns(w->net));
+}
+
+/* ---- orders of the main thread ---- */
+
+static void apply_settings(struct worker *w)
+{
+    const struct settings *s = &w->settings;
+    w->service_settings = (struct service_settings){
+        .request_timeout_ms = s->request_timeout_ms,
+        .reply_timeout_ms = s->reply_timeout_ms,
+        .hold_max_ms = s->hold_max_ms,
+        .retry_after_s = (uint32_t)s->retry_after_s,
+        .flavors = str_of(w->settings.flavors),
+        .inflight_max = (uint32_t)s->inflight_max,
+        .watchers_max = (uint32_t)s->watchers_max,
+        .watch_interval_ms = s->watch_interval_ms,
+        .top_lots = (uint32_t)s->top_lots,
+        .log_requests = s->log_requests,
+    };
+}
+
+static void take_settings(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->settings = w->next_settings;
+    pthread_mutex_unlock(&w->lock);
+    apply_settings(w);
+}
+
+static void on_closed(void *context)
+{
+    struct worker *w = context;
+    (void)w; /* the last handles of net/ are gone; the loop ends when ours are, too */
+}
+
+static void end(struct worker *w)
+{
+    if (w->closing)
+        return;
+    w->closing = true;
+    uv_close((uv_handle_t *)&w->tick, NULL);
+    uv_close((uv_handle_t *)&w->async, NULL);
+    net_close(w->net, on_closed, w);
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct worker *w = async->data;
+    if (atomic_load_explicit(&w->reload_wanted, memory_order_relaxed) &&
+        atomic_exchange(&w->reload_wanted, false))
+        take_settings(w);
+    if (atomic_load_explicit(&w->drain_wanted, memory_order_relaxed) && !w->draining) {
+        w->draining = true;
+        net_drain(w->net);
+        service_end_streams(w->service);
+    }
+    if (atomic_load_explicit(&w->end_wanted, memory_order_relaxed))
+        end(w);
+}
+
+static void wake_worker(void *context)
+{
+    struct worker *w = context;
+    uv_async_send(&w->async);
+}
+
+/* ---- life ---- */
+
+static int create_service(struct worker *w, struct error *e)
+{
+    const struct service_host host = {
+        .context = w,
+        .submit = host_submit,
+        .metrics_text = host_metrics_text,
+        .readiness = host_readiness,
+        .now_ms = host_now_ms,
+        .lot_dims = host_lot_dims,
+        .request_done = host_request_done,
+        .change_epoch = w->config.change_epoch,
+        .gate = w->engine_thread->gate,
+        .metrics = w->metrics,
+        .settings = &w->service_settings,
+        .hash_seed = w->config.hash_seed,
+    };
+    return service_create(&w->service, &host, e);
+}
+
+static int create_net(struct worker *w, struct error *e)
+{
+    const struct settings *s = &w->settings;
+    int64_t share = (s->connections_max + w->config.count - 1) / w->config.count;
+    const struct net_config config = {
+        .host = w->config.host,
+        .port = w->config.port,
+        .backlog = (int)s->backlog,
+        .connections_max = (uint32_t)share,
+        .receive_timeout_ms = s->receive_timeout_ms,
+        .send_timeout_ms = s->send_timeout_ms,
+        .idle_timeout_ms = s->idle_timeout_ms,
+        .limits = {.header_line_max = (size_t)s->header_line_max,
+                   .header_bytes_max = (size_t)s->header_bytes_max,
+                   .header_count_max = (size_t)s->header_count_max,
+                   .target_max = (size_t)s->target_max,
+                   .body_max = (size_t)s->body_max,
+                   .streams_max = (uint32_t)s->streams_max,
+                   .stream_buffer_max = (size_t)s->stream_buffer_max,
+                   .output_max = (size_t)s->output_max},
+        .handler = {.context = w->service,
+                    .handle = service_handle,
+                    .wants_stream = service_wants_stream},
+        .metrics = w->metrics,
+        .after_turn = after_turn,
+        .context = w,
+    };
+    return net_create(&w->net, &w->loop, &config, e);
+}
+
+static int create_loop(struct worker *w, struct error *e)
+{
+    int code = uv_loop_init(&w->loop);
+    if (code)
+        return error_set(e, TLY_ENO_MEMORY, "", "cannot make an event loop: %s", uv_strerror(code));
+    w->loop_made = true;
+    code = uv_async_init(&w->loop, &w->async, on_async);
+    if (code)
+        return error_set(e, TLY_ENO_MEMORY, "", "cannot make an event loop: %s", uv_strerror(code));
+    uv_timer_init(&w->loop, &w->tick);
+    w->async.data = w;
+    w->tick.data = w;
+    return 0;
+}
+
+int worker_create(struct worker **out, const struct worker_config *config, struct error *e)
+{
+    struct worker *w = NULL;
+    int code;
+    assert(config->index < WORKERS_MAX);
+    if (posix_memalign((void **)&w, 64, sizeof *w) != 0)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory for a worker");
+    memset(w, 0, sizeof *w);
+    pthread_mutex_init(&w->lock, NULL);
+    w->config = *config;
+    w->config.settings = NULL;
+    w->engine_thread = config->engine_thread;
+    w->state = config->state;
+    w->settings = *config->settings;
+    w->port.wake = wake_worker;
+    w->port.context = w;
+    apply_settings(w);
+    w->metrics = metrics_create();
+    code = w->metrics ? create_loop(w, e) : error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    if (code == 0)
+        code = create_service(w, e);
+    if (code == 0)
+        code = create_net(w, e);
+    if (code) {
+        worker_destroy(w);
+        return code;
+    }
+    *out = w;
+    return 0;
+}
+
+uint16_t worker_port(const struct worker *w)
+{
+    return net_port(w->net);
+}
+
+struct reply_port *worker_reply_port(struct worker *w)
+{
+    return &w->port;
+}
+
+static void *run(void *context)
+{
+    struct worker *w = context;
+    char name[16];
+    snprintf(name, sizeof name, "tally-io-%u", w->config.index);
+    pthread_setname_np(pthread_self(), name);
+    uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+int worker_start(struct worker *w, struct error *e)
+{
+    int code = pthread_create(&w->thread, NULL, run, w);
+    return code ? error_set(e, TLY_ENO_MEMORY, "", "cannot start a thread: %s", strerror(code)) : 0;
+}
+
+void worker_gauges(struct worker *w, struct worker_gauges *out)
+{
+    out->connections = atomic_load_explicit(&w->connections, memory_order_relaxed);
+    out->inflight = atomic_load_explicit(&w->inflight, memory_order_relaxed);
+    out->streams = atomic_load_explicit(&w->streams, memory_order_relaxed);
+}
+
+void worker_reload(struct worker *w, const struct settings *settings)
+{
+    pthread_mutex_lock(&w->lock);
+    w->next_settings = *settings;
+    pthread_mutex_unlock(&w->lock);
+    atomic_store(&w->reload_wanted, true);
+    wake_worker(w);
+}
+
+void worker_drain(struct worker *w)
+{
+    atomic_store(&w->drain_wanted, true);
+    wake_worker(w);
+}
+
+bool worker_drained(struct worker *w)
+{
+    return atomic_load(&w->drained);
+}
+
+void worker_end(struct worker *w)
+{
+    atomic_store(&w->end_wanted, true);
+    wake_worker(w);
+}
+
+void worker_join(struct worker *w)
+{
+    pthread_join(w->thread, NULL);
+}
+
+/* Handles that the loop still has: of a worker that never ran. */
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void worker_destroy(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->net && !w->closing) {
+        net_close(w->net, on_closed, w);
+        w->closing = true;
+    }
+    if (w->loop_made) {
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+        uv_walk(&w->loop, close_handle, NULL);
+        while (uv_run(&w->loop, UV_RUN_DEFAULT) != 0)
+            ;
+    }
+    if (w->net)
+        net_destroy(w->net);
+    if (w->service)
+        service_destroy(w->service);
+    if (w->loop_made) {
+        int code = uv_loop_close(&w->loop);
+        assert(code == 0);
+    }
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
