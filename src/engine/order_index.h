@@ -49,7 +49,7 @@ struct order_run {
     struct order_run *link;
     uint64_t count;
     int64_t seq_min, seq_max;
-    struct bloom *filter; /* heap; NULL: every look-up asks the disk */
+    struct bloom *filter;                   /* heap; NULL: every look-up asks the disk */
     void (*release)(struct order_run *run); /* NULL: run and filter are plain heap blocks */
 };
 /* Gives the run back: through `release` if it is set, else with free(). NULL is fine. */

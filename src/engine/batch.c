@@ -1,0 +1,214 @@
+/* batch.c - the two batches: the open one, which decisions join, and the one with the ledger.
+ *
+ * Everything that a move points to is copied into its batch, so that a command may be answered and
+ * gone while the ledger still works on the moves. Arrays and text chunks are kept from batch to
+ * batch. When memory is short, batch_make_room says so before anything was decided.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+enum { TEXT_CHUNK_BYTES = 65536, MOVES_MIN = 64 };
+
+bool batch_full(const struct engine *e)
+{
+    return e->open->count >= e->config.batch_moves_max;
+}
+
+static bool text_make_room(struct text_pool *t, size_t bytes)
+{
+    assert(bytes <= TEXT_CHUNK_BYTES);
+    if (t->chunk_count && t->used + bytes <= TEXT_CHUNK_BYTES)
+        return true;
+    uint32_t next = t->chunk_count ? t->current + 1 : 0;
+    if (next == t->chunk_count) {
+        char **chunks = realloc(t->chunks, (next + 1) * sizeof *chunks);
+        if (!chunks)
+            return false;
+        t->chunks = chunks;
+        chunks[next] = malloc(TEXT_CHUNK_BYTES);
+        if (!chunks[next])
+            return false;
+        t->chunk_count++;
+    }
+    t->current = next;
+    t->used = 0;
+    return true;
+}
+
+static void *text_take(struct text_pool *t, size_t bytes)
+{
+    assert(t->used + bytes <= TEXT_CHUNK_BYTES);
+    char *p = t->chunks[t->current] + t->used;
+    t->used += (uint32_t)((bytes + 7) & ~(size_t)7);
+    return p;
+}
+
+static bool moves_make_room(struct engine_batch *b, uint32_t moves)
+{
+    if (b->count + moves <= b->room)
+        return true;
+    uint32_t room = b->room ? b->room * 2 : MOVES_MIN;
+    while (room < b->count + moves)
+        room *= 2;
+    struct move *grown = realloc(b->moves, room * sizeof *grown);
+    if (!grown)
+        return false;
+    b->moves = grown;
+    struct undo *undos = realloc(b->undos, room * sizeof *undos);
+    if (!undos)
+        return false;
+    b->undos = undos;
+    b->room = room;
+    return true;
+}
+
+bool batch_make_room(struct engine *e, uint32_t moves, uint32_t lines)
+{
+    size_t bytes = MOVE_TEXT_MAX + (size_t)moves * lines * sizeof(struct line);
+    return moves_make_room(e->open, moves) && text_make_room(&e->open->text, bytes);
+}
+
+struct str batch_keep(struct engine *e, struct str text)
+{
+    if (str_empty(text))
+        return (struct str){"", 0};
+    char *p = text_take(&e->open->text, text.len);
+    memcpy(p, text.p, text.len);
+    return (struct str){p, text.len};
+}
+
+const struct line *move_lines(const struct move *m)
+{
+    return m->line_count > 1 ? m->lines : &m->line;
+}
+
+struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
+                       const struct line *lines, uint16_t line_count, struct undo **undo)
+{
+    struct engine_batch *b = e->open;
+    assert(b->count < b->room && line_count >= 1);
+    struct move *m = &b->moves[b->count];
+    struct undo *u = &b->undos[b->count];
+    b->count++;
+    *m = (struct move){.kind = (uint8_t)kind, .line_count = line_count, .at_ms = e->now_ms};
+    *u = (struct undo){.hold = h};
+    m->seq = kind == MOVE_RESERVE ? h->reservation_id : engine_next_seq(e);
+    if (h) {
+        m->reservation_id = h->reservation_id;
+        u->first_touch = !(h->touched & b->bit);
+        h->touched |= b->bit & 3u;
+    }
+    int64_t quantity = 0;
+    for (uint16_t i = 0; i < line_count; i++) {
+        quantity += lines[i].quantity;
+        stock_apply(e, kind, lines[i].lot, lines[i].quantity, +1);
+        lots_at(&e->lots, lines[i].lot)->touched |= b->bit;
+    }
+    m->line.quantity = quantity;
+    if (line_count == 1) {
+        m->line.lot = lines->lot;
+    } else {
+        struct line *copy = text_take(&b->text, line_count * sizeof *lines);
+        memcpy(copy, lines, line_count * sizeof *lines);
+        m->lines = copy;
+    }
+    if (undo)
+        *undo = u;
+    return m;
+}
+
+void batch_clear(struct engine_batch *b)
+{
+    assert(!b->due.first && !b->again.first);
+    b->count = 0;
+    b->text.current = 0;
+    b->text.used = 0;
+    b->batch = (struct batch){0};
+}
+
+void batch_close(struct engine_batch *b)
+{
+    for (uint32_t i = 0; i < b->text.chunk_count; i++)
+        free(b->text.chunks[i]);
+    free(b->text.chunks);
+    free(b->moves);
+    free(b->undos);
+}
+
+uint64_t batch_number_of(const struct engine *e, uint8_t touched)
+{
+    if (touched & e->open->bit)
+        return e->batch_number + 1;
+    return touched && e->flight ? e->flight->batch.number : 0;
+}
+
+uint8_t batch_bits_of(const struct engine *e, uint64_t number)
+{
+    if (number == 0)
+        return 0;
+    if (number == e->batch_number + 1)
+        return e->open->bit;
+    return e->flight && e->flight->batch.number == number ? e->flight->bit : 0;
+}
+
+bool batch_is_unknown(const struct engine *e, uint8_t touched)
+{
+    return e->unknown && (touched & e->flight->bit);
+}
+
+static struct engine_batch *newest(const struct engine *e, uint8_t touched)
+{
+    if (touched & e->open->bit)
+        return e->open;
+    return e->flight && (touched & e->flight->bit) ? e->flight : NULL;
+}
+
+void batch_attach(struct engine *e, struct command *c, uint8_t touched)
+{
+    struct engine_batch *b = newest(e, touched);
+    if (!b)
+        engine_reply(e, c);
+    else if (b == e->flight && e->unknown)
+        engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
+    else
+        list_push(&b->due, c);
+}
+
+void batch_attach_again(struct engine *e, struct command *c, uint8_t touched)
+{
+    struct engine_batch *b = newest(e, touched);
+    assert(b);
+    if (b == e->flight && e->unknown)
+        engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
+    else
+        list_push(&b->again, c);
+}
+
+/* The oldest reservation that is PENDING once the open batch commits. */
+static int64_t oldest_pending(const struct engine *e)
+{
+    const struct hold *h = e->holds.oldest;
+    while (h && h->state != HOLD_PENDING)
+        h = h->newer;
+    return h ? h->reservation_id : e->last_seq + 1;
+}
+
+struct batch *engine_seal(struct engine *e)
+{
+    if (e->flight || e->open->count == 0)
+        return NULL;
+    struct engine_batch *b = e->open;
+    e->flight = b;
+    e->open = b == &e->batches[0] ? &e->batches[1] : &e->batches[0];
+    b->batch = (struct batch){
+        .moves = b->moves,
+        .move_count = b->count,
+        .number = ++e->batch_number,
+        .oldest_pending = oldest_pending(e),
+    };
+    engine_pump(e);
+    return &b->batch;
+}

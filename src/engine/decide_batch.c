@@ -1,0 +1,108 @@
+/* decide_batch.c - many independent orders in one command.
+ *
+ * First all of them are looked up; those that need the ledger ask it, as many at a time as there
+ * are questions left. When a pass over all orders needs to ask nothing any more they are decided,
+ * in their order, in one go, so that they join one batch and get one commit. Each has its own
+ * outcome; the command itself succeeds.
+ */
+#include <assert.h>
+
+#include "engine/engine_internal.h"
+
+enum { PREFETCH_AHEAD = 8 };
+
+static struct seen_order look(const struct engine *e, const struct reserve_command *r)
+{
+    return search_order(e, &r->search, r->order_id, r->order_hash, r);
+}
+
+static void refuse_order(struct engine *e, struct reserve_command *r, int code)
+{
+    stock_settle_gate(e, r->wants, r->want_count);
+    search_reset(&r->search);
+    r->code = code;
+}
+
+/* True: order i has to wait for the ledger. */
+static bool asks(struct engine *e, struct command *c, uint32_t i, bool *no_slot)
+{
+    struct reserve_command *r = &c->batch.orders[i];
+    struct seen_order seen = look(e, r);
+    if (seen.verdict != SEEN_ASK)
+        return false;
+    if (read_ask(e, c, i, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
+        c->batch.undecided++;
+        c->batch.asked = true;
+        return true;
+    }
+    *no_slot = true;
+    return false;
+}
+
+/* Goes on with the pass. True when it came to the end and no question is open. */
+static bool pass(struct engine *e, struct command *c)
+{
+    for (; c->batch.next < c->batch.count; c->batch.next++) {
+        uint32_t i = c->batch.next;
+        if (i + PREFETCH_AHEAD < c->batch.count)
+            order_index_prefetch(e->orders, c->batch.orders[i + PREFETCH_AHEAD].order_hash);
+        if (c->batch.orders[i].code)
+            continue;
+        bool no_slot = false;
+        if (asks(e, c, i, &no_slot) || !no_slot)
+            continue;
+        if (c->batch.undecided)
+            return false;
+        refuse_order(e, &c->batch.orders[i], TLY_EOVERLOADED);
+    }
+    return c->batch.undecided == 0;
+}
+
+static void decide_all(struct engine *e, struct command *c)
+{
+    uint8_t touched = 0;
+    for (uint32_t i = 0; i < c->batch.count; i++) {
+        struct reserve_command *r = &c->batch.orders[i];
+        if (r->code)
+            continue;
+        struct seen_order seen = look(e, r);
+        reserve_decide(e, NULL, r, &seen);
+        if (!r->code)
+            touched |= batch_bits_of(e, r->rests_on);
+    }
+    batch_attach(e, c, touched);
+}
+
+void decide_batch(struct engine *e, struct command *c)
+{
+    for (;;) {
+        if (!pass(e, c))
+            return;
+        if (!c->batch.asked) {
+            decide_all(e, c);
+            return;
+        }
+        c->batch.asked = false;
+        c->batch.next = 0;
+    }
+}
+
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, const struct read *r)
+{
+    struct reserve_command *o = &c->batch.orders[order];
+    assert(c->batch.undecided > 0);
+    if (r->code != 0 && r->code != TLY_ENOT_FOUND) {
+        refuse_order(e, o, TLY_EUNAVAILABLE);
+    } else {
+        struct reservation_record *record = r->record ? record_clone(r->record) : NULL;
+        if (r->record && !record) {
+            refuse_order(e, o, TLY_EOVERLOADED);
+        } else {
+            search_answer(&o->search, r, o->order_id, record);
+            bool no_slot = false;
+            asks(e, c, order, &no_slot);
+        }
+    }
+    c->batch.undecided--;
+    decide_batch(e, c);
+}

@@ -1,0 +1,175 @@
+/* decide_lot.c - a new lot, and units supplied or written off.
+ *
+ * A key that exists is ALREADY_EXISTS with the lot that is there; if that has other dimensions, the
+ * eight digits collide, and the text says so. An adjustment_id is applied once: it stands in the
+ * order index under a hash of its own, and whether a candidate is the same adjustment is the
+ * ledger's to tell, once its commit is decided.
+ */
+#include <string.h>
+
+#include "base/hash.h"
+#include "engine/engine_internal.h"
+
+static void already_there(struct engine *e, struct command *c, lot_id id)
+{
+    const struct lot *lot = lots_at(&e->lots, id);
+    const struct lot_dims *have = &lot->dims;
+    const struct lot_dims *want = &c->create.dims;
+    c->create.lot = engine_view(e, id);
+    c->code = TLY_EALREADY_EXISTS;
+    if (lot_dims_equal(have, want))
+        engine_say(c, c->code, "lot %.*s exists", STR_ARG(have->key));
+    else
+        engine_say(c, c->code,
+                   "lot key %.*s is taken: the digits of %.*s|%.*s|%.*s and %.*s|%.*s|%.*s collide",
+                   STR_ARG(have->key), STR_ARG(have->flavor), STR_ARG(have->size),
+                   STR_ARG(have->batch), STR_ARG(want->flavor), STR_ARG(want->size),
+                   STR_ARG(want->batch));
+    batch_attach(e, c, lot->touched);
+}
+
+void decide_create(struct engine *e, struct command *c)
+{
+    const struct lot_dims *dims = &c->create.dims;
+    c->create.lot = (struct lot_view){0};
+    lot_id id = lots_find(&e->lots, dims->key);
+    if (id) {
+        already_there(e, c, id);
+        return;
+    }
+    if (str_empty(dims->key) || dims->key.len > LOT_KEY_MAX || str_empty(dims->sku) ||
+        dims->sku.len > SKU_MAX || dims->flavor.len > FLAVOR_MAX ||
+        dims->size.len > SIZE_MAX_BYTES || dims->batch.len > BATCH_MAX_BYTES) {
+        engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "the lot's dimensions break a rule");
+    } else if (c->create.quantity < 0 || c->create.quantity > QUANTITY_MAX) {
+        engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "quantity is 0 to %d", QUANTITY_MAX);
+    } else if (!engine_takes_writes(e)) {
+        engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
+    } else if (e->lots.count >= e->config.lots_max) {
+        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED, "there are %u lots", e->config.lots_max);
+    } else {
+        struct lot *lot = batch_make_room(e, 1, 1) ? lots_add(&e->lots, dims) : NULL;
+        if (!lot) {
+            engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+            return;
+        }
+        id = e->lots.count;
+        struct line line = {.lot = id, .quantity = c->create.quantity};
+        struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
+        m->dims = &lot->dims;
+        c->create.lot = engine_view(e, id);
+        batch_attach(e, c, lot->touched);
+    }
+}
+
+static uint64_t adjustment_hash(const struct engine *e, struct str adjustment_id)
+{
+    char text[4 + ADJUSTMENT_ID_MAX] = {'a', 'd', 'j', 0};
+    memcpy(text + 4, adjustment_id.p, adjustment_id.len);
+    return hash64((struct str){text, 4 + adjustment_id.len}, e->config.hash_seed);
+}
+
+/* Finds out whether the adjustment_id was used. True if c waits for that. */
+static bool adjustment_waits(struct engine *e, struct command *c, uint64_t hash,
+                             const struct read *answer)
+{
+    bool seen = order_index_on_disk(e->orders, hash);
+    size_t cursor = 0;
+    int64_t seq;
+    while ((seq = order_index_find(e->orders, hash, &cursor))) {
+        seen = true;
+        if (seq <= e->committed_seq)
+            continue;
+        bool in_flight = e->flight && seq <= e->flight->moves[e->flight->count - 1].seq;
+        batch_attach_again(e, c, in_flight ? e->flight->bit : e->open->bit);
+        return true;
+    }
+    if (!seen || answer)
+        return false;
+    if (!read_ask(e, c, 0, READ_ADJUSTMENT, 0, c->adjust.adjustment_id, hash))
+        engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
+    return true;
+}
+
+static void adjustment_replayed(struct engine *e, struct command *c, lot_id id,
+                                const struct read *answer)
+{
+    const struct line *then = &answer->adjusted;
+    if (then->lot && (then->lot != id || then->quantity != c->adjust.delta)) {
+        engine_refuse(e, c, TLY_EORDER_MISMATCH,
+                      "this adjustment_id was used for another adjustment");
+        return;
+    }
+    c->adjust.lot = engine_view(e, id);
+    batch_attach(e, c, lots_at(&e->lots, id)->touched);
+}
+
+static int check_adjustment(const struct engine *e, struct command *c, lot_id id)
+{
+    const struct stock *s = &lots_at(&e->lots, id)->stock;
+    int64_t delta = c->adjust.delta;
+    if (delta == 0 || delta > QUANTITY_MAX || delta < -(int64_t)QUANTITY_MAX)
+        return engine_say(c, TLY_EINVALID_ARGUMENT, "delta is -%d to %d and not 0", QUANTITY_MAX,
+                          QUANTITY_MAX);
+    if (c->adjust.reason.len > ADJUST_REASON_MAX)
+        return engine_say(c, TLY_EINVALID_ARGUMENT, "reason has at most %d bytes",
+                          ADJUST_REASON_MAX);
+    if (stock_available(s) + delta < 0)
+        return engine_say(c, TLY_ESOLD_OUT, "%lld units can be written off, the others are held",
+                          (long long)stock_available(s));
+    if (s->on_hand + delta > QUANTITY_MAX)
+        return engine_say(c, TLY_ELIMIT_EXCEEDED, "a lot has at most %d units", QUANTITY_MAX);
+    return engine_takes_writes(e) ? 0 : TLY_EUNAVAILABLE;
+}
+
+static int adjust(struct engine *e, struct command *c, lot_id id, uint64_t hash)
+{
+    int code = check_adjustment(e, c, id);
+    if (code)
+        return code;
+    if (!batch_make_room(e, 1, 1))
+        return engine_say(c, TLY_EOVERLOADED, "out of memory");
+    struct undo *u;
+    struct line line = {.lot = id, .quantity = c->adjust.delta};
+    /* The index takes the number that the move is going to have. */
+    int64_t seq = engine_next_seq(e);
+    if (hash && order_index_add(e->orders, hash, seq))
+        return engine_say(c, TLY_EOVERLOADED, "the order index is behind");
+    struct move *m = batch_add(e, MOVE_ADJUST, NULL, &line, 1, &u);
+    m->seq = seq;
+    u->key_hash = hash;
+    m->detail = batch_keep(e, c->adjust.adjustment_id);
+    m->note = batch_keep(e, c->adjust.reason);
+    return 0;
+}
+
+void decide_adjust(struct engine *e, struct command *c, const struct read *answer)
+{
+    lot_id id = lots_find(&e->lots, c->adjust.key);
+    uint64_t hash = 0;
+    c->adjust.lot = (struct lot_view){0};
+    if (!id) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(c->adjust.key));
+        return;
+    }
+    if (c->adjust.adjustment_id.len > ADJUSTMENT_ID_MAX) {
+        engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "adjustment_id has at most %d bytes",
+                      ADJUSTMENT_ID_MAX);
+        return;
+    }
+    if (!str_empty(c->adjust.adjustment_id)) {
+        hash = adjustment_hash(e, c->adjust.adjustment_id);
+        if (adjustment_waits(e, c, hash, answer))
+            return;
+        if (answer && answer->code == 0) {
+            adjustment_replayed(e, c, id, answer);
+            return;
+        }
+    }
+    int code = adjust(e, c, id, hash);
+    c->adjust.lot = engine_view(e, id);
+    if (code)
+        engine_refuse(e, c, code, NULL);
+    else
+        batch_attach(e, c, lots_at(&e->lots, id)->touched);
+}

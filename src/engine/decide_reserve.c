@@ -1,0 +1,175 @@
+/* decide_reserve.c - an order: is it a retry, are writes taken, are there the units, is there room.
+ *
+ * In that order (I4: the duplicate before the stock). Happy path: a hold, its timer, its entry in
+ * the order index and one RESERVE move; the answer waits for the batch. Every refusal leaves all of
+ * them as they were.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "engine/engine_internal.h"
+
+void reserve_reset(struct reserve_command *r)
+{
+    search_reset(&r->search);
+    r->code = 0;
+    r->replayed = false;
+    r->reservation_id = 0;
+    r->at_ms = r->expires_ms = 0;
+    r->state = HOLD_PENDING;
+    r->reason = REASON_NONE;
+    r->line_count = 0;
+    r->available = 0;
+    r->failed_want = 0;
+    r->rests_on = 0;
+}
+
+static void answer_lines(struct reserve_command *r, const struct line *lines, uint32_t count)
+{
+    r->line_count = (uint16_t)(count < r->line_max ? count : r->line_max);
+    for (uint16_t i = 0; i < r->line_count; i++)
+        r->lines[i] = lines[i];
+}
+
+static void replay_hold(struct engine *e, struct reserve_command *r, const struct hold *h)
+{
+    if (batch_is_unknown(e, h->touched)) {
+        r->code = TLY_EOUTCOME_UNKNOWN;
+        return;
+    }
+    struct line one;
+    r->replayed = true;
+    r->reservation_id = h->reservation_id;
+    r->at_ms = h->created_ms;
+    r->expires_ms = h->deadline_ms;
+    r->state = h->state;
+    r->reason = h->reason;
+    answer_lines(r, hold_lines(h, &one), h->line_count);
+    r->rests_on = batch_number_of(e, h->touched);
+    e->stats.replayed_total++;
+}
+
+static void replay_record(struct engine *e, struct reserve_command *r,
+                          const struct reservation_record *record)
+{
+    r->replayed = true;
+    r->reservation_id = record->reservation_id;
+    r->at_ms = record->created_ms;
+    r->expires_ms = record->deadline_ms;
+    r->state = record->state;
+    r->reason = record->reason;
+    if (record->line_count)
+        answer_lines(r, record->lines, record->line_count);
+    else
+        answer_lines(r, record->reserved_lines, record->line_count_reserved);
+    e->stats.replayed_total++;
+}
+
+/* The hold and everything that finds it. NULL: *code says why, and nothing was changed. */
+static struct hold *make_hold(struct engine *e, struct command *c, struct reserve_command *r,
+                              int64_t hold_ms, int *code)
+{
+    if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
+        *code = engine_say(c, TLY_ELIMIT_EXCEEDED, "%u orders are pending", e->config.holds_max);
+        return NULL;
+    }
+    if (!batch_make_room(e, 1, r->line_count)) {
+        *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+        return NULL;
+    }
+    struct hold *h = holds_add(&e->holds, engine_next_seq(e), r->order_id, r->lines, r->line_count);
+    if (!h) {
+        *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+        return NULL;
+    }
+    if (order_index_add(e->orders, r->order_hash, h->reservation_id)) {
+        holds_remove(&e->holds, h);
+        *code = engine_say(c, TLY_EOVERLOADED, "the order index is behind");
+        return NULL;
+    }
+    h->created_ms = e->now_ms;
+    h->deadline_ms = e->now_ms + hold_ms;
+    h->fingerprint = r->fingerprint;
+    return h;
+}
+
+static int reserve_new(struct engine *e, struct command *c, struct reserve_command *r)
+{
+    if (!engine_takes_writes(e))
+        return TLY_EUNAVAILABLE;
+    int64_t hold_ms = r->hold_ms ? r->hold_ms : e->config.hold_default_ms;
+    if (hold_ms < 1 || hold_ms > e->config.hold_max_ms)
+        return engine_say(c, TLY_EINVALID_ARGUMENT, "hold_ms is 1 to %lld",
+                          (long long)e->config.hold_max_ms);
+    if (r->order_id.len == 0 || r->order_id.len > ORDER_ID_MAX || r->user_id.len > USER_ID_MAX)
+        return engine_say(c, TLY_EINVALID_ARGUMENT,
+                          "order_id has 1 to %d bytes, user_id at most %d", ORDER_ID_MAX,
+                          USER_ID_MAX);
+    int code = allocate(e, c, r);
+    if (code) {
+        r->line_count = 0;
+        e->stats.sold_out_total += code == TLY_ESOLD_OUT;
+        return code;
+    }
+    struct hold *h = make_hold(e, c, r, hold_ms, &code);
+    if (!h) {
+        r->line_count = 0;
+        return code;
+    }
+    hold_step(e, h, MOVE_RESERVE, REASON_NONE);
+    struct move *m = batch_add(e, MOVE_RESERVE, h, r->lines, r->line_count, NULL);
+    m->deadline_ms = h->deadline_ms;
+    m->order_hash = r->order_hash;
+    m->order_id = batch_keep(e, r->order_id);
+    m->user_id = batch_keep(e, r->user_id);
+    r->reservation_id = h->reservation_id;
+    r->at_ms = h->created_ms;
+    r->expires_ms = h->deadline_ms;
+    r->state = HOLD_PENDING;
+    r->rests_on = e->batch_number + 1;
+    e->stats.reserved_total++;
+    return 0;
+}
+
+void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
+                    const struct seen_order *seen)
+{
+    stock_settle_gate(e, r->wants, r->want_count);
+    switch (seen->verdict) {
+    case SEEN_REPLAY:
+        if (seen->hold)
+            replay_hold(e, r, seen->hold);
+        else
+            replay_record(e, r, seen->record);
+        break;
+    case SEEN_MISMATCH:
+        r->code = TLY_EORDER_MISMATCH;
+        break;
+    case SEEN_NEW:
+        r->code = reserve_new(e, c, r);
+        break;
+    default:
+        r->code = TLY_EUNAVAILABLE;
+        break;
+    }
+    search_reset(&r->search);
+}
+
+void decide_reserve(struct engine *e, struct command *c)
+{
+    struct reserve_command *r = &c->reserve;
+    struct seen_order seen = search_order(e, &r->search, r->order_id, r->order_hash, r);
+    if (seen.verdict == SEEN_ASK) {
+        if (!read_ask(e, c, 0, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
+            search_reset(&r->search);
+            engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
+        }
+        return;
+    }
+    reserve_decide(e, c, r, &seen);
+    c->code = r->code;
+    if (r->code)
+        engine_reply(e, c);
+    else
+        batch_attach(e, c, batch_bits_of(e, r->rests_on));
+}

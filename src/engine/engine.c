@@ -1,0 +1,362 @@
+/* engine.c - life of an engine, and the way of a command through it (engine_internal.h lists the
+ * files on that way).
+ *
+ * Happy path: engine_command() decides at once and the command waits in a batch's list for the
+ * outcome. It is refused here if it is late or there are too many; it is put off, in order, while
+ * the open batch is full.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "engine/engine_internal.h"
+
+enum { FORGET_INTERVAL_MS = 60000 };
+
+static int check_config(const struct engine_config *c, struct error *e)
+{
+    if (c->node > NODE_MAX)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "node", "node is 0 to %d", NODE_MAX);
+    if (!c->lots_max || !c->holds_max || !c->batch_moves_max || !c->waiting_max || !c->reads_max ||
+        !c->stale_tries_max)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "a limit of the engine is 0");
+    if (c->hold_default_ms < 1 || c->hold_max_ms < 1 || c->hold_total_max_ms < 1 ||
+        c->refund_window_ms < 0 || c->order_retention_ms < 0)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "a time of the engine is out of range");
+    return 0;
+}
+
+int engine_create(struct engine **out, const struct engine_config *config, struct error *err)
+{
+    int code = check_config(config, err);
+    if (code)
+        return code;
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
+    e->config = *config;
+    e->batches[0].bit = 1;
+    e->batches[1].bit = 2;
+    e->open = &e->batches[0];
+    e->loading = true;
+    e->timers = timers_create();
+    if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
+        holds_init(&e->holds, config->holds_max) || reads_init(e) ||
+        order_index_create(&e->orders, config->order_memory_max, err)) {
+        engine_destroy(e);
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
+    }
+    order_index_set_loading(e->orders, true);
+    *out = e;
+    return 0;
+}
+
+static void free_records(const struct command *c)
+{
+    if (c->kind == COMMAND_GET_RESERVATION)
+        free(c->get.search.record);
+}
+
+void engine_destroy(struct engine *e)
+{
+    if (!e)
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct command *c;
+        while ((c = list_take(&e->batches[i].again)))
+            free_records(c);
+        batch_close(&e->batches[i]);
+    }
+    reads_close(e);
+    order_index_destroy(e->orders);
+    holds_close(&e->holds);
+    lots_close(&e->lots);
+    timers_destroy(e->timers);
+    free(e);
+}
+
+void list_push(struct command_list *list, struct command *c)
+{
+    c->link = NULL;
+    if (list->last)
+        list->last->link = c;
+    else
+        list->first = c;
+    list->last = c;
+}
+
+struct command *list_take(struct command_list *list)
+{
+    struct command *c = list->first;
+    if (!c)
+        return NULL;
+    list->first = c->link;
+    if (!list->first)
+        list->last = NULL;
+    c->link = NULL;
+    return c;
+}
+
+int engine_say(struct command *c, int code, const char *format, ...)
+{
+    if (c && c->text && c->text_size) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(c->text, c->text_size, format, args);
+        va_end(args);
+    }
+    return code;
+}
+
+void engine_reply(struct engine *e, struct command *c)
+{
+    assert(e->inside > 0);
+    e->inside--;
+    list_push(&e->replies, c);
+}
+
+/* Units that the gate took for a command that is not going to be decided. */
+static void settle(struct engine *e, struct command *c)
+{
+    if (c->kind == COMMAND_RESERVE) {
+        stock_settle_gate(e, c->reserve.wants, c->reserve.want_count);
+    } else if (c->kind == COMMAND_RESERVE_BATCH) {
+        for (uint32_t i = 0; i < c->batch.count; i++)
+            stock_settle_gate(e, c->batch.orders[i].wants, c->batch.orders[i].want_count);
+    }
+}
+
+void engine_refuse(struct engine *e, struct command *c, int code, const char *format, ...)
+{
+    settle(e, c);
+    c->code = code;
+    if (c->kind == COMMAND_RESERVE)
+        c->reserve.code = code;
+    if (format && c->text && c->text_size) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(c->text, c->text_size, format, args);
+        va_end(args);
+    }
+    engine_reply(e, c);
+}
+
+bool engine_takes_writes(const struct engine *e)
+{
+    return e->available && !e->unknown;
+}
+
+static void clear_answer(struct command *c)
+{
+    c->code = 0;
+    if (c->text && c->text_size)
+        c->text[0] = 0;
+}
+
+/* From the start: the command may have been decided before, and undone. */
+void engine_dispatch(struct engine *e, struct command *c)
+{
+    clear_answer(c);
+    switch (c->kind) {
+    case COMMAND_RESERVE:
+        reserve_reset(&c->reserve);
+        decide_reserve(e, c);
+        break;
+    case COMMAND_RESERVE_BATCH:
+        c->batch.next = c->batch.undecided = 0;
+        c->batch.asked = false;
+        for (uint32_t i = 0; i < c->batch.count; i++)
+            reserve_reset(&c->batch.orders[i]);
+        decide_batch(e, c);
+        break;
+    case COMMAND_CONFIRM:
+    case COMMAND_REFUND:
+    case COMMAND_EXTEND:
+        decide_move(e, c, NULL);
+        break;
+    case COMMAND_CREATE_LOT:
+        decide_create(e, c);
+        break;
+    case COMMAND_ADJUST:
+        decide_adjust(e, c, NULL);
+        break;
+    case COMMAND_GET_LOT:
+        look_up_lot(e, c);
+        break;
+    case COMMAND_LIST_LOTS:
+        look_up_lots(e, c);
+        break;
+    case COMMAND_LOT_CHANGES:
+        look_up_changes(e, c);
+        break;
+    case COMMAND_GET_RESERVATION:
+        look_up_reservation(e, c);
+        break;
+    case COMMAND_STATS:
+        look_up_stats(e, c);
+        break;
+    default:
+        engine_refuse(e, c, TLY_EUNIMPLEMENTED, NULL);
+        break;
+    }
+}
+
+static bool writes(const struct command *c)
+{
+    switch (c->kind) {
+    case COMMAND_CREATE_LOT:
+    case COMMAND_ADJUST:
+    case COMMAND_RESERVE:
+    case COMMAND_RESERVE_BATCH:
+    case COMMAND_CONFIRM:
+    case COMMAND_REFUND:
+    case COMMAND_EXTEND:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the engine notes in a command before it is decided for the first time. */
+static void accept(struct command *c)
+{
+    c->tries = 0;
+    if (c->kind == COMMAND_RESERVE) {
+        c->reserve.search.record = NULL;
+    } else if (c->kind == COMMAND_RESERVE_BATCH) {
+        for (uint32_t i = 0; i < c->batch.count; i++)
+            c->batch.orders[i].search.record = NULL;
+    } else if (c->kind == COMMAND_GET_RESERVATION) {
+        c->get.record = NULL;
+        c->get.search = (struct order_search){0};
+    }
+}
+
+void engine_command(struct engine *e, struct command *c)
+{
+    assert(!e->loading);
+    accept(c);
+    clear_answer(c);
+    e->inside++;
+    if (c->deadline_ns && c->deadline_ns < e->monotonic_ns) {
+        e->stats.late_total++;
+        engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
+    } else if (e->inside > e->config.waiting_max) {
+        engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
+    } else if (writes(c) && (e->deferred.first || batch_full(e))) {
+        list_push(&e->deferred, c);
+    } else {
+        engine_dispatch(e, c);
+    }
+}
+
+void engine_prefetch(const struct engine *e, const struct command *c)
+{
+    if (c->kind == COMMAND_RESERVE)
+        order_index_prefetch(e->orders, c->reserve.order_hash);
+    else if (c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND || c->kind == COMMAND_EXTEND)
+        holds_prefetch(&e->holds, c->move.reservation_id);
+}
+
+struct command *engine_replies(struct engine *e)
+{
+    struct command *first = e->replies.first;
+    e->replies = (struct command_list){0};
+    return first;
+}
+
+void engine_pump(struct engine *e)
+{
+    while (engine_takes_writes(e) && !batch_full(e)) {
+        struct hold *h = timers_due(e->timers, e->now_ms);
+        if (!h)
+            break;
+        if (h->deadline_ms > e->now_ms || !hold_expire(e, h)) {
+            timers_insert(e->timers, h);
+            break;
+        }
+    }
+    while (e->deferred.first && !batch_full(e))
+        engine_dispatch(e, list_take(&e->deferred));
+}
+
+void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
+{
+    if (now_ms > e->now_ms)
+        e->now_ms = now_ms;
+    if (monotonic_ns > e->monotonic_ns)
+        e->monotonic_ns = monotonic_ns;
+    if (e->loading)
+        return;
+    engine_pump(e);
+    if (e->now_ms - e->forgot_ms >= FORGET_INTERVAL_MS) {
+        e->forgot_ms = e->now_ms;
+        order_index_forget(e->orders, seq_first_of_ms(e->now_ms - e->config.order_retention_ms));
+    }
+}
+
+void engine_set_available(struct engine *e, bool available)
+{
+    e->available = available;
+    if (!e->loading)
+        engine_pump(e);
+}
+
+int64_t engine_next_deadline(const struct engine *e)
+{
+    return timers_next(e->timers);
+}
+
+/* Never goes back: neither with the clock nor when a millisecond's numbers are used up. */
+int64_t engine_next_seq(struct engine *e)
+{
+    const uint32_t per_ms = UINT32_C(1) << SEQ_COUNTER_BITS;
+    if (e->now_ms > e->seq_ms) {
+        e->seq_ms = e->now_ms;
+        e->seq_counter = 0;
+    } else if (++e->seq_counter >= per_ms) {
+        e->seq_ms++;
+        e->seq_counter = 0;
+    }
+    int64_t seq = seq_first_of_ms(e->seq_ms) | (int64_t)e->config.node << SEQ_COUNTER_BITS |
+                  (int64_t)e->seq_counter;
+    assert(seq > e->last_seq);
+    e->last_seq = seq;
+    return seq;
+}
+
+struct lot_view engine_view(const struct engine *e, lot_id id)
+{
+    const struct lot *lot = lots_at(&e->lots, id);
+    return (struct lot_view){.id = id, .dims = &lot->dims, .stock = lot->stock};
+}
+
+bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out)
+{
+    if (id == 0 || id > e->lots.count)
+        return false;
+    *out = engine_view(e, id);
+    return true;
+}
+
+uint32_t engine_lot_count(const struct engine *e)
+{
+    return e->created;
+}
+
+/* A segment is handed out when all that is in it is committed: until then undo may change it. */
+struct order_segment *engine_next_segment(struct engine *e)
+{
+    const struct order_segment *s = order_index_frozen(e->orders);
+    if (!s || s->seq_max > e->committed_seq)
+        return NULL;
+    return order_index_next_segment(e->orders);
+}
+
+void engine_segment_stored(struct engine *e, struct order_segment *s, struct order_run *run)
+{
+    order_index_install(e->orders, s, run);
+}

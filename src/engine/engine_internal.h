@@ -1,0 +1,247 @@
+/* engine_internal.h - what the files of the engine share; nobody else includes it.
+ *
+ * A command goes this way:
+ *   engine.c          engine_command(): too late? too many? batch full? then by kind:
+ *   decide_reserve.c  duplicate? (search.c)  allocate.c  a hold, its moves (batch.c)
+ *   decide_batch.c    the same for many orders, decided at once when all look-ups are done
+ *   decide_move.c     confirm, refund, extend
+ *   decide_lot.c      create, adjust
+ *   look_up.c         everything that changes nothing
+ *   reads.c           the questions to the ledger, and who waits for their answers
+ *   batch.c           the open batch and the one with the ledger
+ *   outcome.c         what an outcome does: replies, or undo
+ *   stock.c           the only place where stock changes
+ */
+#ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
+#define TALLY_ENGINE_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/hold_moves.h"
+#include "engine/holds.h"
+#include "engine/lots.h"
+#include "engine/slab.h"
+#include "engine/timers.h"
+
+/* By `link`, oldest first. */
+struct command_list {
+    struct command *first;
+    struct command *last;
+};
+
+/* What undoing a move needs beside the move. */
+struct undo {
+    struct hold *hold;
+    struct line *old_lines; /* a partial CONFIRM: the hold's lines before; see old_line */
+    struct line old_line;
+    int64_t old_deadline_ms;
+    uint64_t key_hash; /* ADJUST: of its adjustment_id; 0 if it has none */
+    uint8_t old_line_count;
+    bool lines_changed;
+    bool first_touch; /* of this hold in this batch: its other moves come later */
+};
+
+struct text_pool {
+    char **chunks;
+    uint32_t chunk_count;
+    uint32_t current;
+    uint32_t used; /* bytes of the current one */
+};
+
+struct engine_batch {
+    struct batch batch; /* what the ledger sees */
+    struct move *moves;
+    struct undo *undos;
+    uint32_t count;
+    uint32_t room;
+    uint8_t bit; /* 1 or 2: stands in `touched` of lots and holds */
+    struct text_pool text;
+    struct command_list due;   /* answered when it is committed */
+    struct command_list again; /* looked at again when its outcome is known */
+};
+
+struct waiter {
+    struct waiter *next;
+    struct command *command;
+    uint32_t order; /* which one of a RESERVE_BATCH */
+};
+
+struct read_slot {
+    struct read read; /* first: a read is its slot */
+    struct read_slot *next_in_bucket;
+    struct read_slot *next_to_ask;
+    struct waiter *first;
+    struct waiter *last;
+    bool busy;
+};
+
+enum { READ_BUCKETS = 256, TOP_LOTS = 64 };
+
+struct engine {
+    struct engine_config config;
+    struct lots lots;
+    struct holds holds;
+    struct timers *timers;
+    struct order_index *orders;
+
+    int64_t now_ms;
+    uint64_t monotonic_ns;
+    int64_t forgot_ms; /* when old runs were dropped last */
+    int64_t seq_ms;    /* the generator of sequence numbers */
+    uint32_t seq_counter;
+    int64_t last_seq;
+    int64_t committed_seq;
+    uint64_t committed_number;
+    uint64_t batch_number;
+
+    struct engine_batch batches[2];
+    struct engine_batch *open;
+    struct engine_batch *flight; /* with the ledger; NULL if none */
+    bool unknown;                /* flight's outcome is */
+    bool available;
+    bool loading;
+
+    uint32_t inside; /* commands that are not in `replies` yet */
+    struct command_list deferred;
+    struct command_list replies;
+
+    struct read_slot *slots;
+    struct slab waiters;
+    struct read_slot *free_slots;
+    struct read_slot *ask_first;
+    struct read_slot *ask_last;
+    struct read_slot *read_buckets[READ_BUCKETS];
+    uint32_t reads_busy;
+
+    uint64_t change;
+    lot_id change_oldest;
+    lot_id change_newest;
+    lot_id gate_first; /* lots with gate_units */
+    lot_id gate_lots;  /* lots that the gate knows */
+    lot_id created;    /* lots whose CREATE is committed */
+    lot_id top[TOP_LOTS];
+    uint32_t top_count;
+    lot_id top_next; /* where the search for busy lots goes on */
+
+    struct engine_stats stats;
+};
+
+/* ---- engine.c ---- */
+void list_push(struct command_list *list, struct command *c);
+struct command *list_take(struct command_list *list);
+void engine_dispatch(struct engine *e, struct command *c);
+void engine_reply(struct engine *e, struct command *c);
+/* Answers with an error; `format` NULL: no text. */
+void engine_refuse(struct engine *e, struct command *c, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Writes c->text if c is not NULL; returns code. */
+int engine_say(struct command *c, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Expires what is due and decides what was put off, as far as the open batch has room. */
+void engine_pump(struct engine *e);
+int64_t engine_next_seq(struct engine *e);
+bool engine_takes_writes(const struct engine *e);
+struct lot_view engine_view(const struct engine *e, lot_id id);
+
+/* ---- batch.c ---- */
+enum { MOVE_TEXT_MAX = ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 64 };
+bool batch_full(const struct engine *e);
+/* Room in the open batch for `moves` of `lines` lines each and their texts; false: no memory. */
+bool batch_make_room(struct engine *e, uint32_t moves, uint32_t lines);
+/* Appends to the open batch, for which room was made, and applies it to the stock. */
+struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
+                       const struct line *lines, uint16_t line_count, struct undo **undo);
+struct str batch_keep(struct engine *e, struct str text);
+void batch_clear(struct engine_batch *b);
+void batch_close(struct engine_batch *b);
+const struct line *move_lines(const struct move *m);
+/* Answers c when all that `touched` says is committed; at once if that is nothing. */
+void batch_attach(struct engine *e, struct command *c, uint8_t touched);
+/* Looks at c again when all that `touched` says has its outcome. */
+void batch_attach_again(struct engine *e, struct command *c, uint8_t touched);
+/* The number of the newest batch in `touched`; 0 for none. */
+uint64_t batch_number_of(const struct engine *e, uint8_t touched);
+uint8_t batch_bits_of(const struct engine *e, uint64_t number);
+bool batch_is_unknown(const struct engine *e, uint8_t touched);
+
+/* ---- stock.c ---- */
+/* Applies (sign +1) or takes back (-1) a move's effect on one lot. */
+void stock_apply(struct engine *e, enum move_kind kind, lot_id id, int64_t quantity, int sign);
+/* False if the effect would make a counter negative or the lot too large. */
+bool stock_allows(const struct engine *e, enum move_kind kind, lot_id id, int64_t quantity);
+void stock_set(struct engine *e, lot_id id, const struct stock *stock);
+void stock_gate_add(struct engine *e, lot_id id, int64_t units);
+void stock_changed(struct engine *e, lot_id id); /* a committed change, for watchers */
+void stock_settle_gate(struct engine *e, struct want *wants, uint16_t count);
+
+static inline int64_t stock_available(const struct stock *s)
+{
+    return s->on_hand - s->reserved - s->confirmed;
+}
+
+/* ---- hold_step.c ---- */
+/* The one place where a hold changes state. */
+void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refund_reason reason);
+void hold_unstep(struct engine *e, struct hold *h, enum hold_state state);
+void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms);
+/* Frees it if nothing keeps it in memory. */
+void hold_release(struct engine *e, struct hold *h);
+struct hold *hold_from_record(struct engine *e, const struct reservation_record *record);
+/* Refunds a hold that is due; false: no memory. */
+bool hold_expire(struct engine *e, struct hold *h);
+bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason);
+
+/* ---- search.c ---- */
+enum seen { SEEN_NEW, SEEN_REPLAY, SEEN_MISMATCH, SEEN_ASK, SEEN_NOT_KNOWN };
+struct seen_order {
+    enum seen verdict;
+    struct hold *hold;                       /* REPLAY: resident */
+    const struct reservation_record *record; /* REPLAY: not resident */
+    enum read_kind ask;                      /* ASK: what */
+    int64_t ask_id;
+};
+struct seen_order search_order(const struct engine *e, const struct order_search *s,
+                               struct str order_id, uint64_t order_hash,
+                               const struct reserve_command *content);
+void search_reset(struct order_search *s);
+/* Takes a read's answer: owns `record` from here. */
+void search_answer(struct order_search *s, const struct read *r, struct str order_id,
+                   struct reservation_record *record);
+struct reservation_record *record_clone(const struct reservation_record *record);
+bool order_same_content(const struct engine *e, const struct reserve_command *r,
+                        const struct reservation_record *record);
+
+/* ---- allocate.c ---- */
+/* Wants in the order in which they are allocated: `order` gets their numbers. */
+void want_order(const struct want *wants, uint16_t count, uint16_t *order);
+int allocate(const struct engine *e, struct command *c, struct reserve_command *r);
+
+/* ---- decide_*.c ---- */
+void decide_reserve(struct engine *e, struct command *c);
+void decide_batch(struct engine *e, struct command *c);
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, const struct read *r);
+/* Decides one order: r->code, and what goes with it. */
+void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
+                    const struct seen_order *seen);
+void reserve_reset(struct reserve_command *r);
+void decide_move(struct engine *e, struct command *c, const struct reservation_record *record);
+void decide_create(struct engine *e, struct command *c);
+void decide_adjust(struct engine *e, struct command *c, const struct read *r);
+
+/* ---- look_up.c ---- */
+void look_up_lot(struct engine *e, struct command *c);
+void look_up_lots(struct engine *e, struct command *c);
+void look_up_changes(struct engine *e, struct command *c);
+void look_up_reservation(struct engine *e, struct command *c);
+void look_up_stats(struct engine *e, struct command *c);
+
+/* ---- reads.c ---- */
+int reads_init(struct engine *e);
+void reads_close(struct engine *e);
+/* Asks, or queues behind the same question. False: too many questions, or no memory. */
+bool read_ask(struct engine *e, struct command *c, uint32_t order, enum read_kind kind,
+              int64_t reservation_id, struct str text, uint64_t hash);
+
+/* ---- outcome.c ---- */
+void undo_batch(struct engine *e, struct engine_batch *b);
+
+#endif

@@ -1,0 +1,116 @@
+/* hold_step.c - moves a hold between its states, keeping its timer, its place in the list of
+ * PENDING holds and the gauge in step. A move that the table of hold_moves.c does not allow was to
+ * be refused before: here it is a broken invariant.
+ *
+ * A hold stays in memory while it is PENDING or an undecided batch has a move of it; it stays in
+ * the list until it is freed, so that undo finds it in its place.
+ */
+#include <assert.h>
+
+#include "engine/engine_internal.h"
+
+static void arm(struct engine *e, struct hold *h)
+{
+    h->timer_previous = h->timer_next = NULL;
+    timers_insert(e->timers, h);
+    e->stats.holds_pending++;
+}
+
+static void disarm(struct engine *e, struct hold *h)
+{
+    if (h->timer_slot != HOLD_NO_TIMER)
+        timers_cancel(e->timers, h);
+    e->stats.holds_pending--;
+}
+
+void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refund_reason reason)
+{
+    int target = hold_move_target((int)h->state, kind);
+    assert(target != HOLD_NONE);
+    if (h->state == HOLD_PENDING && target != HOLD_PENDING)
+        disarm(e, h);
+    if (h->state == HOLD_NONE) {
+        holds_list(&e->holds, h);
+        arm(e, h);
+    }
+    if (h->state == HOLD_PENDING && target == HOLD_CONFIRMED)
+        h->confirmed_ms = e->now_ms;
+    h->state = (unsigned)target & 7u;
+    h->reason = (unsigned)reason & 15u;
+    assert((h->state == HOLD_REFUNDED) == (h->reason != REASON_NONE));
+}
+
+void hold_unstep(struct engine *e, struct hold *h, enum hold_state state)
+{
+    assert(h->state != state);
+    h->state = (unsigned)state & 7u;
+    h->reason = REASON_NONE;
+    if (state == HOLD_PENDING)
+        arm(e, h);
+}
+
+void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms)
+{
+    assert(h->state == HOLD_PENDING);
+    if (h->timer_slot != HOLD_NO_TIMER)
+        timers_cancel(e->timers, h);
+    h->deadline_ms = deadline_ms;
+    timers_insert(e->timers, h);
+}
+
+void hold_release(struct engine *e, struct hold *h)
+{
+    if (h->touched || h->state == HOLD_PENDING)
+        return;
+    if (h->listed)
+        holds_unlist(&e->holds, h);
+    holds_remove(&e->holds, h);
+}
+
+struct hold *hold_from_record(struct engine *e, const struct reservation_record *record)
+{
+    const struct line *lines = record->lines;
+    uint32_t count = record->line_count;
+    if (count == 0) {
+        lines = record->reserved_lines;
+        count = record->line_count_reserved;
+    }
+    if (count == 0 || count > ORDER_LINES_MAX || record->order_id.len > ORDER_ID_MAX)
+        return NULL;
+    struct hold *h =
+        holds_add(&e->holds, record->reservation_id, record->order_id, lines, (uint16_t)count);
+    if (!h)
+        return NULL;
+    h->created_ms = record->created_ms;
+    h->deadline_ms = record->deadline_ms;
+    h->state = (unsigned)record->state & 7u;
+    h->reason = (unsigned)record->reason & 15u;
+    if (record->state == HOLD_PENDING) {
+        holds_list(&e->holds, h);
+        arm(e, h);
+    } else {
+        h->confirmed_ms = record->confirmed_ms;
+    }
+    return h;
+}
+
+bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason)
+{
+    enum move_kind kind = h->state == HOLD_PENDING ? MOVE_REFUND : MOVE_RETURN;
+    struct line one;
+    const struct line *lines = hold_lines(h, &one);
+    if (!batch_make_room(e, 1, h->line_count))
+        return false;
+    hold_step(e, h, kind, reason);
+    struct move *m = batch_add(e, kind, h, lines, h->line_count, NULL);
+    m->reason = (uint8_t)reason;
+    return true;
+}
+
+bool hold_expire(struct engine *e, struct hold *h)
+{
+    if (!hold_refund(e, h, REASON_EXPIRED))
+        return false;
+    e->stats.expired_total++;
+    return true;
+}

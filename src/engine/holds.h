@@ -1,0 +1,91 @@
+/* holds.h - the reservations that are in memory: the PENDING ones, and those whose last move is not
+ * committed yet. Found by id; PENDING ones stand in a list in order of creation.
+ */
+#ifndef TALLY_ENGINE_HOLDS_H
+#define TALLY_ENGINE_HOLDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/model.h"
+#include "engine/slab.h"
+
+enum { HOLD_NO_TIMER = 0xfffff };
+
+struct hold {
+    int64_t reservation_id;
+    int64_t deadline_ms;
+    int64_t created_ms;
+    uint64_t fingerprint; /* of the order's content; 0: not known, compare with the ledger's */
+    struct hold *map_next;
+    struct hold *older; /* the list of creation; HOLD_LISTED */
+    struct hold *newer;
+    union {
+        struct {
+            struct hold *timer_previous;
+            struct hold *timer_next;
+        };
+        int64_t confirmed_ms; /* CONFIRMED: it has no timer */
+    };
+    union {
+        struct {
+            uint32_t lot;
+            uint32_t quantity;
+        } one;
+        struct line *many; /* line_count > 1 */
+    } lines;
+    char *order_id;
+    uint8_t order_id_len;
+    uint8_t line_count;
+    bool listed;
+    unsigned timer_slot : 20; /* HOLD_NO_TIMER: has none */
+    unsigned state : 3;
+    unsigned reason : 4;
+    unsigned touched : 2; /* bits of the batches that have moves of it and are not decided */
+};
+
+enum { TEXT_CLASSES = 3, LINE_CLASSES = 6 };
+
+struct holds {
+    struct slab holds;
+    struct slab texts[TEXT_CLASSES];
+    struct slab lines[LINE_CLASSES];
+    /* Linear hashing: one bucket is split for each hold that comes, so there is no pause. */
+    struct hold ***buckets; /* chunks of HOLD_BUCKET_CHUNK */
+    size_t chunk_count_max;
+    uint64_t bucket_count;
+    uint64_t mask; /* of the round of splits that is under way */
+    uint64_t count;
+    struct hold *oldest;
+    struct hold *newest;
+};
+
+int holds_init(struct holds *hs, uint64_t holds_max) __attribute__((warn_unused_result));
+void holds_close(struct holds *hs);
+size_t holds_bytes(const struct holds *hs);
+
+/* A new one, findable, with its order_id and lines copied; NULL when memory is short. */
+struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str order_id,
+                       const struct line *lines, uint16_t line_count);
+void holds_remove(struct holds *hs, struct hold *h);
+struct hold *holds_find(const struct holds *hs, int64_t reservation_id);
+void holds_prefetch(const struct holds *hs, int64_t reservation_id);
+
+/* In and out of the list of creation. */
+void holds_list(struct holds *hs, struct hold *h);
+void holds_unlist(struct holds *hs, struct hold *h);
+
+/* Room for that many lines, and back. */
+struct line *holds_lines_take(struct holds *hs, uint16_t count);
+void holds_lines_give(struct holds *hs, struct line *lines, uint16_t count);
+
+/* The hold's lines; `one` is where a single one is written. */
+const struct line *hold_lines(const struct hold *h, struct line *one);
+
+static inline struct str hold_order_id(const struct hold *h)
+{
+    return (struct str){h->order_id, h->order_id_len};
+}
+
+#endif

@@ -1,0 +1,212 @@
+/* look_up.c - what changes nothing: lots, changes, reservations, statistics.
+ *
+ * An answer that rests on undecided moves is made now and handed out when they are committed; if
+ * they are undone it is made anew. A reservation's history is the ledger's to tell: if the hold has
+ * undecided moves, it is asked after they are decided.
+ */
+#include <stdlib.h>
+
+#include "engine/engine_internal.h"
+
+enum { LIST_SCAN_MAX = 65536, TOP_SCAN_MAX = 16384 };
+
+void look_up_lot(struct engine *e, struct command *c)
+{
+    lot_id id = lots_find(&e->lots, c->get_lot.key);
+    if (!id) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(c->get_lot.key));
+        return;
+    }
+    c->get_lot.lot = engine_view(e, id);
+    batch_attach(e, c, lots_at(&e->lots, id)->touched);
+}
+
+/* The lot to look at after `id`: of the sku if there is one, else of all. 0: no more. */
+static lot_id following(const struct engine *e, const struct sku *sku, lot_id id)
+{
+    if (sku)
+        return id ? lots_at(&e->lots, id)->sku_next_new : sku->oldest;
+    return id < e->lots.count ? id + 1 : 0;
+}
+
+void look_up_lots(struct engine *e, struct command *c)
+{
+    const struct sku *sku = NULL;
+    uint8_t touched = 0;
+    c->list.count = 0;
+    c->list.next = 0;
+    if (!str_empty(c->list.sku)) {
+        sku = lots_sku(&e->lots, c->list.sku);
+        if (!sku) {
+            engine_reply(e, c);
+            return;
+        }
+    }
+    lot_id id = following(e, sku, sku ? 0 : c->list.after);
+    while (id && id <= c->list.after)
+        id = following(e, sku, id);
+    lot_id last = c->list.after;
+    for (uint32_t scanned = 0; id; id = following(e, sku, id)) {
+        if (c->list.count == c->list.page_size || scanned++ == LIST_SCAN_MAX) {
+            c->list.next = last;
+            break;
+        }
+        last = id;
+        const struct lot *lot = lots_at(&e->lots, id);
+        if (!lot_matches(lot, c->list.flavor, c->list.size, (struct str){0}))
+            continue;
+        touched |= lot->touched;
+        c->list.lots[c->list.count++] = engine_view(e, id);
+    }
+    batch_attach(e, c, touched);
+}
+
+/* The lot of the oldest change after `since`, found from whichever end is nearer. */
+static lot_id first_change_after(const struct engine *e, uint64_t since)
+{
+    lot_id low = e->change_oldest;
+    lot_id high = e->change_newest;
+    lot_id found = 0;
+    while (low && high) {
+        if (lots_at(&e->lots, low)->change > since)
+            return low;
+        if (lots_at(&e->lots, high)->change <= since)
+            return found;
+        found = high;
+        low = lots_at(&e->lots, low)->change_next;
+        high = lots_at(&e->lots, high)->change_previous;
+    }
+    return found;
+}
+
+void look_up_changes(struct engine *e, struct command *c)
+{
+    uint8_t touched = 0;
+    c->changes.count = 0;
+    c->changes.upto = c->changes.since;
+    lot_id id = first_change_after(e, c->changes.since);
+    for (; id && c->changes.count < c->changes.page_size; id = lots_at(&e->lots, id)->change_next) {
+        const struct lot *lot = lots_at(&e->lots, id);
+        touched |= lot->touched;
+        c->changes.upto = lot->change;
+        c->changes.lots[c->changes.count++] = engine_view(e, id);
+    }
+    batch_attach(e, c, touched);
+}
+
+static void ask_or_refuse(struct engine *e, struct command *c, enum read_kind kind, int64_t id)
+{
+    if (!read_ask(e, c, 0, kind, id, c->get.order_id, c->get.order_hash)) {
+        search_reset(&c->get.search);
+        engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
+    }
+}
+
+/* It is reservation `id`: waits for its undecided moves, asks, or answers. */
+static void answer_reservation(struct engine *e, struct command *c, int64_t id)
+{
+    const struct hold *h = holds_find(&e->holds, id);
+    if (h && h->touched) {
+        search_reset(&c->get.search);
+        batch_attach_again(e, c, h->touched & 3u);
+    } else if (c->get.search.record && c->get.search.record->reservation_id == id) {
+        c->get.record = c->get.search.record;
+        c->get.search = (struct order_search){0};
+        engine_reply(e, c);
+    } else {
+        ask_or_refuse(e, c, READ_RESERVATION, id);
+    }
+}
+
+void look_up_reservation(struct engine *e, struct command *c)
+{
+    c->get.record = NULL;
+    if (c->get.reservation_id) {
+        answer_reservation(e, c, c->get.reservation_id);
+        return;
+    }
+    struct seen_order seen =
+        search_order(e, &c->get.search, c->get.order_id, c->get.order_hash, NULL);
+    switch (seen.verdict) {
+    case SEEN_REPLAY:
+        answer_reservation(e, c,
+                           seen.hold ? seen.hold->reservation_id : seen.record->reservation_id);
+        break;
+    case SEEN_ASK:
+        ask_or_refuse(e, c, seen.ask, seen.ask_id);
+        break;
+    case SEEN_NEW:
+        search_reset(&c->get.search);
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no order %.*s", STR_ARG(c->get.order_id));
+        break;
+    default:
+        search_reset(&c->get.search);
+        engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
+        break;
+    }
+}
+
+static int by_moves(const void *a, const void *b)
+{
+    const struct lot_view *x = a, *y = b;
+    if (x->stock.version != y->stock.version)
+        return x->stock.version > y->stock.version ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void top_offer(struct engine *e, lot_id id)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 0; i < e->top_count; i++) {
+        if (e->top[i] == id)
+            return;
+        if (lots_at(&e->lots, e->top[i])->stock.version <
+            lots_at(&e->lots, e->top[least])->stock.version)
+            least = i;
+    }
+    if (e->top_count < TOP_LOTS)
+        e->top[e->top_count++] = id;
+    else if (lots_at(&e->lots, id)->stock.version > lots_at(&e->lots, e->top[least])->stock.version)
+        e->top[least] = id;
+}
+
+/* Each call looks at the lots found so far and at the next TOP_SCAN_MAX: with more lots than that,
+ * the busiest are found within a few calls. */
+static void find_top(struct engine *e)
+{
+    uint32_t scan = e->created < TOP_SCAN_MAX ? e->created : TOP_SCAN_MAX;
+    for (uint32_t i = 0; i < scan; i++) {
+        e->top_next = e->top_next >= e->created ? 1 : e->top_next + 1;
+        top_offer(e, e->top_next);
+    }
+}
+
+void look_up_stats(struct engine *e, struct command *c)
+{
+    struct engine_stats *s = &e->stats;
+    s->lots = e->created;
+    s->holds_overdue = (int64_t)timers_count_due(e->timers, e->now_ms);
+    s->waiting = e->inside - 1; /* not this one */
+    s->batch_open_moves = e->open->count;
+    s->orders_in_memory = (int64_t)order_index_count(e->orders);
+    s->order_index_bytes = (int64_t)order_index_bytes(e->orders);
+    s->order_runs = (int64_t)order_index_runs(e->orders);
+    s->lot_bytes = (int64_t)e->lots.bytes;
+    s->hold_bytes = (int64_t)(holds_bytes(&e->holds) + timers_bytes(e->timers));
+    s->available = engine_takes_writes(e);
+    if (c->stats.stats)
+        *c->stats.stats = *s;
+    c->stats.top_count = 0;
+    if (c->stats.top && c->stats.top_max) {
+        struct lot_view all[TOP_LOTS];
+        find_top(e);
+        for (uint32_t i = 0; i < e->top_count; i++)
+            all[i] = engine_view(e, e->top[i]);
+        qsort(all, e->top_count, sizeof all[0], by_moves);
+        while (c->stats.top_count < e->top_count && c->stats.top_count < c->stats.top_max) {
+            c->stats.top[c->stats.top_count] = all[c->stats.top_count];
+            c->stats.top_count++;
+        }
+    }
+    engine_reply(e, c);
+}

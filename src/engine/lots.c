@@ -1,0 +1,268 @@
+/* lots.c - see lots.h. Happy path: find a key's chain, compare. The tables of heads are as large as
+ * lots_max asks for from the start, and cost memory only where they are used. A lot that cannot be
+ * added leaves nothing behind.
+ */
+#include "engine/lots.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+int lots_init(struct lots *ls, uint32_t max, uint64_t hash_seed)
+{
+    memset(ls, 0, sizeof *ls);
+    ls->max = max;
+    ls->hash_seed = hash_seed;
+    uint32_t heads = 64;
+    while (heads < max && heads < UINT32_C(1) << 30)
+        heads *= 2;
+    ls->mask = heads - 1;
+    size_t chunk_count = (size_t)max / LOT_CHUNK + 1;
+    ls->chunks = calloc(chunk_count, sizeof ls->chunks[0]);
+    ls->sku_chunks = calloc(chunk_count, sizeof ls->sku_chunks[0]);
+    ls->by_key = calloc(heads, sizeof ls->by_key[0]);
+    ls->by_sku = calloc(heads, sizeof ls->by_sku[0]);
+    if (!ls->chunks || !ls->sku_chunks || !ls->by_key || !ls->by_sku)
+        return TLY_ENO_MEMORY;
+    return 0;
+}
+
+void lots_close(struct lots *ls)
+{
+    for (uint32_t i = 0; ls->chunks && i <= ls->max / LOT_CHUNK; i++)
+        free(ls->chunks[i]);
+    for (uint32_t i = 0; ls->sku_chunks && i <= ls->max / LOT_CHUNK; i++)
+        free(ls->sku_chunks[i]);
+    for (uint32_t i = 0; i < ls->text_count; i++)
+        free(ls->texts[i]);
+    free(ls->texts);
+    free(ls->chunks);
+    free(ls->sku_chunks);
+    free(ls->by_key);
+    free(ls->by_sku);
+}
+
+static inline struct sku *sku_at(const struct lots *ls, uint32_t number)
+{
+    return &ls->sku_chunks[(number - 1) / LOT_CHUNK][(number - 1) % LOT_CHUNK];
+}
+
+lot_id lots_find(const struct lots *ls, struct str key)
+{
+    uint32_t hash = (uint32_t)hash64(key, ls->hash_seed);
+    lot_id id = ls->by_key[hash & ls->mask];
+    while (id) {
+        const struct lot *lot = lots_at(ls, id);
+        if (lot->key_hash == hash && str_equal(lot->dims.key, key))
+            return id;
+        id = lot->key_next;
+    }
+    return 0;
+}
+
+static uint32_t sku_find(const struct lots *ls, struct str sku, uint32_t hash)
+{
+    uint32_t number = ls->by_sku[hash & ls->mask];
+    while (number) {
+        const struct sku *s = sku_at(ls, number);
+        if (s->hash == hash && str_equal(lots_at(ls, s->first)->dims.sku, sku))
+            return number;
+        number = s->next;
+    }
+    return 0;
+}
+
+const struct sku *lots_sku(const struct lots *ls, struct str sku)
+{
+    uint32_t number = sku_find(ls, sku, (uint32_t)hash64(sku, ls->hash_seed));
+    return number ? sku_at(ls, number) : NULL;
+}
+
+bool lot_matches(const struct lot *lot, struct str flavor, struct str size, struct str batch)
+{
+    return (str_empty(flavor) || str_equal(lot->dims.flavor, flavor)) &&
+           (str_empty(size) || str_equal(lot->dims.size, size)) &&
+           (str_empty(batch) || str_equal(lot->dims.batch, batch));
+}
+
+bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b)
+{
+    return str_equal(a->sku, b->sku) && str_equal(a->flavor, b->flavor) &&
+           str_equal(a->size, b->size) && str_equal(a->batch, b->batch);
+}
+
+static bool room_for_text(struct lots *ls, size_t bytes)
+{
+    if (ls->text_count && ls->text_used + bytes <= LOT_TEXT_CHUNK_BYTES)
+        return true;
+    if (ls->text_count == ls->text_room) {
+        uint32_t room = ls->text_room ? ls->text_room * 2 : 16;
+        char **texts = realloc(ls->texts, room * sizeof *texts);
+        if (!texts)
+            return false;
+        ls->texts = texts;
+        ls->text_room = room;
+    }
+    char *chunk = malloc(LOT_TEXT_CHUNK_BYTES);
+    if (!chunk)
+        return false;
+    ls->texts[ls->text_count++] = chunk;
+    ls->text_used = 0;
+    ls->bytes += LOT_TEXT_CHUNK_BYTES;
+    return true;
+}
+
+static struct str keep(struct lots *ls, struct str text)
+{
+    char *to = ls->texts[ls->text_count - 1] + ls->text_used;
+    if (text.len)
+        memcpy(to, text.p, text.len);
+    ls->text_used += text.len;
+    return (struct str){to, text.len};
+}
+
+/* The sku usually begins the key, and then has no copy of its own. */
+static bool key_begins_with_sku(const struct lot_dims *d)
+{
+    return d->key.len >= d->sku.len && (!d->sku.len || !memcmp(d->key.p, d->sku.p, d->sku.len));
+}
+
+static uint32_t text_bytes(const struct lot_dims *d)
+{
+    return d->key.len + (key_begins_with_sku(d) ? 0 : d->sku.len) + d->flavor.len + d->size.len +
+           d->batch.len;
+}
+
+static void keep_dims(struct lots *ls, struct lot_dims *to, const struct lot_dims *from)
+{
+    to->key = keep(ls, from->key);
+    to->sku =
+        key_begins_with_sku(from) ? (struct str){to->key.p, from->sku.len} : keep(ls, from->sku);
+    to->flavor = keep(ls, from->flavor);
+    to->size = keep(ls, from->size);
+    to->batch = keep(ls, from->batch);
+    to->expires_on = from->expires_on;
+}
+
+static bool room_for_one(struct lots *ls)
+{
+    size_t chunk = ls->count / LOT_CHUNK;
+    if (!ls->chunks[chunk]) {
+        ls->chunks[chunk] = malloc(LOT_CHUNK * sizeof(struct lot));
+        if (!ls->chunks[chunk])
+            return false;
+        ls->bytes += LOT_CHUNK * sizeof(struct lot);
+    }
+    chunk = ls->sku_count / LOT_CHUNK;
+    if (!ls->sku_chunks[chunk]) {
+        ls->sku_chunks[chunk] = malloc(LOT_CHUNK * sizeof(struct sku));
+        if (!ls->sku_chunks[chunk])
+            return false;
+        ls->bytes += LOT_CHUNK * sizeof(struct sku);
+    }
+    return true;
+}
+
+static bool sold_before(const struct lot *a, const struct lot *b)
+{
+    if (a->dims.expires_on != b->dims.expires_on)
+        return a->dims.expires_on < b->dims.expires_on;
+    struct str x = a->dims.batch, y = b->dims.batch;
+    uint32_t common = x.len < y.len ? x.len : y.len;
+    int order = common ? memcmp(x.p, y.p, common) : 0;
+    return order ? order < 0 : x.len < y.len;
+}
+
+static uint32_t sku_add(struct lots *ls, uint32_t hash)
+{
+    uint32_t number = ++ls->sku_count;
+    struct sku *s = sku_at(ls, number);
+    *s = (struct sku){.hash = hash, .next = ls->by_sku[hash & ls->mask]};
+    ls->by_sku[hash & ls->mask] = number;
+    return number;
+}
+
+/* Lots usually come in order of sale: the end is tried first. */
+static void sku_link(struct lots *ls, struct sku *s, lot_id id)
+{
+    struct lot *lot = lots_at(ls, id);
+    if (!s->first) {
+        s->first = s->last = s->oldest = s->youngest = id;
+        return;
+    }
+    lots_at(ls, s->youngest)->sku_next_new = id;
+    s->youngest = id;
+    if (!sold_before(lot, lots_at(ls, s->last))) {
+        lots_at(ls, s->last)->sku_next = id;
+        s->last = id;
+        return;
+    }
+    lot_id *at = &s->first;
+    while (!sold_before(lot, lots_at(ls, *at)))
+        at = &lots_at(ls, *at)->sku_next;
+    lot->sku_next = *at;
+    *at = id;
+}
+
+struct lot *lots_add(struct lots *ls, const struct lot_dims *dims)
+{
+    if (ls->count >= ls->max || !room_for_one(ls) || !room_for_text(ls, text_bytes(dims)))
+        return NULL;
+    uint32_t sku_hash = (uint32_t)hash64(dims->sku, ls->hash_seed);
+    uint32_t sku = sku_find(ls, dims->sku, sku_hash);
+    if (!sku)
+        sku = sku_add(ls, sku_hash);
+    lot_id id = ++ls->count;
+    struct lot *lot = lots_at(ls, id);
+    *lot = (struct lot){.sku = sku, .key_hash = (uint32_t)hash64(dims->key, ls->hash_seed)};
+    keep_dims(ls, &lot->dims, dims);
+    lot_id *head = &ls->by_key[lot->key_hash & ls->mask];
+    lot->key_next = *head;
+    *head = id;
+    sku_link(ls, sku_at(ls, sku), id);
+    return lot;
+}
+
+static void sku_unlink(struct lots *ls, struct sku *s, lot_id id)
+{
+    lot_id before = 0;
+    lot_id *at = &s->first;
+    while (*at != id) {
+        before = *at;
+        at = &lots_at(ls, *at)->sku_next;
+    }
+    *at = lots_at(ls, id)->sku_next;
+    if (s->last == id)
+        s->last = before;
+    lot_id older = s->oldest;
+    while (lots_at(ls, older)->sku_next_new != id)
+        older = lots_at(ls, older)->sku_next_new;
+    lots_at(ls, older)->sku_next_new = 0;
+    s->youngest = older;
+}
+
+void lots_drop_last(struct lots *ls)
+{
+    lot_id id = ls->count;
+    assert(id > 0);
+    struct lot *lot = lots_at(ls, id);
+    lot_id *head = &ls->by_key[lot->key_hash & ls->mask];
+    assert(*head == id);
+    *head = lot->key_next;
+    struct sku *s = sku_at(ls, lot->sku);
+    if (s->first == id && s->last == id) {
+        /* The sku came with this lot, so it is the last of its chain's head too. */
+        assert(lot->sku == ls->sku_count && ls->by_sku[s->hash & ls->mask] == lot->sku);
+        ls->by_sku[s->hash & ls->mask] = s->next;
+        ls->sku_count--;
+    } else {
+        sku_unlink(ls, s, id);
+    }
+    uint32_t bytes = text_bytes(&lot->dims);
+    if (ls->text_used >= bytes)
+        ls->text_used -= bytes;
+    ls->count--;
+}

@@ -1,0 +1,81 @@
+/* lots.h - the lots: found by number, by key, and by sku in the order in which they are sold
+ * (first expired first out). A lot never moves in memory and its strings live as long as the
+ * engine.
+ */
+#ifndef TALLY_ENGINE_LOTS_H
+#define TALLY_ENGINE_LOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/model.h"
+
+enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
+
+struct lot {
+    struct lot_dims dims;
+    struct stock stock;
+    uint64_t change;    /* number of its last committed change; 0: none yet */
+    int64_t gate_units; /* owed to the gate */
+    uint32_t change_previous;
+    uint32_t change_next;
+    uint32_t gate_next;
+    uint32_t key_hash;
+    uint32_t key_next;
+    uint32_t sku;
+    uint32_t sku_next;     /* in order of sale */
+    uint32_t sku_next_new; /* in order of number */
+    uint8_t touched;       /* bits of the batches that have moves of it and are not decided */
+    bool created;          /* its CREATE is committed */
+    bool gate_listed;
+};
+
+struct sku {
+    uint32_t hash;
+    uint32_t next;
+    lot_id first; /* in order of sale */
+    lot_id last;
+    lot_id oldest; /* in order of number */
+    lot_id youngest;
+};
+
+struct lots {
+    struct lot **chunks;
+    struct sku **sku_chunks;
+    lot_id *by_key; /* heads of chains */
+    uint32_t *by_sku;
+    uint32_t mask;
+    uint32_t max;
+    uint32_t count;
+    uint32_t sku_count;
+    uint64_t hash_seed;
+    char **texts;
+    uint32_t text_count;
+    uint32_t text_room;
+    uint32_t text_used; /* bytes of the last one */
+    size_t bytes;
+};
+
+int lots_init(struct lots *ls, uint32_t max, uint64_t hash_seed)
+    __attribute__((warn_unused_result));
+void lots_close(struct lots *ls);
+
+/* The next lot, with a copy of `dims` and no stock; NULL when memory is short or `max` is reached.
+ */
+struct lot *lots_add(struct lots *ls, const struct lot_dims *dims);
+/* Undo of the last lots_add. */
+void lots_drop_last(struct lots *ls);
+
+lot_id lots_find(const struct lots *ls, struct str key);
+const struct sku *lots_sku(const struct lots *ls, struct str sku);
+/* True if the lot has the dimensions that are given (not empty). */
+bool lot_matches(const struct lot *lot, struct str flavor, struct str size, struct str batch);
+bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b);
+
+static inline struct lot *lots_at(const struct lots *ls, lot_id id)
+{
+    return &ls->chunks[(id - 1) / LOT_CHUNK][(id - 1) % LOT_CHUNK];
+}
+
+#endif

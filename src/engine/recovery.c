@@ -1,0 +1,213 @@
+/* recovery.c - builds the engine's state from the ledger: lots with the stock of the last snapshot,
+ * runs of the order index, then moves in order.
+ *
+ * Happy path: a RESERVE becomes a PENDING hold with its timer and its entry in the index; a later
+ * move of it ends it again. A row that contradicts what came before is TLY_ECORRUPT: a server must
+ * not go on from there.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "engine/engine_internal.h"
+
+int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
+                    const struct stock *snapshot, struct error *err)
+{
+    assert(e->loading);
+    if (id != e->lots.count + 1)
+        return error_set(err, TLY_ECORRUPT, "lot", "lot %u comes after lot %u", id, e->lots.count);
+    if (lots_find(&e->lots, dims->key))
+        return error_set(err, TLY_ECORRUPT, "lot", "lot key %.*s is there twice",
+                         STR_ARG(dims->key));
+    if (snapshot->on_hand < 0 || snapshot->reserved < 0 || snapshot->confirmed < 0 ||
+        stock_available(snapshot) < 0 || snapshot->on_hand > QUANTITY_MAX)
+        return error_set(err, TLY_ECORRUPT, "stock", "the stock of lot %.*s does not add up",
+                         STR_ARG(dims->key));
+    if (id > e->config.lots_max)
+        return error_set(err, TLY_ELIMIT_EXCEEDED, "lots_max", "the ledger has more than %u lots",
+                         e->config.lots_max);
+    if (!lots_add(&e->lots, dims))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the lots");
+    stock_set(e, id, snapshot);
+    return 0;
+}
+
+static int corrupt(struct error *err, const struct move *m, const char *what)
+{
+    return error_set(err, TLY_ECORRUPT, "move", "move %lld (%s): %s", (long long)m->seq,
+                     move_kind_name((enum move_kind)m->kind), what);
+}
+
+static int check_lines(const struct engine *e, const struct move *m, struct error *err)
+{
+    if (m->line_count < 1 || m->line_count > ORDER_LINES_MAX)
+        return corrupt(err, m, "it has no lines or too many");
+    const struct line *lines = move_lines(m);
+    for (uint16_t i = 0; i < m->line_count; i++) {
+        if (lines[i].lot < 1 || lines[i].lot > e->lots.count)
+            return corrupt(err, m, "there is no such lot");
+        if (i && lines[i].lot <= lines[i - 1].lot)
+            return corrupt(err, m, "its lots are not in order");
+        int64_t least = m->kind == MOVE_ADJUST ? -(int64_t)QUANTITY_MAX : m->kind != MOVE_CREATE;
+        if (lines[i].quantity < least || lines[i].quantity > QUANTITY_MAX)
+            return corrupt(err, m, "its quantity is out of range");
+    }
+    return 0;
+}
+
+static int load_stock(struct engine *e, const struct move *m, struct error *err)
+{
+    const struct line *lines = move_lines(m);
+    for (uint16_t i = 0; i < m->line_count; i++) {
+        if (!stock_allows(e, m->kind, lines[i].lot, lines[i].quantity))
+            return corrupt(err, m, "a counter of its lot would be negative");
+        stock_apply(e, m->kind, lines[i].lot, lines[i].quantity, +1);
+    }
+    return 0;
+}
+
+static int load_index(struct engine *e, const struct move *m, struct str text, uint64_t hash,
+                      struct error *err)
+{
+    if (order_index_covers(e->orders, m->seq))
+        return 0;
+    if (m->kind == MOVE_RESERVE && !hash)
+        hash = hash64(text, e->config.hash_seed);
+    if (order_index_add(e->orders, hash, m->seq))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the order index");
+    return 0;
+}
+
+static int load_reserve(struct engine *e, const struct move *m, struct error *err)
+{
+    if (m->reservation_id != m->seq)
+        return corrupt(err, m, "its reservation_id is not its seq");
+    if (str_empty(m->order_id) || m->order_id.len > ORDER_ID_MAX)
+        return corrupt(err, m, "its order_id is empty or too long");
+    struct hold *h = holds_add(&e->holds, m->seq, m->order_id, move_lines(m), m->line_count);
+    if (!h)
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
+    h->created_ms = m->at_ms;
+    h->deadline_ms = m->deadline_ms;
+    if (!e->holds.oldest)
+        timers_start(e->timers, m->at_ms);
+    hold_step(e, h, MOVE_RESERVE, REASON_NONE);
+    return load_index(e, m, m->order_id, m->order_hash, err);
+}
+
+static bool same_lines(const struct hold *h, const struct move *m)
+{
+    struct line one;
+    const struct line *held = hold_lines(h, &one);
+    const struct line *lines = move_lines(m);
+    if (h->line_count != m->line_count)
+        return false;
+    for (uint16_t i = 0; i < m->line_count; i++) {
+        if (held[i].lot != lines[i].lot || held[i].quantity != lines[i].quantity)
+            return false;
+    }
+    return true;
+}
+
+/* Of a hold that is in memory: the others were finished before what was loaded. */
+static int load_hold_move(struct engine *e, const struct move *m, struct error *err)
+{
+    struct hold *h = holds_find(&e->holds, m->reservation_id);
+    if (m->reservation_id <= 0 || m->reservation_id >= m->seq)
+        return corrupt(err, m, "it belongs to no earlier reservation");
+    if (!h || m->kind == MOVE_RELEASE || m->kind == MOVE_RETURN)
+        return 0;
+    if (m->kind == MOVE_EXTEND) {
+        hold_set_deadline(e, h, m->deadline_ms);
+        return 0;
+    }
+    if (m->kind == MOVE_REFUND && !same_lines(h, m))
+        return corrupt(err, m, "it gives back other units than were reserved");
+    enum refund_reason reason = REASON_NONE;
+    if (m->kind == MOVE_REFUND)
+        reason = m->reason ? (enum refund_reason)m->reason : REASON_CANCELLED;
+    hold_step(e, h, m->kind, reason);
+    hold_release(e, h);
+    return 0;
+}
+
+static uint64_t detail_hash(const struct engine *e, struct str id)
+{
+    char text[4 + ADJUSTMENT_ID_MAX] = {'a', 'd', 'j', 0};
+    memcpy(text + 4, id.p, id.len);
+    return hash64((struct str){text, 4 + id.len}, e->config.hash_seed);
+}
+
+static int load_by_kind(struct engine *e, const struct move *m, struct error *err)
+{
+    switch (m->kind) {
+    case MOVE_RESERVE:
+        return load_reserve(e, m, err);
+    case MOVE_CONFIRM:
+    case MOVE_RELEASE:
+    case MOVE_REFUND:
+    case MOVE_RETURN:
+    case MOVE_EXTEND:
+        return load_hold_move(e, m, err);
+    case MOVE_ADJUST:
+        if (str_empty(m->detail))
+            return 0;
+        if (m->detail.len > ADJUSTMENT_ID_MAX)
+            return corrupt(err, m, "its adjustment_id is too long");
+        return load_index(e, m, m->detail, detail_hash(e, m->detail), err);
+    default:
+        return 0;
+    }
+}
+
+int engine_load_move(struct engine *e, const struct move *m, bool in_stock, struct error *err)
+{
+    assert(e->loading);
+    if (m->kind < MOVE_CREATE || m->kind > MOVE_EXTEND)
+        return corrupt(err, m, "there is no such kind");
+    if (m->seq <= e->last_seq)
+        return corrupt(err, m, "its number is not higher than the one before");
+    int code = check_lines(e, m, err);
+    if (!code && !in_stock)
+        code = load_stock(e, m, err);
+    if (!code)
+        code = load_by_kind(e, m, err);
+    if (code)
+        return code;
+    e->last_seq = m->seq;
+    if (m->at_ms > e->now_ms)
+        e->now_ms = m->at_ms;
+    return 0;
+}
+
+int engine_load_order_run(struct engine *e, struct order_run *run)
+{
+    assert(e->loading);
+    order_index_load_run(e->orders, run);
+    if (run->seq_max > e->committed_seq)
+        e->committed_seq = run->seq_max;
+    return 0;
+}
+
+void engine_loaded(struct engine *e, int64_t now_ms)
+{
+    assert(e->loading);
+    if (now_ms > e->now_ms)
+        e->now_ms = now_ms;
+    if (e->committed_seq > e->last_seq)
+        e->last_seq = e->committed_seq;
+    e->committed_seq = e->last_seq;
+    if (e->last_seq) { /* the next number is higher than all that were read */
+        e->seq_ms = seq_ms(e->last_seq);
+        e->seq_counter = (1u << SEQ_COUNTER_BITS) - 1;
+    }
+    for (lot_id id = 1; id <= e->lots.count; id++) {
+        lots_at(&e->lots, id)->created = true;
+        stock_changed(e, id);
+    }
+    e->created = e->gate_lots = e->lots.count;
+    order_index_set_loading(e->orders, false);
+    e->available = true;
+    e->loading = false;
+}

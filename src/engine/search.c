@@ -1,0 +1,184 @@
+/* search.c - was this order_id used before (I4)?
+ *
+ * Happy path: the index knows no such hash, so the order is new. A candidate that is in memory is
+ * compared by its order_id, and its content by fingerprint. Any other candidate is a question for
+ * the ledger (SEEN_ASK); the caller puts it and searches again with the answer.
+ *
+ * Content is the same when user and units are: wanted lots, summed, equal those reserved; what was
+ * wanted by sku and dimensions is covered, to the unit, by reserved lots that match. hold_ms is not
+ * content.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+void search_reset(struct order_search *s)
+{
+    free(s->record);
+    *s = (struct order_search){0};
+}
+
+static bool ruled_out(const struct order_search *s, int64_t reservation_id)
+{
+    for (uint8_t i = 0; i < s->ruled_out_count; i++) {
+        if (s->ruled_out[i] == reservation_id)
+            return true;
+    }
+    return false;
+}
+
+static struct seen_order ask(const struct order_search *s, enum read_kind kind, int64_t id)
+{
+    const uint8_t max = sizeof s->ruled_out / sizeof s->ruled_out[0];
+    if (kind == READ_RESERVATION && s->ruled_out_count == max)
+        return (struct seen_order){.verdict = SEEN_NOT_KNOWN};
+    return (struct seen_order){.verdict = SEEN_ASK, .ask = kind, .ask_id = id};
+}
+
+static struct seen_order same_or_not(const struct engine *e, const struct order_search *s,
+                                     struct hold *h, const struct reserve_command *content)
+{
+    if (content && !order_same_content(e, content, s->record))
+        return (struct seen_order){.verdict = SEEN_MISMATCH};
+    if (content && h)
+        h->fingerprint = content->fingerprint;
+    return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : s->record};
+}
+
+static struct seen_order resident(const struct engine *e, const struct order_search *s,
+                                  struct hold *h, const struct reserve_command *content)
+{
+    if (!content || (h->fingerprint && h->fingerprint == content->fingerprint))
+        return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h};
+    if (h->fingerprint)
+        return (struct seen_order){.verdict = SEEN_MISMATCH};
+    if (s->record && s->record->reservation_id == h->reservation_id)
+        return same_or_not(e, s, h, content);
+    return ask(s, READ_RESERVATION, h->reservation_id);
+}
+
+struct seen_order search_order(const struct engine *e, const struct order_search *s,
+                               struct str order_id, uint64_t order_hash,
+                               const struct reserve_command *content)
+{
+    size_t cursor = 0;
+    int64_t id;
+    while ((id = order_index_find(e->orders, order_hash, &cursor))) {
+        struct hold *h = holds_find(&e->holds, id);
+        if (h && str_equal(hold_order_id(h), order_id))
+            return resident(e, s, h, content);
+        if (h || ruled_out(s, id))
+            continue;
+        if (!s->record || s->record->reservation_id != id)
+            return ask(s, READ_RESERVATION, id);
+        return same_or_not(e, s, NULL, content);
+    }
+    if (s->record) {
+        struct hold *h = holds_find(&e->holds, s->record->reservation_id);
+        return h ? resident(e, s, h, content) : same_or_not(e, s, NULL, content);
+    }
+    if (!s->disk_asked && order_index_on_disk(e->orders, order_hash))
+        return ask(s, READ_ORDER, 0);
+    return (struct seen_order){.verdict = SEEN_NEW};
+}
+
+void search_answer(struct order_search *s, const struct read *r, struct str order_id,
+                   struct reservation_record *record)
+{
+    free(s->record);
+    s->record = NULL;
+    if (r->kind == READ_ORDER)
+        s->disk_asked = true;
+    if (record && str_equal(record->order_id, order_id)) {
+        s->record = record;
+        return;
+    }
+    free(record);
+    if (r->kind == READ_RESERVATION &&
+        s->ruled_out_count < sizeof s->ruled_out / sizeof s->ruled_out[0])
+        s->ruled_out[s->ruled_out_count++] = r->reservation_id;
+}
+
+static void *move_on(char **at, const void *from, size_t bytes)
+{
+    void *to = *at;
+    if (bytes)
+        memcpy(to, from, bytes);
+    *at += (bytes + 7) & ~(size_t)7;
+    return to;
+}
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
+struct reservation_record *record_clone(const struct reservation_record *record)
+{
+    size_t details = 0;
+    for (uint32_t i = 0; i < record->move_count; i++)
+        details += rounded(record->moves[i].detail.len);
+    size_t lines = record->line_count * sizeof(struct line);
+    size_t reserved = record->line_count_reserved * sizeof(struct line);
+    size_t moves = record->move_count * sizeof(struct reservation_move);
+    char *at = malloc(rounded(sizeof *record) + lines + reserved + moves + details +
+                      rounded(record->order_id.len) + rounded(record->user_id.len) +
+                      rounded(record->payment_id.len));
+    if (!at)
+        return NULL;
+    struct reservation_record *copy = move_on(&at, record, sizeof *record);
+    copy->lines = move_on(&at, record->lines, lines);
+    copy->reserved_lines = move_on(&at, record->reserved_lines, reserved);
+    copy->moves = move_on(&at, record->moves, moves);
+    copy->order_id.p = move_on(&at, record->order_id.p, record->order_id.len);
+    copy->user_id.p = move_on(&at, record->user_id.p, record->user_id.len);
+    copy->payment_id.p = move_on(&at, record->payment_id.p, record->payment_id.len);
+    for (uint32_t i = 0; i < copy->move_count; i++)
+        copy->moves[i].detail.p =
+            move_on(&at, record->moves[i].detail.p, record->moves[i].detail.len);
+    return copy;
+}
+
+/* Takes the want's units out of what is left of the reserved lines. */
+static bool cover(const struct engine *e, const struct want *w, struct line *left, uint32_t count)
+{
+    int64_t need = w->quantity;
+    for (uint32_t i = 0; i < count && need; i++) {
+        if (left[i].lot == 0 || left[i].lot > e->lots.count)
+            continue;
+        const struct lot *lot = lots_at(&e->lots, left[i].lot);
+        bool match = str_empty(w->lot) ? str_equal(lot->dims.sku, w->sku) : true;
+        match = match && (str_empty(w->lot) || str_equal(lot->dims.key, w->lot)) &&
+                lot_matches(lot, w->flavor, w->size, w->batch);
+        if (!match)
+            continue;
+        int64_t take = left[i].quantity < need ? left[i].quantity : need;
+        left[i].quantity -= take;
+        need -= take;
+    }
+    return need == 0;
+}
+
+bool order_same_content(const struct engine *e, const struct reserve_command *r,
+                        const struct reservation_record *record)
+{
+    struct line left[ORDER_LINES_MAX];
+    uint16_t order[ORDER_LINES_MAX];
+    uint32_t count = record->line_count_reserved;
+    if (!str_equal(r->user_id, record->user_id) || count > ORDER_LINES_MAX ||
+        r->want_count > ORDER_LINES_MAX)
+        return false;
+    if (count)
+        memcpy(left, record->reserved_lines, count * sizeof left[0]);
+    want_order(r->wants, r->want_count, order);
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        if (!cover(e, &r->wants[order[i]], left, count))
+            return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (left[i].quantity)
+            return false;
+    }
+    return true;
+}

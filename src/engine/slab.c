@@ -1,0 +1,44 @@
+/* slab.c - see slab.h. Happy path: pop the list of free pieces. A chunk that malloc refuses is the
+ * caller's to report; nothing changes then.
+ */
+#include "engine/slab.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct slab_chunk {
+    struct slab_chunk *next;
+    _Alignas(16) char pieces[];
+};
+
+void slab_init(struct slab *s, size_t piece_bytes, uint32_t chunk_pieces)
+{
+    assert(piece_bytes >= sizeof(struct slab_free) && piece_bytes % 8 == 0 && chunk_pieces > 0);
+    *s = (struct slab){.piece_bytes = (uint32_t)piece_bytes, .chunk_pieces = chunk_pieces};
+}
+
+void slab_close(struct slab *s)
+{
+    while (s->chunks) {
+        struct slab_chunk *next = s->chunks->next;
+        free(s->chunks);
+        s->chunks = next;
+    }
+    s->free = NULL;
+    s->bytes = 0;
+}
+
+void *slab_take_slow(struct slab *s)
+{
+    size_t bytes = sizeof(struct slab_chunk) + (size_t)s->piece_bytes * s->chunk_pieces;
+    struct slab_chunk *chunk = malloc(bytes);
+    if (!chunk)
+        return NULL;
+    chunk->next = s->chunks;
+    s->chunks = chunk;
+    s->bytes += bytes;
+    /* Lowest address first, so that a young pool is used in order. */
+    for (uint32_t i = s->chunk_pieces; i-- > 0;)
+        slab_give(s, chunk->pieces + (size_t)i * s->piece_bytes);
+    return slab_take(s);
+}

@@ -1,0 +1,45 @@
+/* slab.h - pools of equal pieces of memory: chunks from malloc that are kept, a list of free
+ * pieces. slab_take is NULL when memory is short.
+ */
+#ifndef TALLY_ENGINE_SLAB_H
+#define TALLY_ENGINE_SLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct slab_chunk;
+struct slab_free;
+
+struct slab {
+    struct slab_free *free;
+    struct slab_chunk *chunks;
+    uint32_t piece_bytes;
+    uint32_t chunk_pieces;
+    size_t bytes; /* of all chunks */
+};
+
+void slab_init(struct slab *s, size_t piece_bytes, uint32_t chunk_pieces);
+void slab_close(struct slab *s); /* every piece is gone */
+void *slab_take_slow(struct slab *s);
+
+struct slab_free {
+    struct slab_free *next;
+};
+
+static inline void *slab_take(struct slab *s)
+{
+    struct slab_free *piece = s->free;
+    if (!piece)
+        return slab_take_slow(s);
+    s->free = piece->next;
+    return piece;
+}
+
+static inline void slab_give(struct slab *s, void *piece)
+{
+    struct slab_free *f = piece;
+    f->next = s->free;
+    s->free = f;
+}
+
+#endif
