@@ -56,6 +56,7 @@ void connection_dirty(struct connection *c)
     c->dirty = true;
     c->dirty_next = c->net->dirty;
     c->net->dirty = c;
+    c->net->dirty_count++;
 }
 
 static bool start_session(struct connection *c, enum sniff protocol)
@@ -228,7 +229,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     }
     c->active_ns = c->net->host.now_ns;
     net_count(c->net, METRIC_BYTES_IN, (uint64_t)size);
+    struct net *n = c->net;
     c->transport->input(c, (const uint8_t *)buffer->base, (size_t)size);
+    if (n->dirty_count >= DIRTY_MAX)
+        (void)net_flush(n);
 }
 
 size_t connection_output(struct connection *c, uint8_t *out, size_t size)

@@ -27,6 +27,7 @@ enum {
     WRITE_BUFFER_BYTES = 128 * 1024, /* one a worker */
     ACCEPTS_MAX = 64,                /* in one turn */
     RESUME_ROUNDS_MAX = 8,           /* in one turn */
+    DIRTY_MAX = 8, /* flushed while others are still to be read: clients go on meanwhile */
     LINGER_MS = 1000,                /* for the client to see the last answer, and to close */
     LINGER_BYTES_MAX = 1024 * 1024,  /* read and dropped meanwhile */
     SNIFF_BYTES = 24,
@@ -93,6 +94,7 @@ struct net {
     bool listening, accept_waits, fresh, draining, closing;
     uint32_t accepted; /* in this turn */
     struct connection *dirty;
+    uint32_t dirty_count;
     struct check_queue queues[CHECK_LISTS];
     struct str date;
     int64_t date_s;
@@ -105,6 +107,8 @@ struct net {
 /* net.c */
 void net_touch(struct net *n); /* takes the time, once a turn */
 void net_handle_closed(struct net *n);
+/* Flushes what is dirty; true if a session took input that it had not taken before. */
+bool net_flush(struct net *n);
 void net_count(struct net *n, enum metric_counter counter, uint64_t count);
 
 /* connection.c */

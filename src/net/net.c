@@ -56,12 +56,12 @@ static void want_write(void *connection)
     connection_dirty(connection);
 }
 
-/* Connections with input that their session did not take; true if one of them was fed. */
-static bool flush_dirty(struct net *n)
+bool net_flush(struct net *n)
 {
     struct connection *list = n->dirty;
     bool fed = false;
     n->dirty = NULL;
+    n->dirty_count = 0;
     /* Marked clean first: a flush may make others dirty, or close this one. */
     while (list) {
         struct connection *c = list;
@@ -90,7 +90,7 @@ static void run_turn(struct net *n)
             n->config.after_turn(n->config.context);
         if (!n->dirty)
             break;
-        fed = flush_dirty(n);
+        fed = net_flush(n);
         if (!fed)
             break;
     }
