@@ -136,13 +136,21 @@ static const struct setting *find(struct str key)
     return NULL;
 }
 
+const char *setting_show(struct str text, char *out, size_t size)
+{
+    size_t length = text.len < size - 4 ? text.len : size - 4;
+    for (size_t i = 0; i < length; i++)
+        out[i] = (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i];
+    snprintf(out + length, size - length, "%s", length < text.len ? "..." : "");
+    return out;
+}
+
 static int refuse(const struct setting *row, const char *source, struct str value, struct error *e)
 {
-    char range[96];
+    char range[96], start[64];
     setting_format_range(row, range, sizeof range);
-    int shown = value.len > 60 ? 60 : (int)value.len;
-    return error_set(e, TLY_EINVALID_ARGUMENT, row->key, "%s: %s = %.*s%s: must be %s", source,
-                     row->key, shown, value.p, (uint32_t)shown < value.len ? "..." : "", range);
+    return error_set(e, TLY_EINVALID_ARGUMENT, row->key, "%s: %s = %s: must be %s", source,
+                     row->key, setting_show(value, start, sizeof start), range);
 }
 
 /* Digits and a unit. False if it is anything else, or too large for 64 bits. */
@@ -187,10 +195,9 @@ int settings_set(struct settings *s, const char *source, struct str key, struct 
 {
     const struct setting *row = find(key);
     if (!row) {
-        int shown = key.len > 40 ? 40 : (int)key.len;
-        return error_set(e, TLY_EINVALID_ARGUMENT, "",
-                         "%s: unknown setting %.*s; the nearest is %s", source, shown, key.p,
-                         nearest(key)->key);
+        char start[48];
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "%s: unknown setting %s; the nearest is %s",
+                         source, setting_show(key, start, sizeof start), nearest(key)->key);
     }
     int64_t number = 0;
     bool on = false;

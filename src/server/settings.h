@@ -86,6 +86,8 @@ int settings_check(const struct settings *s, struct error *e) MUST_CHECK;
 
 /* The value as text, in the largest unit that it is a whole number of; "" is an empty text. */
 void setting_format(const struct setting *row, const struct settings *s, char *out, size_t size);
+/* The beginning of what somebody wrote, fit to be shown: control characters as '?'. Returns out. */
+const char *setting_show(struct str text, char *out, size_t size);
 /* What is allowed: "1 to 64", "10ms to 1h", "true or false". */
 void setting_format_range(const struct setting *row, char *out, size_t size);
 /* Calls `changed` for each setting that differs, takes over those that may change while running. */

@@ -35,13 +35,14 @@ static struct str before(struct str text, char mark)
 
 static int parse_line(struct settings *s, const char *source, struct str line, struct error *e)
 {
+    char start[64];
     line = trim(before(line, '#'));
     if (str_empty(line))
         return 0;
     struct str key = before(line, '=');
     if (key.len == line.len)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "", "%s: %.*s: must be key = value", source,
-                         line.len > 60 ? 60 : (int)line.len, line.p);
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "%s: %s: must be key = value", source,
+                         setting_show(line, start, sizeof start));
     struct str value = {line.p + key.len + 1, line.len - key.len - 1};
     return settings_set(s, source, trim(key), trim(value), e);
 }
