@@ -1,0 +1,118 @@
+/* verify_internal.h - shared by the files of verify. */
+#ifndef TALLY_CLI_VERIFY_INTERNAL_H
+#define TALLY_CLI_VERIFY_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "base/limits.h"
+#include "cli/verify.h"
+#include "cli/verify_orders.h"
+
+/* What a row's kind means, as the schema defines it (move_kind). */
+enum {
+    KIND_CREATE = 1,
+    KIND_ADJUST,
+    KIND_RESERVE,
+    KIND_CONFIRM,
+    KIND_RELEASE,
+    KIND_REFUND,
+    KIND_RETURN,
+    KIND_EXTEND,
+    KIND_END,
+};
+
+struct verify_kind {
+    const char *name;
+    int on_hand, reserved, confirmed;
+};
+extern const struct verify_kind verify_kinds[KIND_END];
+const char *verify_kind_name(int64_t kind);
+
+enum { REASON_EXPIRED_NUMBER = 1, REASON_LAST_NUMBER = 5 };
+
+#define NEVER_EXPIRES INT64_MAX
+
+struct verify_lot {
+    int64_t on_hand, reserved, confirmed, version; /* replayed so far */
+    int64_t owned_reserved, owned_confirmed;       /* by reservations as they stand at the end */
+    int64_t last_day;                              /* of sale, days since 1970; NEVER_EXPIRES */
+    bool exists;
+    bool created;
+    bool told; /* its stock was found wrong once: one mistake is not told for every later move */
+};
+
+struct verify_line {
+    int64_t lot;
+    int64_t quantity;
+};
+
+/* A row of the log with its lines. */
+struct verify_move {
+    int64_t seq, kind, quantity, at_ms, deadline_ms, reservation_id, reason;
+    bool multi; /* lot_id is NULL: the lines are in move_line */
+    bool has_reservation;
+    bool lines_bad; /* told already */
+    uint32_t line_count;
+    struct verify_line lines[ORDER_LINES_MAX];
+};
+
+/* One reservation while its moves are walked through. */
+struct verify_hold {
+    int64_t id;
+    int state; /* KIND_RESERVE, KIND_CONFIRM, or KIND_REFUND: how it was last moved */
+    int64_t deadline_ms;
+    int64_t last_ms; /* of its newest move */
+    uint32_t line_count;
+    struct verify_line lines[ORDER_LINES_MAX]; /* as held now */
+    uint32_t left_count;
+    struct verify_line left[ORDER_LINES_MAX]; /* what a partial CONFIRM must RELEASE next */
+};
+
+struct verify {
+    const struct verify_config *config;
+    struct verify_report *report;
+    sqlite3 *db;
+    int64_t now_ms;
+    struct verify_lot *lots; /* by lot_id; [0] is not used */
+    int64_t lot_max;
+    int64_t snapshot_seq;
+    bool snapshot_checked;
+    int64_t archived_seq; /* newest move that retention removed */
+    bool archived_added;
+    struct order_sort *orders;
+    struct verify_hold hold;
+};
+
+/* ---- verify_report.c ---- */
+struct place {
+    int64_t seq, reservation_id, lot_id;
+};
+void verify_fault(struct verify *v, enum verify_check check, struct place where, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+void verify_note(struct verify *v, enum verify_check check, struct place where, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- verify_ledger.c: the file and its small tables ---- */
+int verify_open(struct verify *v, struct error *e) MUST_CHECK;
+int verify_check_file(struct verify *v, struct error *e) MUST_CHECK;
+int verify_load_tables(struct verify *v, struct error *e) MUST_CHECK;
+int verify_add_archived(struct verify *v, struct error *e) MUST_CHECK;
+/* `view`: the stock as of the end, else the stored snapshot. */
+int verify_compare_stock(struct verify *v, bool view, struct error *e) MUST_CHECK;
+int verify_check_cursors(struct verify *v, struct error *e) MUST_CHECK;
+int verify_check_adjustments(struct verify *v, struct error *e) MUST_CHECK;
+int verify_prepare(struct verify *v, const char *sql, sqlite3_stmt **out,
+                   struct error *e) MUST_CHECK;
+/* SQLITE_ROW or SQLITE_DONE, or an error (negative). */
+int verify_step(struct verify *v, sqlite3_stmt *stmt, struct error *e) MUST_CHECK;
+struct verify_lot *verify_lot_of(struct verify *v, int64_t lot_id); /* NULL if there is none */
+
+/* ---- verify_moves.c: the scan ---- */
+int verify_scan(struct verify *v, struct error *e) MUST_CHECK;
+
+/* ---- verify_history.c: one reservation ---- */
+void verify_hold_begin(struct verify *v, const struct verify_move *reserve);
+void verify_hold_step(struct verify *v, const struct verify_move *m);
+void verify_hold_end(struct verify *v);
+
+#endif
