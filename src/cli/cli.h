@@ -39,6 +39,9 @@ const struct subcommand *cli_find(const struct subcommand *table, const char *fa
 /* All of --help as Markdown, for docs/cli.md. */
 void cli_print_markdown(void);
 
+/* The subcommands of `tally lot`. */
+const struct subcommand *cli_lot_table(void);
+
 int cli_serve(int argc, char **argv);
 int cli_docs(int argc, char **argv);
 int cli_lot(int argc, char **argv);

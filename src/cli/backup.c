@@ -1,0 +1,65 @@
+/* backup.c - `tally backup`. Reads the data folder itself; works while a server runs on it. */
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/progress.h"
+#include "ledger/ledger_sqlite.h"
+
+struct copy {
+    struct progress bar;
+    int64_t pages;
+};
+
+static void on_progress(void *context, int64_t done, int64_t total)
+{
+    struct copy *copy = context;
+    copy->pages = total;
+    progress_set(&copy->bar, done, total);
+}
+
+int cli_backup(int argc, char **argv)
+{
+    bool json = false;
+    const char *data = "./data";
+    const struct cli_option options[] = {
+        {"data", "DIR", OPTION_TEXT, &data, "the data folder; ./data if not given", 0, 0},
+        {"json", NULL, OPTION_FLAG, &json, "print the result as JSON", 0, 0},
+    };
+    const struct usage usage = {
+        .name = "tally backup",
+        .synopsis = "[--data DIR] TO",
+        .text =
+            "Copies the ledger in DIR to TO, which must not exist. The copy is consistent: the\n"
+            "ledger as it is at one moment, also while a server is writing to it.\n"
+            "`tally verify TO` proves it.\n",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+        .positionals_min = 1,
+        .positionals_max = 1,
+    };
+    struct positionals given;
+    int code = options_parse(&usage, argc, argv, &given);
+    if (code != OPTIONS_GO)
+        return code;
+    const char *to = given.items[0];
+    struct copy copy = {0};
+    struct error e = {0};
+    progress_begin(&copy.bar, "pages");
+    int failed = ledger_sqlite_backup(data, to, on_progress, &copy, &e);
+    double seconds = progress_end(&copy.bar);
+    if (failed) {
+        fprintf(stderr, "tally backup: %s%s%s\n", e.field, *e.field ? ": " : "", e.text);
+        return EXIT_FAILED;
+    }
+    if (json) {
+        json_t *object = json_pack("{s:s, s:s, s:I, s:f}", "data", data, "backup", to, "pages",
+                                   (json_int_t)copy.pages, "seconds", seconds);
+        print_json(object);
+        json_decref(object);
+    } else {
+        fprintf(stderr, "%s: a copy of %s, %lld pages in %.2f s\n", to, data, (long long)copy.pages,
+                seconds);
+    }
+    return EXIT_DONE;
+}

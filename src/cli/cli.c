@@ -1,0 +1,114 @@
+/* cli.c - the table of subcommands.
+ *
+ * Happy path: the first argument names a subcommand, which runs with what follows. An unknown one
+ * is refused with the nearest name; no argument at all prints the overview and counts as wrong use.
+ */
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "cli/nearest.h"
+
+static const struct subcommand table[] = {
+    {"serve", "run the server", cli_serve},
+    {"lot", "create, list, show, adjust and import lots", cli_lot},
+    {"reserve", "hold units for an order", cli_reserve},
+    {"confirm", "the payment arrived: a hold becomes a sale", cli_confirm},
+    {"refund", "cancel a hold, or take a sale back", cli_refund},
+    {"extend", "give a hold a later deadline", cli_extend},
+    {"show", "show a reservation and its history", cli_show},
+    {"backup", "copy a ledger while its server runs", cli_backup},
+    {"verify", "prove from a ledger's rows that nothing was oversold or lost", cli_verify},
+    {"docs", "print the reference of settings, metrics and errors", cli_docs},
+    {"version", "print the version", cli_version},
+    {0},
+};
+
+static void print_overview(FILE *to)
+{
+    fputs("Tallystick: inventory reservations for flash sales.\n"
+          "\n"
+          "usage: tally SUBCOMMAND [arguments]\n"
+          "\n",
+          to);
+    for (const struct subcommand *s = table; s->name; s++)
+        fprintf(to, "  %-9s  %s\n", s->name, s->help);
+    fputs("\n"
+          "tally SUBCOMMAND --help tells more. The server is the one at --server HOST:PORT,\n"
+          "else at $TALLY_SERVER, else at 127.0.0.1:7070.\n"
+          "\n"
+          "exit codes\n",
+          to);
+#define X(name, number, text) fprintf(to, "  %d  %s\n", number, text);
+    CLI_EXITS(X)
+#undef X
+}
+
+const struct subcommand *cli_find(const struct subcommand *entries, const char *family,
+                                  const char *name)
+{
+    struct nearest nearest = nearest_to(name);
+    for (const struct subcommand *s = entries; s->name; s++) {
+        if (strcmp(s->name, name) == 0)
+            return s;
+        nearest_offer(&nearest, s->name);
+    }
+    fprintf(stderr, "%s: no subcommand '%s'", family, name);
+    if (nearest_found(&nearest))
+        fprintf(stderr, "; did you mean '%s'?", nearest.best);
+    fprintf(stderr, "\n%s --help lists them\n", family);
+    return NULL;
+}
+
+static void print_help_of(const char *family, const struct subcommand *s)
+{
+    char name[32];
+    char help[] = "--help";
+    snprintf(name, sizeof(name), "%s", s->name);
+    char *arguments[] = {name, help, NULL};
+    printf("\n## %s %s\n\n```text\n", family, s->name);
+    s->run(2, arguments);
+    fputs("```\n", stdout);
+}
+
+void cli_print_markdown(void)
+{
+    fputs("# Command line\n\n```text\n", stdout);
+    print_overview(stdout);
+    fputs("```\n", stdout);
+    for (const struct subcommand *s = table; s->name; s++) {
+        if (s->run == cli_serve || s->run == cli_docs)
+            continue; /* settings.md is about the one; the other prints this page */
+        print_help_of("tally", s);
+        if (s->run != cli_lot)
+            continue;
+        for (const struct subcommand *lot = cli_lot_table(); lot->name; lot++)
+            print_help_of("tally lot", lot);
+    }
+}
+
+int cli_run(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_overview(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] += 2;
+    const struct subcommand *s = cli_find(table, "tally", argv[1]);
+    if (!s)
+        return EXIT_USAGE;
+    int code = s->run(argc - 1, argv + 1);
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        fputs("tally: standard output cannot be written\n", stderr);
+        return EXIT_FAILED;
+    }
+    return code;
+}

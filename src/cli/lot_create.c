@@ -1,0 +1,48 @@
+/* lot_create.c - `tally lot create`. */
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/views.h"
+
+int cli_lot_create(int argc, char **argv)
+{
+    struct client_options client = CLIENT_OPTIONS_INIT;
+    const char *sku = NULL, *flavor = "", *size = "", *batch = "", *expires_on = "";
+    int64_t quantity = 0;
+    const struct cli_option options[] = {
+        {"sku", "SKU", OPTION_TEXT, &sku, "what is sold: LEMONADE-CLASSIC", 0, 0},
+        {"flavor", "WORD", OPTION_TEXT, &flavor, "a lower-case word: lemon", 0, 0},
+        {"size", "SIZE", OPTION_TEXT, &size, "330ml_can; \"0.33 L can\" is the same", 0, 0},
+        {"batch", "BATCH", OPTION_TEXT, &batch, "BATCH-YYYYMMDD-X, with X from A to Z", 0, 0},
+        {"expires-on", "DATE", OPTION_TEXT, &expires_on,
+         "YYYY-MM-DD, the last day of sale; never if not given", 0, 0},
+        {"quantity", "N", OPTION_NUMBER, &quantity,
+         "units on hand; 0 if not given: announced, not yet here", 0, QUANTITY_MAX},
+        CLIENT_OPTIONS(&client),
+    };
+    const struct usage usage = {
+        .name = "tally lot create",
+        .synopsis = "--sku SKU [--flavor WORD] [--size SIZE] [--batch BATCH]\n"
+                    "                        [--expires-on DATE] [--quantity N]",
+        .text =
+            "Creates a lot. Its key, SKU#hhhhhhhh, follows from its sku, flavor, size and batch.\n",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+    };
+    struct positionals none;
+    int code = options_parse(&usage, argc, argv, &none);
+    if (code != OPTIONS_GO)
+        return code;
+    if (!sku)
+        return options_wrong(&usage, "--sku is missing");
+    struct client_call call = {
+        .method = "POST",
+        .path = "/v1/lots",
+        .body =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "sku", sku, "flavor", flavor, "size", size,
+                      "batch", batch, "expires_on", expires_on, "quantity", (json_int_t)quantity),
+        .ask = "`tally lot list` tells whether the lot is there.",
+    };
+    if (!call.body)
+        return options_wrong(&usage, "a value is not UTF-8 text");
+    return client_show_lot(&client, &call);
+}
