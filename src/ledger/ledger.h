@@ -53,7 +53,7 @@ struct ledger_events {
     X(commits_total, COUNTER, "ledger transactions committed")                                     \
     X(commit_errors_total, COUNTER, "ledger transactions that failed")                             \
     X(rows_total, COUNTER, "move rows written")                                                    \
-    X(commit_us_total, COUNTER, "time spent in commits, insert to fsync")            \
+    X(commit_us_total, COUNTER, "time spent in commits, insert to fsync")                          \
     X(checkpoints_total, COUNTER, "checkpoints of the write-ahead log")                            \
     X(wal_bytes, GAUGE, "size of the write-ahead log")                                             \
     X(db_bytes, GAUGE, "size of the ledger file")                                                  \

@@ -16,9 +16,10 @@ struct ledger_sqlite_config {
     bool archive_keep;          /* true: moved to DIR/archive.db; false: deleted */
     uint32_t archive_step_rows; /* reservations removed in one transaction */
     uint64_t wal_bytes_max;     /* checkpoint when the log is larger */
-    uint32_t dirty_lots_max;    /* lots whose stock rows are written with each commit; beyond it
-                                   they are written with the next snapshot */
+    uint32_t dirty_lots_max;    /* up to so many changed lots, a snapshot is written with a commit
+                                   as soon as it is cheap beside it; beyond, when it is due */
     uint32_t snapshot_moves;    /* a snapshot at the latest after so many moves */
+    const char *vfs;            /* name of a registered SQLite VFS; NULL: the default */
 };
 
 /* Opens or creates, migrates; refuses a newer schema than this binary's. */

@@ -1,0 +1,213 @@
+/* Retention: finished reservations that are old enough leave the log, a step at a time.
+ *
+ * Happy path: from where the last step ended, take reservations in order of seq as long as each is
+ * finished, old, in the snapshot, and read by every reader of the log. Their rows are copied to
+ * archive.db and made durable there; then one transaction removes them, adds what they had done to
+ * `archived`, and notes how far it came.
+ * Failure modes: a crash between the two leaves rows in both files, and the next step copies them
+ * onto themselves. A failure of archive.db only postpones; one of the ledger's own commit takes the
+ * connection down.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "ledger/db.h"
+#include "ledger/ledger_internal.h"
+#include "ledger/move_rows.h"
+
+struct step {
+    struct writer *w;
+    int64_t cutoff_ms; /* moves younger than this stay */
+    int64_t seq_max;   /* so do moves above this */
+    int64_t upto;      /* the last reservation that goes */
+    uint32_t count;
+    bool full; /* there may be more */
+};
+
+static const char archive_schema[] =
+    "CREATE TABLE IF NOT EXISTS archive.move(seq INTEGER PRIMARY KEY, kind INTEGER, lot_id INTEGER,"
+    " quantity INTEGER, at_ms INTEGER, deadline_ms INTEGER, order_id TEXT, user_id TEXT,"
+    " reservation_id INTEGER, reason INTEGER, detail TEXT, note TEXT);"
+    "CREATE TABLE IF NOT EXISTS archive.move_line(seq INTEGER, lot_id INTEGER, quantity INTEGER,"
+    " PRIMARY KEY (seq, lot_id)) WITHOUT ROWID";
+
+static const char archive_copy[] =
+    "BEGIN;"
+    "INSERT OR REPLACE INTO archive.move SELECT m.* FROM temp.leaving CROSS JOIN main.move AS m"
+    " USING (seq);"
+    "INSERT OR REPLACE INTO archive.move_line SELECT l.* FROM temp.leaving"
+    " CROSS JOIN main.move_line AS l USING (seq);"
+    "COMMIT";
+
+static const char remove_rows[] =
+    "INSERT INTO archived SELECT lot_id, sum(on_hand), sum(reserved), sum(confirmed), count(*)"
+    " FROM (SELECT m.lot_id, m.quantity * k.on_hand AS on_hand, m.quantity * k.reserved AS "
+    "reserved,"
+    "              m.quantity * k.confirmed AS confirmed"
+    "         FROM temp.leaving CROSS JOIN move AS m USING (seq)"
+    "         CROSS JOIN move_kind AS k ON k.kind = m.kind WHERE m.lot_id IS NOT NULL"
+    "       UNION ALL"
+    "       SELECT l.lot_id, l.quantity * k.on_hand, l.quantity * k.reserved,"
+    "              l.quantity * k.confirmed"
+    "         FROM temp.leaving CROSS JOIN move_line AS l USING (seq)"
+    "         CROSS JOIN move AS m ON m.seq = l.seq CROSS JOIN move_kind AS k ON k.kind = m.kind)"
+    " WHERE true GROUP BY lot_id"
+    " ON CONFLICT (lot_id) DO UPDATE SET on_hand = on_hand + excluded.on_hand,"
+    "   reserved = reserved + excluded.reserved, confirmed = confirmed + excluded.confirmed,"
+    "   moves = moves + excluded.moves;"
+    "DELETE FROM move_line WHERE seq IN (SELECT seq FROM temp.leaving);"
+    "DELETE FROM move WHERE seq IN (SELECT seq FROM temp.leaving)";
+
+static int note(sqlite3_stmt *insert, int64_t seq, sqlite3 *db, struct error *e)
+{
+    sqlite3_bind_int64(insert, 1, seq);
+    return db_run(db, insert, "note a move that leaves", e);
+}
+
+/* Adds a reservation's moves, or sets *stays. */
+static int consider(const struct step *s, sqlite3_stmt *moves, sqlite3_stmt *insert,
+                    int64_t reservation_id, bool *stays, struct error *e)
+{
+    bool finished = false;
+    int step, rc = 0;
+    *stays = false;
+    sqlite3_bind_int64(moves, 1, reservation_id);
+    while ((step = sqlite3_step(moves)) == SQLITE_ROW) {
+        int kind = sqlite3_column_int(moves, 1);
+        finished = finished || kind == MOVE_CONFIRM || kind == MOVE_REFUND || kind == MOVE_RETURN;
+        if (sqlite3_column_int64(moves, 0) > s->seq_max ||
+            sqlite3_column_int64(moves, 2) > s->cutoff_ms)
+            *stays = true;
+    }
+    if (step != SQLITE_DONE)
+        rc = db_fail(s->w->db, "read a reservation's moves", e);
+    *stays = *stays || !finished;
+    sqlite3_reset(moves);
+    while (rc == 0 && !*stays && (step = sqlite3_step(moves)) == SQLITE_ROW)
+        rc = note(insert, sqlite3_column_int64(moves, 0), s->w->db, e);
+    sqlite3_reset(moves);
+    if (rc == 0 && !*stays)
+        rc = note(insert, reservation_id, s->w->db, e);
+    return rc;
+}
+
+/* Fills temp.leaving. */
+static int choose(struct step *s, struct error *e)
+{
+    sqlite3 *db = s->w->db;
+    uint32_t max = s->w->ledger->config.archive_step_rows;
+    sqlite3_stmt *reserves = NULL, *moves = NULL, *insert = NULL;
+    bool stays = false;
+    int step = SQLITE_DONE;
+    int rc = db_prepare(db, &reserves,
+                        "SELECT seq FROM move WHERE kind = 3 AND seq <= ? AND seq >"
+                        " (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'archived_seq')"
+                        " ORDER BY seq LIMIT ?",
+                        e);
+    if (rc == 0)
+        rc = db_prepare(db, &moves,
+                        "SELECT seq, kind, at_ms FROM move WHERE reservation_id = ? ORDER BY seq",
+                        e);
+    if (rc == 0)
+        rc = db_prepare(db, &insert, "INSERT INTO temp.leaving VALUES (?)", e);
+    sqlite3_bind_int64(reserves, 1, s->seq_max);
+    sqlite3_bind_int64(reserves, 2, max);
+    while (rc == 0 && !stays && (step = sqlite3_step(reserves)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(reserves, 0);
+        rc = consider(s, moves, insert, id, &stays, e);
+        if (rc == 0 && !stays) {
+            s->upto = id;
+            s->count++;
+        }
+    }
+    if (rc == 0 && step != SQLITE_DONE && step != SQLITE_ROW)
+        rc = db_fail(db, "read reservations", e);
+    s->full = s->count == max;
+    sqlite3_finalize(reserves);
+    sqlite3_finalize(moves);
+    sqlite3_finalize(insert);
+    return rc;
+}
+
+static int keep_copy(struct step *s, struct error *e)
+{
+    struct ledger_sqlite *l = s->w->ledger;
+    char *sql = sqlite3_mprintf("ATTACH '%q/archive.db' AS archive", l->dir);
+    int rc = sql ? db_exec(s->w->db, sql, e)
+                 : error_set(e, TLY_ENO_MEMORY, "archive.db", "no memory to attach it");
+    sqlite3_free(sql);
+    if (rc)
+        return rc;
+    rc = db_exec(s->w->db, archive_schema, e);
+    if (rc == 0)
+        rc = db_exec(s->w->db, archive_copy, e);
+    if (!sqlite3_get_autocommit(s->w->db))
+        sqlite3_exec(s->w->db, "ROLLBACK", NULL, NULL, NULL);
+    if (sqlite3_exec(s->w->db, "DETACH archive", NULL, NULL, NULL) != SQLITE_OK && rc == 0)
+        rc = db_fail(s->w->db, "detach archive.db", e);
+    return rc;
+}
+
+static int remove_all(struct step *s, struct error *e)
+{
+    char mark[96];
+    snprintf(mark, sizeof mark, "UPDATE meta SET value = '%" PRId64 "' WHERE key = 'archived_seq'",
+             s->upto);
+    int rc = writer_begin(s->w, e);
+    if (rc)
+        return rc;
+    rc = db_exec(s->w->db, remove_rows, e);
+    if (rc == 0)
+        rc = db_exec(s->w->db, mark, e);
+    if (rc) {
+        writer_rollback(s->w);
+        return rc;
+    }
+    rc = writer_finish(s->w, e);
+    if (rc)
+        writer_go_down(s->w, e);
+    return rc;
+}
+
+static int limits(struct step *s, struct error *e)
+{
+    struct writer *w = s->w;
+    const struct ledger_sqlite_config *config = &w->ledger->config;
+    int64_t cursor;
+    int64_t age_ms = config->archive_after_ms > config->order_retention_ms
+                         ? config->archive_after_ms
+                         : config->order_retention_ms;
+    int64_t idle_ms = (int64_t)((clock_monotonic_ns() - w->last_at_ns) / 1000000);
+    s->cutoff_ms = w->last_at_ms + idle_ms - age_ms;
+    s->seq_max = w->snapshot_seq;
+    if (w->oldest_pending - 1 < s->seq_max)
+        s->seq_max = w->oldest_pending - 1;
+    int rc = db_get_int(w->db, "SELECT min(seq) FROM cursor", &cursor, e);
+    if (rc == 0 && cursor < s->seq_max)
+        s->seq_max = cursor;
+    return rc == TLY_ENOT_FOUND ? 0 : rc;
+}
+
+bool writer_retention_step(struct writer *w)
+{
+    struct error e;
+    struct step s = {.w = w};
+    int rc = limits(&s, &e);
+    if (rc || s.cutoff_ms <= SEQ_EPOCH_MS)
+        return false;
+    rc = db_exec(w->db,
+                 "CREATE TEMP TABLE IF NOT EXISTS leaving(seq INTEGER PRIMARY KEY);"
+                 "DELETE FROM temp.leaving",
+                 &e);
+    if (rc == 0)
+        rc = choose(&s, &e);
+    if (rc == 0 && s.count > 0 && w->ledger->config.archive_keep)
+        rc = keep_copy(&s, &e);
+    if (rc == 0 && s.count > 0)
+        rc = remove_all(&s, &e);
+    if (rc || s.count == 0)
+        return false;
+    counter_add(&w->ledger->counters.archived_total, s.count);
+    return s.full;
+}

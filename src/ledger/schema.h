@@ -1,0 +1,18 @@
+/* schema.h - the shape of the ledger file and how an older one becomes a newer one. */
+#ifndef TALLY_LEDGER_SCHEMA_H
+#define TALLY_LEDGER_SCHEMA_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { LEDGER_SCHEMA_VERSION = 1 };
+
+extern const char ledger_schema_1[]; /* schema.sql */
+
+/* Creates or migrates in one transaction, and returns the data folder's hash seed. A schema newer
+ * than LEDGER_SCHEMA_VERSION is refused and left alone (TLY_EINVALID_ARGUMENT). */
+int schema_apply(sqlite3 *db, uint64_t *seed, struct error *e) MUST_CHECK;
+
+#endif
