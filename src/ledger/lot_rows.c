@@ -20,7 +20,7 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
     return era * 146097 + day_of_era - 719468;
 }
 
-void date_format(int32_t days, char out[DATE_SIZE])
+void lot_date_format(int32_t days, char out[DATE_SIZE])
 {
     int64_t z = (int64_t)days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -38,7 +38,7 @@ void date_format(int32_t days, char out[DATE_SIZE])
     out[DATE_SIZE - 1] = 0;
 }
 
-int date_parse(struct str text, int32_t *days)
+int lot_date_parse(struct str text, int32_t *days)
 {
     int value[3] = {0};
     size_t part = 0;
@@ -55,7 +55,7 @@ int date_parse(struct str text, int32_t *days)
     }
     int64_t result = days_of(value[0], value[1], value[2]);
     char back[DATE_SIZE];
-    date_format((int32_t)result, back);
+    lot_date_format((int32_t)result, back);
     if (memcmp(back, text.p, text.len) != 0) /* the 30th of February */
         return TLY_EINVALID_ARGUMENT;
     *days = (int32_t)result;
@@ -79,7 +79,7 @@ int lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims, i
     if (dims->expires_on == LOT_NEVER_EXPIRES) {
         sqlite3_bind_null(insert, 7);
     } else {
-        date_format(dims->expires_on, expires);
+        lot_date_format(dims->expires_on, expires);
         sqlite3_bind_text(insert, 7, expires, DATE_SIZE - 1, SQLITE_STATIC);
     }
     return sqlite3_bind_int64(insert, 8, created_ms) == SQLITE_OK ? 0 : TLY_EIO;
@@ -109,7 +109,7 @@ int lot_row_read(sqlite3_stmt *row, lot_id *id, struct lot_dims *dims, char text
     if (sqlite3_column_type(row, 6) != SQLITE_NULL) {
         struct str date = {(const char *)sqlite3_column_text(row, 6), 0};
         date.len = (uint32_t)sqlite3_column_bytes(row, 6);
-        if (!date.p || date_parse(date, &dims->expires_on))
+        if (!date.p || lot_date_parse(date, &dims->expires_on))
             return error_set(e, TLY_ECORRUPT, "lot", "lot %" PRId64 ": expires_on is not a date",
                              number);
     }

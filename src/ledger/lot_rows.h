@@ -23,7 +23,7 @@ int lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims, i
 int lot_row_read(sqlite3_stmt *row, lot_id *id, struct lot_dims *dims, char text[LOT_TEXT_MAX],
                  struct error *e) MUST_CHECK;
 
-void date_format(int32_t days, char out[DATE_SIZE]);
-int date_parse(struct str text, int32_t *days) MUST_CHECK; /* TLY_EINVALID_ARGUMENT */
+void lot_date_format(int32_t days, char out[DATE_SIZE]);
+int lot_date_parse(struct str text, int32_t *days) MUST_CHECK; /* TLY_EINVALID_ARGUMENT */
 
 #endif

@@ -1,5 +1,5 @@
 /* Appending to a buffer in an arena. Happy path: the buffer is large enough, or grows in place.
- * Failure: the arena is at its bound; the writer then swallows everything and writer_finish()
+ * Failure: the arena is at its bound; the writer then swallows everything and writer_result()
  * tells.
  */
 #include "wire/codec_writer.h"
@@ -37,7 +37,7 @@ bool writer_grow(struct writer *w, size_t size)
     return true;
 }
 
-int writer_finish(struct writer *w, struct str *out)
+int writer_result(struct writer *w, struct str *out)
 {
     size_t used = (size_t)(w->p - w->start);
     if (w->failed || used > UINT32_MAX)

@@ -2,7 +2,7 @@
  *
  * The buffer grows where it stands as long as the arena has room behind it, else it moves. When the
  * arena is at its bound the writer fails and stays failed: further puts do nothing, and
- * writer_finish() says so. So a caller checks once, at the end.
+ * writer_result() says so. So a caller checks once, at the end.
  */
 #ifndef TALLY_WIRE_CODEC_WRITER_H
 #define TALLY_WIRE_CODEC_WRITER_H
@@ -27,7 +27,7 @@ struct writer {
 void writer_init(struct writer *w, struct arena *a, size_t size);
 bool writer_grow(struct writer *w, size_t size); /* the slow path of writer_room */
 /* 0, or TLY_ENO_MEMORY. Gives the unused end of the buffer back to the arena. */
-int writer_finish(struct writer *w, struct str *out) MUST_CHECK;
+int writer_result(struct writer *w, struct str *out) MUST_CHECK;
 
 /* True if `size` bytes may be written at w->p. */
 static inline bool writer_room(struct writer *w, size_t size)

@@ -186,7 +186,7 @@ static struct str encode_details(struct arena *a, const struct failure *f, struc
     put_error_info(&w, f, str_of(error_name(f->code)));
     if (f->retry_after_s)
         put_retry_info(&w, f->retry_after_s);
-    if (writer_finish(&w, &status))
+    if (writer_result(&w, &status))
         return (struct str){0};
     return encode_base64(a, status);
 }

@@ -144,5 +144,5 @@ int json_encode(const ProtobufCMessage *m, struct arena *a, struct str *out)
     struct writer w;
     writer_init(&w, a, FIRST_SIZE);
     put_message(&w, m);
-    return writer_finish(&w, out);
+    return writer_result(&w, out);
 }

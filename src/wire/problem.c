@@ -74,7 +74,7 @@ void problem_response(struct response *r, struct arena *a, const struct failure 
     struct str body;
     writer_init(&w, a, FIRST_SIZE);
     put_problem(&w, f);
-    if (writer_finish(&w, &body))
+    if (writer_result(&w, &body))
         body = (struct str){0};
     plain(r, error_http(f->code), STR("application/problem+json"), body);
     if (f->retry_after_s)

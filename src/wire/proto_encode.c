@@ -135,7 +135,7 @@ int grpc_encode(const ProtobufCMessage *m, struct arena *a, struct str *out)
     writer_put(&w, "\0\0\0\0", FRAME);
     put_message(&w, m);
     struct str framed;
-    int code = writer_finish(&w, &framed);
+    int code = writer_result(&w, &framed);
     if (code)
         return code;
     uint32_t length = __builtin_bswap32(framed.len - FRAME);
