@@ -164,7 +164,7 @@ static int remove_all(struct step *s, struct error *e)
         writer_rollback(s->w);
         return rc;
     }
-    rc = writer_finish(s->w, e);
+    rc = writer_end(s->w, e);
     if (rc)
         writer_go_down(s->w, e);
     return rc;

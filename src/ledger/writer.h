@@ -106,7 +106,7 @@ void writer_commit(struct writer *w, struct batch *b);
 void writer_commit_cursors(struct writer *w);
 int writer_begin(struct writer *w, struct error *e) MUST_CHECK;
 /* Commits what is neither batch nor promise to anybody; on failure the connection goes down. */
-int writer_finish(struct writer *w, struct error *e) MUST_CHECK;
+int writer_end(struct writer *w, struct error *e) MUST_CHECK;
 void writer_rollback(struct writer *w);
 void writer_cursors_answer(struct writer *w, struct cursor_request *first, int code);
 struct cursor_request *writer_cursors_take(struct writer *w);

@@ -29,7 +29,7 @@ void writer_rollback(struct writer *w)
         writer_disconnect(w); /* closing ends the transaction */
 }
 
-int writer_finish(struct writer *w, struct error *e)
+int writer_end(struct writer *w, struct error *e)
 {
     int rc = run(w, STATEMENT_COMMIT, "commit", e);
     if (rc)
@@ -89,7 +89,7 @@ void writer_commit_cursors(struct writer *w)
         if (rc == 0)
             rc = put_cursors(w, requests, &e);
         if (rc == 0)
-            rc = writer_finish(w, &e);
+            rc = writer_end(w, &e);
         else
             writer_rollback(w);
         if (rc)

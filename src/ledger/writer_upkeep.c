@@ -72,7 +72,7 @@ static void snapshot_alone(struct writer *w)
     if (rc == 0) {
         rc = writer_put_snapshot(w, seq, &e);
         if (rc == 0)
-            rc = writer_finish(w, &e);
+            rc = writer_end(w, &e);
         else
             writer_rollback(w);
     }
