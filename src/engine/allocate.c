@@ -199,7 +199,7 @@ static void sort_lines(struct line *lines, uint16_t count)
     }
 }
 
-int allocate(const struct engine *e, struct command *c, struct reserve_command *r)
+int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r)
 {
     r->line_count = 0;
     if (r->want_count == 1)

@@ -105,7 +105,7 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
         return engine_say(c, TLY_EINVALID_ARGUMENT,
                           "order_id has 1 to %d bytes, user_id at most %d", ORDER_ID_MAX,
                           USER_ID_MAX);
-    int code = allocate(e, c, r);
+    int code = allocate_order(e, c, r);
     if (code) {
         r->line_count = 0;
         e->stats.sold_out_total += code == TLY_ESOLD_OUT;

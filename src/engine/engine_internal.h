@@ -213,7 +213,7 @@ bool order_same_content(const struct engine *e, const struct reserve_command *r,
 /* ---- allocate.c ---- */
 /* Wants in the order in which they are allocated: `order` gets their numbers. */
 void want_order(const struct want *wants, uint16_t count, uint16_t *order);
-int allocate(const struct engine *e, struct command *c, struct reserve_command *r);
+int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r);
 
 /* ---- decide_*.c ---- */
 void decide_reserve(struct engine *e, struct command *c);

@@ -1,0 +1,87 @@
+/* shop.h - an engine with a small ledger in memory, for tests: commands in one line, outcomes on
+ * demand, reads answered from the rows that were committed.
+ */
+#ifndef TALLY_TEST_SHOP_H
+#define TALLY_TEST_SHOP_H
+
+#include "engine/engine.h"
+
+enum { SHOP_WANTS_MAX = 64, SHOP_TEXT_SIZE = 256 };
+#define SHOP_SEED     INT64_C(0x5eed)
+#define SHOP_START_MS INT64_C(1790000000000)
+
+/* A command with room for all that it may answer. */
+struct ask {
+    struct command c;
+    bool answered;
+    struct want wants[SHOP_WANTS_MAX];
+    struct line lines[ORDER_LINES_MAX];
+    char text[SHOP_TEXT_SIZE];
+    struct ask *next;
+};
+
+struct shop {
+    struct engine *engine;
+    struct engine_config config;
+    int64_t now_ms;
+    struct batch *flight;
+    struct ask *asks;
+    struct move *rows; /* what is committed */
+    uint32_t row_count;
+    uint32_t row_room;
+    char **texts; /* that rows point to */
+    uint32_t text_count;
+    uint32_t text_room;
+    int64_t gate[64]; /* the gate's counts by lot, kept from the deltas */
+    uint32_t gate_lots;
+    bool ledger_silent; /* reads are answered UNAVAILABLE */
+};
+
+struct engine_config shop_config(void);
+struct shop *shop_open(const struct engine_config *config); /* NULL: shop_config() */
+void shop_close(struct shop *s);
+/* The process dies and comes back with what is committed. */
+void shop_reopen(struct shop *s);
+
+/* Commands. Answers are in the ask, which lives as long as the shop. None of them commits. */
+struct ask *shop_create(struct shop *s, const char *key, const char *flavor, const char *size,
+                        const char *batch, int32_t expires_on, int64_t quantity);
+/* A lot "sku#0000000n" that is committed; its number. The sku is what stands before the '#'. */
+lot_id shop_lot(struct shop *s, const char *key, int64_t quantity);
+lot_id shop_lot_dims(struct shop *s, const char *key, const char *flavor, const char *size,
+                     const char *batch, int32_t expires_on, int64_t quantity);
+struct ask *shop_reserve(struct shop *s, const char *order_id, const char *lot, int64_t quantity);
+/* An order of several wants: begin, add, send. */
+struct ask *shop_order(struct shop *s, const char *order_id);
+void shop_want_lot(struct ask *a, const char *lot, int64_t quantity);
+void shop_want_sku(struct ask *a, const char *sku, const char *flavor, const char *size,
+                   const char *batch, int64_t quantity);
+void shop_send(struct shop *s, struct ask *a);
+struct ask *shop_confirm(struct shop *s, int64_t reservation_id);
+struct ask *shop_confirm_part(struct shop *s, int64_t reservation_id, const char *lot,
+                              int64_t quantity);
+struct ask *shop_refund(struct shop *s, int64_t reservation_id, enum refund_reason reason);
+struct ask *shop_extend(struct shop *s, int64_t reservation_id, int64_t hold_ms);
+struct ask *shop_adjust(struct shop *s, const char *lot, int64_t delta, const char *adjustment_id);
+struct ask *shop_get(struct shop *s, int64_t reservation_id, const char *order_id);
+struct ask *shop_get_lot(struct shop *s, const char *lot);
+/* An ask of a kind, for what has no line of its own here. */
+struct ask *shop_ask(struct shop *s, enum command_kind kind);
+
+/* The ledger. */
+bool shop_seal(struct shop *s); /* false: there was nothing to commit */
+void shop_outcome(struct shop *s, enum ledger_outcome outcome);
+void shop_stale(struct shop *s, lot_id lot, struct stock stock);
+void shop_commit(struct shop *s); /* until nothing is open: seal, reads, COMMITTED */
+void shop_answer_reads(struct shop *s);
+void shop_collect(struct shop *s); /* marks what was answered; takes the gate's deltas */
+void shop_advance(struct shop *s, int64_t by_ms);
+
+struct stock shop_stock(struct shop *s, lot_id lot);
+int64_t shop_available(struct shop *s, lot_id lot);
+struct engine_stats shop_stats(struct shop *s);
+/* Committed rows of a kind. */
+uint32_t shop_rows(const struct shop *s, enum move_kind kind);
+const struct move *shop_last_row(const struct shop *s);
+
+#endif
