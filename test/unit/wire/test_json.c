@@ -212,6 +212,25 @@ static void strings_of_every_length_end_where_they_should(void **state)
     }
 }
 
+static void what_ends_a_plain_run_is_seen_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 24; at++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"user_id\":\"%.*s\\t%s\"}", (int)at,
+                 "abcdefghijklmnopqrstuvwx", "abcdefghijklmnopqrstuvwx" + at);
+        assert_int_equal(strlen(reserve(text)->user_id), 25);
+        assert_int_equal(reserve(text)->user_id[at], '\t');
+        text[12 + at] = 'x';
+        text[13 + at] = '\x1f';
+        reserve_refused(text, "user_id", "control characters");
+        text[13 + at] = '\x80';
+        reserve_refused(text, "user_id", "must be valid UTF-8");
+        text[13 + at] = '"';
+        reserve_refused(text, "", "expected ',' or '}'");
+    }
+}
+
 static void bad_strings_are_refused(void **state)
 {
     (void)state;
@@ -430,13 +449,17 @@ static void strings_are_escaped_only_where_json_wants_it(void **state)
     assert_string_equal(encoded(&r.base),
                         "{\"lot\":\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f "
                         "gr\xc3\xbc\xc3\x9f\"}");
-    for (size_t at = 0; at < 24; at++) {
-        char plain[25] = "abcdefghijklmnopqrstuvwx";
-        char want[48];
-        plain[at] = '"';
-        r.lot = plain;
-        snprintf(want, sizeof want, "{\"lot\":\"%.*s\\\"%s\"}", (int)at, plain, plain + at + 1);
-        assert_string_equal(encoded(&r.base), want);
+    static const char *const rows[][2] = {{"\"", "\\\""}, {"\\", "\\\\"}, {"\x1f", "\\u001f"}};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t at = 0; at < 24; at++) {
+            char plain[25] = "abcdefghijklmnopqrstuvwx";
+            char want[48];
+            plain[at] = rows[i][0][0];
+            r.lot = plain;
+            snprintf(want, sizeof want, "{\"lot\":\"%.*s%s%s\"}", (int)at, plain, rows[i][1],
+                     plain + at + 1);
+            assert_string_equal(encoded(&r.base), want);
+        }
     }
 }
 
@@ -513,6 +536,7 @@ int main(void)
         TEST(the_ends_of_the_integer_ranges_are_read),
         TEST(escapes_are_read),
         TEST(strings_of_every_length_end_where_they_should),
+        TEST(what_ends_a_plain_run_is_seen_at_every_place),
         TEST(bad_strings_are_refused),
         TEST(invalid_utf8_is_refused),
         TEST(text_that_is_not_json_is_refused_with_line_and_column),
