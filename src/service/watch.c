@@ -39,20 +39,13 @@ static struct watcher *watcher_of(struct stream *st)
 
 static uint64_t position_of(const struct service *s, struct str event_id)
 {
-    char text[64], epoch[20];
-    uint64_t number = 0;
-    int used = 0;
-    if (event_id.len == 0 || event_id.len >= sizeof text)
+    char epoch[20];
+    int64_t number;
+    uint32_t len = (uint32_t)snprintf(epoch, sizeof epoch, "%" PRIx64 "-", s->host.change_epoch);
+    if (event_id.len <= len || memcmp(event_id.p, epoch, len) != 0)
         return 0;
-    memcpy(text, event_id.p, event_id.len);
-    text[event_id.len] = 0;
-    snprintf(epoch, sizeof epoch, "%" PRIx64 "-", s->host.change_epoch);
-    if (strncmp(text, epoch, strlen(epoch)) != 0)
-        return 0;
-    if (sscanf(text + strlen(epoch), "%20" SCNu64 "%n", &number, &used) != 1 ||
-        text[strlen(epoch) + (size_t)used])
-        return 0;
-    return number;
+    struct str digits = {event_id.p + len, event_id.len - len};
+    return decimal_parse(digits, INT64_MAX, &number) ? (uint64_t)number : 0;
 }
 
 void watch_open(struct service *s, struct origin *o)

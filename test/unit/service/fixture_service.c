@@ -1,0 +1,396 @@
+#include "fixture_service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "service/lot_key.h"
+
+/* ---- exchanges ---- */
+
+static void keep_head(struct fake_exchange *x, const struct response *r)
+{
+    x->answers++;
+    x->x.answered = true;
+    x->status = r->status;
+    x->content_type = r->content_type;
+    x->header_count = r->header_count;
+    memcpy(x->headers, r->headers, sizeof x->headers);
+}
+
+static void fake_respond(struct exchange *exchange, const struct response *r)
+{
+    struct fake_exchange *x = (struct fake_exchange *)exchange;
+    keep_head(x, r);
+    x->body = r->body;
+    x->trailer_count = r->trailer_count;
+    memcpy(x->trailers, r->trailers, sizeof x->trailers);
+    x->ends++;
+}
+
+static void fake_stream_open(struct exchange *exchange, const struct response *head)
+{
+    keep_head((struct fake_exchange *)exchange, head);
+}
+
+static int fake_stream_write(struct exchange *exchange, const void *data, size_t size)
+{
+    struct fake_exchange *x = (struct fake_exchange *)exchange;
+    assert_int_equal(x->ends, 0);
+    if (x->write_result)
+        return x->write_result;
+    x->streamed = realloc(x->streamed, x->streamed_size + size + 1);
+    memcpy(x->streamed + x->streamed_size, data, size);
+    x->streamed_size += size;
+    x->streamed[x->streamed_size] = 0;
+    return 0;
+}
+
+static void fake_stream_end(struct exchange *exchange, const struct header *trailers, size_t count)
+{
+    struct fake_exchange *x = (struct fake_exchange *)exchange;
+    assert_int_equal(x->ends, 0);
+    x->ends++;
+    x->trailer_count = count;
+    if (count)
+        memcpy(x->trailers, trailers, count * sizeof *trailers);
+}
+
+static const struct exchange_ops fake_ops = {fake_respond, fake_stream_open, fake_stream_write,
+                                             fake_stream_end};
+
+static struct fake_exchange *fake_new(struct fixture *f)
+{
+    struct fake_exchange *x = calloc(1, sizeof *x);
+    assert_true(f->exchange_count < sizeof f->exchanges / sizeof f->exchanges[0]);
+    f->exchanges[f->exchange_count++] = x;
+    arena_init(&x->x.arena, x->buffer, sizeof x->buffer, 8 << 20);
+    x->x.ops = &fake_ops;
+    x->x.received_ns = f->now_ns;
+    return x;
+}
+
+static enum http_method method_of(const char *name)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0)
+            return (enum http_method)i;
+    }
+    return HTTP_OTHER;
+}
+
+struct fake_exchange *http_new(struct fixture *f, const char *method, const char *target,
+                               const char *body)
+{
+    struct fake_exchange *x = fake_new(f);
+    const char *mark = strchr(target, '?');
+    x->x.protocol = PROTOCOL_HTTP1;
+    x->x.method = (uint8_t)method_of(method);
+    x->x.method_text = str_of(method);
+    x->x.path = str_of(target);
+    if (mark) {
+        x->x.path.len = (uint32_t)(mark - target);
+        x->x.query = str_of(mark + 1);
+    }
+    x->x.body = str_of(body);
+    if (*body)
+        fake_header(x, HEADER_content_type, "application/json");
+    return x;
+}
+
+struct fake_exchange *grpc_new(struct fixture *f, const char *method, const ProtobufCMessage *m)
+{
+    struct fake_exchange *x = fake_new(f);
+    x->x.protocol = PROTOCOL_HTTP2;
+    x->x.method = HTTP_POST;
+    x->x.method_text = STR("POST");
+    if (*method == '/') {
+        x->x.path = str_of(method);
+    } else {
+        enum { PATH_BYTES = 64 };
+        char *path = arena_alloc(&x->x.arena, PATH_BYTES);
+        snprintf(path, PATH_BYTES, "/tally.v1.Inventory/%s", method);
+        x->x.path = str_of(path);
+    }
+    fake_header(x, HEADER_content_type, "application/grpc");
+    fake_header(x, HEADER_te, "trailers");
+    if (m)
+        assert_int_equal(grpc_encode(m, &x->x.arena, &x->x.body), 0);
+    return x;
+}
+
+void fake_header(struct fake_exchange *x, enum exchange_header which, const char *value)
+{
+    x->x.headers[which] = str_of(value);
+}
+
+void fixture_handle(struct fixture *f, struct fake_exchange *x)
+{
+    service_handle(f->service, &x->x);
+}
+
+struct fake_exchange *http(struct fixture *f, const char *method, const char *target,
+                           const char *body)
+{
+    struct fake_exchange *x = http_new(f, method, target, body);
+    fixture_handle(f, x);
+    return x;
+}
+
+struct fake_exchange *grpc(struct fixture *f, const char *method, const ProtobufCMessage *m)
+{
+    struct fake_exchange *x = grpc_new(f, method, m);
+    fixture_handle(f, x);
+    return x;
+}
+
+static const char *find_header(const struct header *headers, size_t count, const char *name)
+{
+    static char text[4096];
+    for (size_t i = 0; i < count; i++) {
+        if (!str_equal(headers[i].name, str_of(name)))
+            continue;
+        memcpy(text, headers[i].value.p, headers[i].value.len);
+        text[headers[i].value.len] = 0;
+        return text;
+    }
+    return NULL;
+}
+
+const char *answer_header(const struct fake_exchange *x, const char *name)
+{
+    return find_header(x->headers, x->header_count, name);
+}
+
+const char *answer_trailer(const struct fake_exchange *x, const char *name)
+{
+    return find_header(x->trailers, x->trailer_count, name);
+}
+
+void *answer_message(struct fake_exchange *x, const ProtobufCMessageDescriptor *type)
+{
+    struct str bytes;
+    ProtobufCMessage *m;
+    struct error e;
+    assert_string_equal(answer_trailer(x, "grpc-status"), "0");
+    assert_int_equal(grpc_unframe(x->body, 64 << 20, &bytes, &e), 0);
+    assert_int_equal(proto_decode(type, bytes, &x->x.arena, &m, &e), 0);
+    return m;
+}
+
+bool answer_says(const struct fake_exchange *x, const char *text)
+{
+    return x->body.len && memmem(x->body.p, x->body.len, text, strlen(text));
+}
+
+/* ---- the host ---- */
+
+static void host_submit(void *context, struct command *c)
+{
+    struct fixture *f = context;
+    assert_true(f->command_count < FAKE_COMMANDS);
+    f->commands[f->command_count++] = c;
+    f->submitted++;
+}
+
+static enum readiness host_readiness(void *context, struct str *why)
+{
+    struct fixture *f = context;
+    *why = f->readiness == READY_LEDGER_DOWN ? STR("disk full") : (struct str){0};
+    return f->readiness;
+}
+
+static int64_t host_now_ms(void *context)
+{
+    (void)context;
+    return INT64_C(1795000000000);
+}
+
+static const struct lot_dims *host_lot_dims(void *context, lot_id id)
+{
+    struct fixture *f = context;
+    return id >= 1 && id <= FAKE_LOTS ? &f->dims[id - 1] : NULL;
+}
+
+static void host_request_done(void *context, const struct request_summary *summary)
+{
+    struct fixture *f = context;
+    f->summary = *summary;
+    f->summaries++;
+    snprintf(f->summary_text, sizeof f->summary_text, "%.*s", STR_ARG(summary->text));
+    snprintf(f->summary_order_id, sizeof f->summary_order_id, "%.*s", STR_ARG(summary->order_id));
+}
+
+static char *host_metrics_text(void *context, enum metrics_format format,
+                               const struct engine_stats *stats, const struct lot_view *top,
+                               uint32_t top_count, size_t *size)
+{
+    char text[200];
+    (void)context;
+    (void)top;
+    int len = snprintf(text, sizeof text, "format %d reserved %lld top %u\n", (int)format,
+                       (long long)stats->reserved_total, top_count);
+    *size = (size_t)len;
+    return strdup(text);
+}
+
+/* ---- the gate ---- */
+
+static void gate_admit(struct gate *g, struct gate_ask *asks, size_t n, int64_t now_ms,
+                       gate_admit_cb *cb, void *context)
+{
+    struct fake_gate *gate = (struct fake_gate *)g;
+    assert_true(now_ms > 0);
+    gate->asks += (int)n;
+    if (gate->later) {
+        gate->kept = asks;
+        gate->kept_count = n;
+        gate->cb = cb;
+        gate->context = context;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        asks[i].verdict = gate->verdict;
+        asks[i].available = gate->available;
+        for (uint16_t j = 0; j < asks[i].line_count; j++)
+            asks[i].lines[j].lot_id = asks[i].lines[j].lot.len ? 1 : 0;
+    }
+    cb(context, asks, n);
+}
+
+void fake_gate_answer(struct fixture *f, enum gate_verdict verdict)
+{
+    struct fake_gate *g = &f->gate;
+    assert_non_null(g->kept);
+    for (size_t i = 0; i < g->kept_count; i++)
+        g->kept[i].verdict = verdict;
+    g->cb(g->context, g->kept, g->kept_count);
+    g->kept = NULL;
+}
+
+static const struct gate_ops gate_ops = {.admit = gate_admit};
+
+/* ---- the whole ---- */
+
+static void add_lot(struct fixture *f, lot_id id, const char *sku, const char *flavor)
+{
+    static char keys[FAKE_LOTS][LOT_KEY_MAX + 1];
+    struct lot_dims *dims = &f->dims[id - 1];
+    *dims = (struct lot_dims){.sku = str_of(sku),
+                              .flavor = str_of(flavor),
+                              .size = STR("330ml_can"),
+                              .batch = STR("BATCH-20260101-A"),
+                              .expires_on = LOT_NEVER_EXPIRES};
+    lot_key_make(dims->sku, dims->flavor, dims->size, dims->batch, keys[id - 1]);
+    dims->key = str_of(keys[id - 1]);
+    f->lots[id - 1] = (struct lot_view){.id = id, .dims = dims, .stock = {100, 10, 5, 7}};
+}
+
+struct fixture *fixture_open(void)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct error e;
+    add_lot(f, 1, "cola", "lime");
+    add_lot(f, 2, "cola", "cherry");
+    add_lot(f, 3, "water", "plain");
+    add_lot(f, 4, "tonic", "dry");
+    f->dims[1].expires_on = 20818; /* 2026-12-31 */
+    f->settings = (struct service_settings){
+        .request_timeout_ms = 800,
+        .reply_timeout_ms = 5000,
+        .hold_max_ms = 3600000,
+        .retry_after_s = 2,
+        .inflight_max = 32,
+        .watchers_max = 8,
+        .watch_interval_ms = 250,
+        .top_lots = 4,
+    };
+    f->readiness = READY_YES;
+    f->gate = (struct fake_gate){.gate = {&gate_ops}, .verdict = GATE_PASS};
+    f->now_ns = clock_monotonic_ns();
+    f->host = (struct service_host){.context = f,
+                                    .submit = host_submit,
+                                    .metrics_text = host_metrics_text,
+                                    .readiness = host_readiness,
+                                    .now_ms = host_now_ms,
+                                    .lot_dims = host_lot_dims,
+                                    .request_done = host_request_done,
+                                    .gate = &f->gate.gate,
+                                    .metrics = metrics_create(),
+                                    .settings = &f->settings,
+                                    .hash_seed = 0x5eed,
+                                    .change_epoch = 0xabc};
+    assert_int_equal(service_create(&f->service, &f->host, &e), 0);
+    return f;
+}
+
+void fixture_close(struct fixture *f)
+{
+    service_destroy(f->service);
+    for (size_t i = 0; i < f->exchange_count; i++) {
+        struct fake_exchange *x = f->exchanges[i];
+        assert_true(x->answers <= 1 && x->ends == x->answers);
+        arena_close(&x->x.arena);
+        free(x->streamed);
+        free(x);
+    }
+    metrics_destroy_all();
+    free(f);
+}
+
+struct command *fixture_command(struct fixture *f)
+{
+    assert_true(f->command_count > 0);
+    return f->commands[0];
+}
+
+void fixture_answer(struct fixture *f, struct command *c, int code)
+{
+    for (size_t i = 0; i < f->command_count; i++) {
+        if (f->commands[i] != c)
+            continue;
+        f->command_count--;
+        memmove(&f->commands[i], &f->commands[i + 1],
+                (f->command_count - i) * sizeof f->commands[0]);
+        c->code = code;
+        service_complete(f->service, c);
+        return;
+    }
+    fail_msg("the command is not under way");
+}
+
+void fixture_reserved(struct fixture *f, int64_t reservation_id)
+{
+    struct command *c = fixture_command(f);
+    assert_int_equal(c->kind, COMMAND_RESERVE);
+    assert_true(c->reserve.line_max >= 1);
+    c->reserve.reservation_id = reservation_id;
+    c->reserve.state = HOLD_PENDING;
+    c->reserve.expires_ms = INT64_C(1795000900000);
+    c->reserve.line_count = 1;
+    c->reserve.lines[0] = (struct line){1, c->reserve.wants[0].quantity};
+    fixture_answer(f, c, 0);
+}
+
+void fixture_tick(struct fixture *f, int64_t after_ms)
+{
+    f->now_ns += (uint64_t)after_ms * 1000000;
+    service_tick(f->service, f->now_ns);
+}
+
+Tally__V1__ReserveRequest reserve_request(Tally__V1__WantedLine *line,
+                                          Tally__V1__WantedLine **lines)
+{
+    Tally__V1__ReserveRequest m = TALLY__V1__RESERVE_REQUEST__INIT;
+    tally__v1__wanted_line__init(line);
+    line->lot = (char *)"cola#00000000";
+    line->quantity = 2;
+    lines[0] = line;
+    m.user_id = (char *)"ann";
+    m.order_id = (char *)"order-1";
+    m.n_lines = 1;
+    m.lines = lines;
+    return m;
+}

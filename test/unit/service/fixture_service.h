@@ -1,0 +1,101 @@
+/* fixture_service.h - a service between two fakes: exchanges whose answers are kept, and a host
+ * whose commands wait until the test answers them. */
+#ifndef TALLY_TEST_FIXTURE_SERVICE_H
+#define TALLY_TEST_FIXTURE_SERVICE_H
+
+#include "fixture.h"
+
+#include <tally.pb-c.h>
+
+#include "engine/engine.h"
+#include "service/service.h"
+#include "wire/codec.h"
+
+enum { FAKE_HEADERS = 8, FAKE_COMMANDS = 64, FAKE_LOTS = 4 };
+
+/* A request, what was answered, and what was streamed. */
+struct fake_exchange {
+    struct exchange x; /* first */
+    int answers;       /* responses, or openings of a stream */
+    int ends;
+    int status;
+    struct str content_type;
+    struct header headers[FAKE_HEADERS];
+    size_t header_count;
+    struct header trailers[FAKE_HEADERS];
+    size_t trailer_count;
+    struct str body;
+    char *streamed; /* all that was written, zero-ended */
+    size_t streamed_size;
+    int write_result; /* what stream_write returns instead of taking the bytes */
+    char buffer[1024];
+};
+
+struct fake_gate {
+    struct gate gate; /* first */
+    enum gate_verdict verdict;
+    int64_t available;
+    bool later; /* keep the ask for fake_gate_answer() */
+    int asks;
+    struct gate_ask *kept;
+    size_t kept_count;
+    gate_admit_cb *cb;
+    void *context;
+};
+
+struct fixture {
+    struct service *service;
+    struct service_settings settings;
+    struct service_host host;
+    struct fake_gate gate;
+    struct command *commands[FAKE_COMMANDS]; /* submitted, not answered yet */
+    size_t command_count;
+    int submitted;
+    enum readiness readiness;
+    struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */
+    struct lot_view lots[FAKE_LOTS];
+    struct request_summary summary; /* of the last request_done; texts in `summary_text` */
+    char summary_text[256];
+    char summary_order_id[128];
+    int summaries;
+    uint64_t now_ns;
+    struct fake_exchange *exchanges[256]; /* freed at the end */
+    size_t exchange_count;
+};
+
+struct fixture *fixture_open(void);
+void fixture_close(struct fixture *f);
+
+/* HTTP/1: "POST", "/v1/lots", with a JSON body or "". The target may have a query. */
+struct fake_exchange *http_new(struct fixture *f, const char *method, const char *target,
+                               const char *body);
+/* gRPC: "Reserve" or a whole path beginning with "/". */
+struct fake_exchange *grpc_new(struct fixture *f, const char *method, const ProtobufCMessage *m);
+void fake_header(struct fake_exchange *x, enum exchange_header which, const char *value);
+void fixture_handle(struct fixture *f, struct fake_exchange *x);
+/* New and handled. */
+struct fake_exchange *http(struct fixture *f, const char *method, const char *target,
+                           const char *body);
+struct fake_exchange *grpc(struct fixture *f, const char *method, const ProtobufCMessage *m);
+
+/* The oldest command that is not answered; fails the test if there is none. */
+struct command *fixture_command(struct fixture *f);
+/* Gives it back with the code. */
+void fixture_answer(struct fixture *f, struct command *c, int code);
+/* Answers a Reserve command: PENDING, one line of lot 1. */
+void fixture_reserved(struct fixture *f, int64_t reservation_id);
+void fixture_tick(struct fixture *f, int64_t after_ms);
+void fake_gate_answer(struct fixture *f, enum gate_verdict verdict);
+
+const char *answer_header(const struct fake_exchange *x, const char *name);  /* or NULL */
+const char *answer_trailer(const struct fake_exchange *x, const char *name); /* or NULL */
+/* The one message of a gRPC answer; freed with the exchange. */
+void *answer_message(struct fake_exchange *x, const ProtobufCMessageDescriptor *type);
+/* True if the body (problem or JSON) has the text. */
+bool answer_says(const struct fake_exchange *x, const char *text);
+
+/* A ReserveRequest for lot 1 with everything right; `line` is the caller's. */
+Tally__V1__ReserveRequest reserve_request(Tally__V1__WantedLine *line,
+                                          Tally__V1__WantedLine **lines);
+
+#endif

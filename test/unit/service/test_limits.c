@@ -1,0 +1,322 @@
+/* Time, room, and clients that leave: every request is answered once, whatever happens. */
+#include "fixture_service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+#define ORDER      "{\"user_id\":\"ann\",\"lines\":[{\"lot\":\"cola#00000000\",\"quantity\":2}]}"
+
+static int open_fixture(void **state)
+{
+    *state = fixture_open();
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static struct fake_exchange *reserve_with(struct fixture *f, enum exchange_header header,
+                                          const char *value)
+{
+    struct fake_exchange *x = http_new(f, "POST", "/v1/reservations", ORDER);
+    fake_header(x, header, value);
+    fixture_handle(f, x);
+    return x;
+}
+
+static void the_servers_own_limit_is_the_commands_deadline(void **state)
+{
+    struct fixture *f = *state;
+    http(f, "POST", "/v1/reservations", ORDER);
+    assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 800 * 1000000);
+    fixture_reserved(f, 1);
+}
+
+static void the_clients_limit_goes_first(void **state)
+{
+    struct fixture *f = *state;
+    reserve_with(f, HEADER_request_timeout, "50");
+    assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 50 * 1000000);
+    fixture_reserved(f, 1);
+    Tally__V1__WantedLine line, *lines[1];
+    Tally__V1__ReserveRequest m = reserve_request(&line, lines);
+    struct fake_exchange *x = grpc_new(f, "Reserve", &m.base);
+    fake_header(x, HEADER_grpc_timeout, "2S");
+    fixture_handle(f, x);
+    assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 2000 * 1000000u);
+    fixture_reserved(f, 1);
+    reserve_with(f, HEADER_request_timeout, "9223372036854775807");
+    assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 600000 * UINT64_C(1000000));
+    fixture_reserved(f, 1);
+}
+
+static void a_limit_that_is_no_number_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const char *const wrong[] = {"0", "-1", "1.5", "ten", "01", "9223372036854775808", "5 "};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct fake_exchange *x = reserve_with(f, HEADER_request_timeout, wrong[i]);
+        assert_int_equal(x->status, 400);
+        assert_true(answer_says(x, "x-request-timeout-ms: must be a positive whole number"));
+    }
+    struct fake_exchange *x = grpc_new(f, "Reserve", NULL);
+    fake_header(x, HEADER_grpc_timeout, "soon");
+    fixture_handle(f, x);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "3");
+}
+
+static void a_write_that_is_not_answered_in_time_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations", ORDER);
+    fixture_tick(f, 4900);
+    assert_int_equal(x->answers, 0);
+    fixture_tick(f, 200);
+    assert_int_equal(x->status, 504);
+    assert_true(answer_says(x, "OUTCOME_UNKNOWN"));
+    assert_int_equal(service_inflight(f->service), 1);
+    /* The memory is the engine's until now. */
+    assert_true(str_equal(fixture_command(f)->reserve.user_id, STR("ann")));
+    fixture_reserved(f, 1);
+    assert_int_equal(x->answers, 1);
+    assert_int_equal(service_inflight(f->service), 0);
+}
+
+static void a_look_up_that_is_not_answered_in_time_was_not_done(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "GET", "/v1/reservations/7", "");
+    fixture_tick(f, 5100);
+    assert_int_equal(x->status, 503);
+    assert_true(answer_says(x, "UNAVAILABLE"));
+    fixture_command(f)->get.record = malloc(10);
+    fixture_answer(f, fixture_command(f), 0);
+}
+
+static void the_clients_own_limit_ends_its_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = reserve_with(f, HEADER_request_timeout, "30");
+    fixture_tick(f, 40);
+    assert_int_equal(x->status, 504);
+    fixture_reserved(f, 1);
+    Tally__V1__WantedLine line, *lines[1];
+    Tally__V1__ReserveRequest m = reserve_request(&line, lines);
+    x = grpc_new(f, "Reserve", &m.base);
+    fake_header(x, HEADER_grpc_timeout, "10000S");
+    fixture_handle(f, x);
+    fixture_tick(f, 10000);
+    assert_int_equal(x->answers, 0);
+    fixture_tick(f, 590100);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "4");
+    fixture_reserved(f, 1);
+}
+
+static void many_limits_end_each_at_its_time(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x[30];
+    char text[30][8];
+    uint64_t start = f->now_ns;
+    for (size_t i = 0; i < 30; i++) {
+        snprintf(text[i], sizeof text[i], "%zu", (i * 7919) % 9000 + 1);
+        x[i] = reserve_with(f, HEADER_request_timeout, text[i]);
+    }
+    while (f->now_ns - start < UINT64_C(9100) * 1000000) {
+        fixture_tick(f, 20);
+        for (size_t i = 0; i < 30; i++) {
+            uint64_t due_ns = (uint64_t)atoi(text[i]) * 1000000;
+            assert_int_equal(x[i]->answers, f->now_ns - start >= due_ns ? 1 : 0);
+        }
+    }
+    while (f->command_count)
+        fixture_reserved(f, 1);
+}
+
+static void a_client_that_left_is_answered_into_the_void(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations", ORDER);
+    x->x.gone = true;
+    if (x->x.on_gone)
+        x->x.on_gone(&x->x);
+    fixture_reserved(f, 1);
+    assert_int_equal(x->answers, 1);
+}
+
+static void beyond_the_bound_of_commands_it_is_overloaded(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 0; i < f->settings.inflight_max; i++)
+        http(f, "POST", "/v1/reservations", ORDER);
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations", ORDER);
+    assert_int_equal(x->status, 503);
+    assert_string_equal(answer_header(x, "retry-after"), "2");
+    assert_true(answer_says(x, "OVERLOADED"));
+    while (f->command_count)
+        fixture_reserved(f, 1);
+    http(f, "POST", "/v1/reservations", ORDER);
+    fixture_reserved(f, 1);
+}
+
+static void a_server_that_stops_finishes_what_it_has_and_takes_nothing_new(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *under_way = http(f, "POST", "/v1/reservations", ORDER);
+    f->readiness = READY_DRAINING;
+    struct fake_exchange *late = http(f, "POST", "/v1/reservations", ORDER);
+    assert_int_equal(late->status, 503);
+    assert_true(answer_says(late, "OVERLOADED"));
+    assert_non_null(answer_header(late, "retry-after"));
+    fixture_reserved(f, 1);
+    assert_int_equal(under_way->status, 201);
+    f->readiness = READY_STARTING;
+    late = http(f, "GET", "/v1/lots", "");
+    assert_int_equal(late->status, 503);
+    assert_true(answer_says(late, "UNAVAILABLE"));
+}
+
+static void with_the_ledger_down_the_engine_is_still_asked(void **state)
+{
+    struct fixture *f = *state;
+    f->readiness = READY_LEDGER_DOWN;
+    struct fake_exchange *x = http(f, "GET", "/v1/lots/cola%2300000000", "");
+    fixture_command(f)->get_lot.lot = f->lots[0];
+    fixture_answer(f, fixture_command(f), 0);
+    assert_int_equal(x->status, 200);
+    x = http(f, "POST", "/v1/reservations", ORDER);
+    fixture_answer(f, fixture_command(f), TLY_EUNAVAILABLE);
+    assert_int_equal(x->status, 503);
+    assert_string_equal(answer_header(x, "retry-after"), "2");
+}
+
+static void request_id_and_traceparent_come_back_and_go_to_the_log(void **state)
+{
+    struct fixture *f = *state;
+    const char *trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct fake_exchange *x = http_new(f, "POST", "/v1/reservations", "{}");
+    fake_header(x, HEADER_request_id, "req-7");
+    fake_header(x, HEADER_traceparent, trace);
+    fixture_handle(f, x);
+    assert_string_equal(answer_header(x, "x-request-id"), "req-7");
+    assert_string_equal(answer_header(x, "traceparent"), trace);
+    assert_true(answer_says(x, "\"instance\":\"req-7\""));
+    assert_int_equal(f->summaries, 1);
+    assert_int_equal(f->summary.call, CALL_RESERVE);
+    assert_int_equal(f->summary.code, TLY_EINVALID_ARGUMENT);
+    assert_true(str_equal(f->summary.trace_id, STR("4bf92f3577b34da6a3ce929d0e0e4736")));
+    assert_string_equal(f->summary_text, "user_id: must be 1 to 64 bytes, is 0");
+}
+
+static void ids_that_are_not_valid_are_not_returned(void **state)
+{
+    struct fixture *f = *state;
+    const char *const traces[] = {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+                                  "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                                  "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+                                  "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                                  "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
+    for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++) {
+        struct fake_exchange *x = http_new(f, "GET", "/livez", "");
+        fake_header(x, HEADER_traceparent, traces[i]);
+        fake_header(x, HEADER_request_id, "has space");
+        fixture_handle(f, x);
+        assert_null(answer_header(x, "traceparent"));
+        assert_null(answer_header(x, "x-request-id"));
+    }
+}
+
+static void successes_are_told_to_the_log_only_where_it_is_wanted(void **state)
+{
+    struct fixture *f = *state;
+    http(f, "POST", "/v1/reservations", ORDER);
+    fixture_reserved(f, 1);
+    f->gate.verdict = GATE_SOLD_OUT;
+    http(f, "POST", "/v1/reservations", ORDER);
+    assert_int_equal(f->summaries, 0);
+    f->settings.log_requests = true;
+    http(f, "POST", "/v1/reservations", ORDER);
+    assert_int_equal(f->summary.code, TLY_ESOLD_OUT);
+    assert_int_equal(strlen(f->summary_order_id), 36);
+    f->gate.verdict = GATE_PASS;
+    http(f, "POST", "/v1/reservations", ORDER);
+    fixture_reserved(f, 1);
+    assert_int_equal(f->summary.code, 0);
+    assert_int_equal(f->summaries, 2);
+}
+
+static void a_service_that_ends_answers_what_it_has(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations", ORDER);
+    service_destroy(f->service);
+    f->service = NULL;
+    assert_int_equal(x->status, 504);
+}
+
+static void every_error_is_told_in_both_protocols(void **state)
+{
+    struct fixture *f = *state;
+    const struct {
+        int code, http;
+        const char *grpc, *name;
+        bool retry;
+    } table[] = {
+        {TLY_EINVALID_ARGUMENT, 400, "3", "INVALID_ARGUMENT", false},
+        {TLY_ENOT_FOUND, 404, "5", "NOT_FOUND", false},
+        {TLY_ESOLD_OUT, 409, "9", "SOLD_OUT", false},
+        {TLY_EINVALID_TRANSITION, 409, "9", "INVALID_TRANSITION", false},
+        {TLY_EALREADY_EXISTS, 409, "6", "ALREADY_EXISTS", false},
+        {TLY_EORDER_MISMATCH, 422, "3", "ORDER_MISMATCH", false},
+        {TLY_ELIMIT_EXCEEDED, 429, "8", "LIMIT_EXCEEDED", true},
+        {TLY_EOVERLOADED, 503, "14", "OVERLOADED", true},
+        {TLY_EUNAVAILABLE, 503, "14", "UNAVAILABLE", true},
+        {TLY_EOUTCOME_UNKNOWN, 504, "4", "OUTCOME_UNKNOWN", false},
+        {TLY_ECORRUPT, 500, "13", "INTERNAL", false},
+        {TLY_ENO_MEMORY, 503, "14", "OVERLOADED", true},
+    };
+    Tally__V1__WantedLine line, *lines[1];
+    Tally__V1__ReserveRequest m = reserve_request(&line, lines);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char code[64];
+        struct fake_exchange *x = http(f, "POST", "/v1/reservations", ORDER);
+        fixture_answer(f, fixture_command(f), table[i].code);
+        assert_int_equal(x->status, table[i].http);
+        snprintf(code, sizeof code, "\"code\":\"%s\"", table[i].name);
+        assert_true(answer_says(x, code));
+        assert_true((answer_header(x, "retry-after") != NULL) == table[i].retry);
+        x = grpc(f, "Reserve", &m.base);
+        fixture_answer(f, fixture_command(f), table[i].code);
+        assert_int_equal(x->status, 200);
+        assert_string_equal(answer_trailer(x, "grpc-status"), table[i].grpc);
+        assert_non_null(answer_trailer(x, "grpc-status-details-bin"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_servers_own_limit_is_the_commands_deadline),
+        TEST(the_clients_limit_goes_first),
+        TEST(a_limit_that_is_no_number_is_refused),
+        TEST(a_write_that_is_not_answered_in_time_is_unknown),
+        TEST(a_look_up_that_is_not_answered_in_time_was_not_done),
+        TEST(the_clients_own_limit_ends_its_wait),
+        TEST(many_limits_end_each_at_its_time),
+        TEST(a_client_that_left_is_answered_into_the_void),
+        TEST(beyond_the_bound_of_commands_it_is_overloaded),
+        TEST(a_server_that_stops_finishes_what_it_has_and_takes_nothing_new),
+        TEST(with_the_ledger_down_the_engine_is_still_asked),
+        TEST(request_id_and_traceparent_come_back_and_go_to_the_log),
+        TEST(ids_that_are_not_valid_are_not_returned),
+        TEST(successes_are_told_to_the_log_only_where_it_is_wanted),
+        TEST(a_service_that_ends_answers_what_it_has),
+        TEST(every_error_is_told_in_both_protocols),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
