@@ -196,6 +196,7 @@ static int start(struct server *s, struct error *e)
 {
     struct engine_thread *t = &s->engine_thread;
     const uint64_t begun_ns = clock_monotonic_ns();
+    t->state = &s->state;
     int code = settings_load(&s->settings, s->argc, s->argv, s->environment, e);
     if (code)
         return code;
