@@ -492,6 +492,9 @@ enum http1_event http1_parse(struct http1_parser *p, const uint8_t **data, const
             return message_end(p);
         if (p->state == STATE_BODY || p->state == STATE_CHUNK_DATA)
             return take_body(p, data, end, piece);
+        if (p->state == STATE_LINE && !p->line_len && *data < end && !token_lower[**data] &&
+            **data != '\r')
+            return bad(p, "the first byte is not of an HTTP request");
         struct str line;
         enum http1_event event = next_line(p, data, end, &line);
         if (event != HTTP1_LINE)

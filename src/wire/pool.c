@@ -33,7 +33,7 @@ static const uint16_t class_bytes[POOL_CLASSES] = {
 
 /* Stands in front of every block. */
 struct pool_head {
-    size_t size; /* a class number, or, from POOL_CLASSES on, the bytes of a malloc'ed block */
+    size_t size; /* a class number, or POOL_CLASSES plus the bytes of a malloc'ed block */
 };
 
 struct pool_slab {
@@ -116,7 +116,7 @@ static void *large_alloc(struct wire_pool *p, size_t size)
     struct pool_head *head = malloc(sizeof(*head) + size);
     if (!head)
         return NULL;
-    head->size = size < POOL_CLASSES ? POOL_CLASSES : size;
+    head->size = POOL_CLASSES + size;
     p->blocks++;
     return head + 1;
 }
@@ -179,7 +179,7 @@ void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size)
     if (!block)
         return wire_pool_alloc(p, size);
     const struct pool_head *head = (const struct pool_head *)block - 1;
-    size_t room = head->size >= POOL_CLASSES ? head->size
+    size_t room = head->size >= POOL_CLASSES ? head->size - POOL_CLASSES
                                              : class_bytes[head->size] - sizeof(struct pool_head);
     if (size <= room && !POOL_PLAIN)
         return block;
