@@ -26,6 +26,7 @@
 #include "server/data_dir.h"
 #include "server/metrics_page.h"
 #include "server/notify.h"
+#include "server/port.h"
 #include "server/recover.h"
 #include "server/settings.h"
 
@@ -153,6 +154,8 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
                                    .metrics_text = metrics_page_render,
                                    .metrics_context = &s->page};
     int code = settings_split_address(s->settings.listen, host, sizeof host, &config.port, e);
+    if (code == 0)
+        code = port_try(host, config.port, e);
     if (code == 0)
         code = random_bytes(&config.change_epoch, sizeof config.change_epoch);
     unsigned count = s->settings.io_workers ? (unsigned)s->settings.io_workers : default_workers();
