@@ -32,7 +32,7 @@ static bool read_text(struct json_text *j, char **out, const struct codec_path *
     struct str text;
     if (j->p >= j->end || *j->p != '"')
         return fail_type(j, path, "a string");
-    if (!json_string(j, &text, path))
+    if (!json_take_string(j, &text, path))
         return false;
     *out = arena_copy(j->arena, text.p, text.len);
     return *out || no_memory(j, path);
@@ -54,7 +54,7 @@ static bool read_enum(struct json_text *j, uint32_t *out, const struct codec_pat
     struct str text;
     if (j->p >= j->end || *j->p != '"')
         return fail_type(j, path, "the name of a value, as a string");
-    if (!json_string(j, &text, path))
+    if (!json_take_string(j, &text, path))
         return false;
     const ProtobufCEnumDescriptor *type = path->field->descriptor;
     for (unsigned i = 0; i < type->n_values; i++) {
@@ -70,7 +70,7 @@ static bool read_signed(struct json_text *j, int64_t low, int64_t high, int64_t 
                         const struct codec_path *path)
 {
     struct json_integer n;
-    if (!json_integer(j, &n, path))
+    if (!json_take_integer(j, &n, path))
         return false;
     uint64_t magnitude_max = n.negative ? 0 - (uint64_t)low : (uint64_t)high;
     if (n.magnitude > magnitude_max)
@@ -83,7 +83,7 @@ static bool read_unsigned(struct json_text *j, uint64_t high, uint64_t *out,
                           const struct codec_path *path)
 {
     struct json_integer n;
-    if (!json_integer(j, &n, path))
+    if (!json_take_integer(j, &n, path))
         return false;
     if (n.negative || n.magnitude > high)
         return json_fail(j, path, "must be from 0 to %llu", (unsigned long long)high);
@@ -235,7 +235,7 @@ static bool read_object(struct json_text *j, ProtobufCMessage *m, const struct c
         json_space(j);
         if (j->p >= j->end || *j->p != '"')
             return json_fail_syntax(j, parent, "a field's name in double quotes");
-        if (!json_string(j, &name, parent))
+        if (!json_take_string(j, &name, parent))
             return false;
         struct codec_path path = {parent, find_field(type, name, &guess), -1};
         if (!path.field)

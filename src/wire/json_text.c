@@ -214,7 +214,7 @@ static bool read_escaped(struct json_text *j, const char *begin, struct str *out
     return true;
 }
 
-bool json_string(struct json_text *j, struct str *out, const struct codec_path *path)
+bool json_take_string(struct json_text *j, struct str *out, const struct codec_path *path)
 {
     const char *begin = ++j->p;
     const char *p = begin;
@@ -254,7 +254,7 @@ stop:
     return true;
 }
 
-bool json_integer(struct json_text *j, struct json_integer *out, const struct codec_path *path)
+bool json_take_integer(struct json_text *j, struct json_integer *out, const struct codec_path *path)
 {
     const char *p = j->p;
     bool negative = p < j->end && *p == '-';

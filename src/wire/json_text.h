@@ -54,9 +54,10 @@ bool json_descend(struct json_text *j, const struct codec_path *path);
 /* Takes true, false or null if it comes next. */
 bool json_word(struct json_text *j, const char *word);
 /* At the opening quote. The result lies in the text, or in the arena if it had escapes. */
-bool json_string(struct json_text *j, struct str *out, const struct codec_path *path);
+bool json_take_string(struct json_text *j, struct str *out, const struct codec_path *path);
 /* A number without fraction or exponent; -0 and leading zeros are refused. */
-bool json_integer(struct json_text *j, struct json_integer *out, const struct codec_path *path);
+bool json_take_integer(struct json_text *j, struct json_integer *out,
+                       const struct codec_path *path);
 
 /* "a string", "a number", ...: what comes next, for an error's text. */
 const char *json_kind(const struct json_text *j);
