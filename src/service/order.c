@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "service/service_internal.h"
+#include "wire/codec_writer.h"
 
 static int no_memory(struct error *e)
 {
@@ -185,6 +186,46 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
     }
 }
 
+/* "lines[3]", in the arena; empty at its bound. */
+static struct str line_name(uint16_t i, struct arena *a)
+{
+    enum { NAME_BYTES = 16 };
+    struct writer w;
+    struct str out;
+    writer_init(&w, a, NAME_BYTES);
+    WRITER_LITERAL(&w, "lines[");
+    writer_decimal(&w, i);
+    writer_byte(&w, ']');
+    return writer_result(&w, &out) ? (struct str){0} : out;
+}
+
+/* Every sold-out order is told so; that is a sale's hot path too, hence no printf. */
+static struct str line_sentence(const struct reserve_command *order, const struct failure *f,
+                                struct arena *a)
+{
+    enum { SENTENCE_BYTES = 160 };
+    const struct want *want = &order->wants[order->failed_want];
+    struct str name = want->lot.len ? want->lot : want->sku, out;
+    struct writer w;
+    writer_init(&w, a, SENTENCE_BYTES);
+    writer_put(&w, f->field.p, f->field.len);
+    if (f->code == TLY_ESOLD_OUT) {
+        WRITER_LITERAL(&w, ": ");
+        writer_decimal(&w, want->quantity);
+        WRITER_LITERAL(&w, " of ");
+        writer_put(&w, name.p, name.len);
+        WRITER_LITERAL(&w, " were asked for, ");
+        writer_decimal(&w, order->available);
+        WRITER_LITERAL(&w, " can be had");
+    } else {
+        WRITER_LITERAL(&w, ": ");
+        writer_put(&w, name.p, name.len);
+        WRITER_LITERAL(&w, ": ");
+        writer_put(&w, error_text(f->code), strlen(error_text(f->code)));
+    }
+    return writer_result(&w, &out) ? (struct str){0} : out;
+}
+
 struct failure order_failure(const struct reserve_command *order, const char *text, struct arena *a)
 {
     struct failure f = {.code = order->code, .text = str_of(text)};
@@ -193,30 +234,12 @@ struct failure order_failure(const struct reserve_command *order, const char *te
         (f.code == TLY_ESOLD_OUT || f.code == TLY_ENOT_FOUND || f.code == TLY_EINVALID_ARGUMENT);
     if (!about_line)
         return f;
-    const struct want *want = &order->wants[order->failed_want];
-    char *field = arena_alloc(a, ERROR_FIELD_MAX), *sentence = NULL;
-    if (!field)
-        return f;
-    f.field.p = field;
-    f.field.len = (uint32_t)snprintf(field, ERROR_FIELD_MAX, "lines[%u]", order->failed_want);
+    f.field = line_name(order->failed_want, a);
     if (f.code == TLY_ESOLD_OUT) {
-        f.lot = want->lot;
+        f.lot = order->wants[order->failed_want].lot;
         f.available = order->available;
     }
-    if (f.text.len)
-        return f;
-    sentence = arena_alloc(a, ERROR_TEXT_MAX);
-    if (!sentence)
-        return f;
-    struct str name = want->lot.len ? want->lot : want->sku;
-    f.text.p = sentence;
-    f.text.len = f.code == TLY_ESOLD_OUT
-                     ? (uint32_t)snprintf(sentence, ERROR_TEXT_MAX,
-                                          "%s: %.*s has %lld units available, %lld "
-                                          "were asked for",
-                                          field, STR_ARG(name), (long long)order->available,
-                                          (long long)want->quantity)
-                     : (uint32_t)snprintf(sentence, ERROR_TEXT_MAX, "%s: %.*s: %s", field,
-                                          STR_ARG(name), error_text(f.code));
+    if (f.text.len == 0)
+        f.text = line_sentence(order, &f, a);
     return f;
 }
