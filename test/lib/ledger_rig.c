@@ -1,0 +1,567 @@
+/* ledger_rig.c - see ledger_rig.h. */
+#include "fixture.h"
+
+#include "ledger_rig.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+enum { WAIT_SECONDS = 20 };
+
+/* ---- lists of moves ---- */
+
+static struct rig_move *push(struct rig_moves *list)
+{
+    if (list->count == list->room) {
+        list->room = list->room ? list->room * 2 : 64;
+        list->at = realloc(list->at, list->room * sizeof *list->at);
+        assert_non_null(list->at);
+    }
+    struct rig_move *m = &list->at[list->count++];
+    memset(m, 0, sizeof *m);
+    return m;
+}
+
+static struct str keep(char out[RIG_TEXT_MAX], struct str s)
+{
+    assert_true(s.len < RIG_TEXT_MAX + 1);
+    if (s.len)
+        memcpy(out, s.p, s.len);
+    return (struct str){out, s.len};
+}
+
+/* Points the move at its own copies, which move when the list grows. */
+static void repoint(struct rig_move *m)
+{
+    m->move.order_id.p = m->order_id;
+    m->move.user_id.p = m->user_id;
+    m->move.detail.p = m->detail;
+    m->move.note.p = m->note;
+    m->move.lines = m->move.line_count > 1 ? m->lines : NULL;
+    if (m->move.dims) {
+        m->dims.key.p = m->key;
+        m->move.dims = &m->dims;
+    }
+}
+
+static void copy_move(struct rig_moves *list, const struct move *m, bool in_stock)
+{
+    struct rig_move *to = push(list);
+    to->move = *m;
+    to->in_stock = in_stock;
+    keep(to->order_id, m->order_id);
+    keep(to->user_id, m->user_id);
+    keep(to->detail, m->detail);
+    keep(to->note, m->note);
+    if (m->line_count > 1)
+        memcpy(to->lines, m->lines, m->line_count * sizeof to->lines[0]);
+    if (m->dims) {
+        to->dims = *m->dims;
+        keep(to->key, m->dims->key);
+    }
+}
+
+/* ---- callbacks ---- */
+
+static void on_outcome(void *context, struct batch *b)
+{
+    struct rig *rig = context;
+    pthread_mutex_lock(&rig->lock);
+    assert_ptr_equal(b, &rig->batch);
+    rig->outcomes[rig->outcome_count++] = b->outcome;
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static void on_read_done(void *context, struct read *r)
+{
+    struct rig *rig = context;
+    pthread_mutex_lock(&rig->lock);
+    rig->read_done = r;
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static void on_segment_stored(void *context, struct order_segment *s, struct order_run *run)
+{
+    struct rig *rig = context;
+    pthread_mutex_lock(&rig->lock);
+    if (rig->index)
+        order_index_install(rig->index, s, run);
+    else
+        order_run_free(run);
+    if (s)
+        rig->segments_stored++;
+    else
+        rig->runs_merged++;
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static void on_available(void *context, bool available, const char *why)
+{
+    struct rig *rig = context;
+    pthread_mutex_lock(&rig->lock);
+    assert_non_null(why);
+    assert_true(available || why[0]);
+    rig->available = available;
+    rig->unavailable_count += !available;
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static int on_lot(void *context, lot_id id, const struct lot_dims *dims,
+                  const struct stock *snapshot, struct error *e)
+{
+    struct rig *rig = context;
+    struct move create = {.kind = MOVE_CREATE, .line_count = 1, .line = {id, 0}, .dims = dims};
+    (void)e;
+    assert_int_equal(id, rig->loaded_lots.count + 1);
+    rig->loaded_stock[id - 1] = *snapshot;
+    copy_move(&rig->loaded_lots, &create, false);
+    return 0;
+}
+
+static int on_order_run(void *context, struct order_run *run)
+{
+    struct rig *rig = context;
+    if (rig->index)
+        order_index_install(rig->index, NULL, run);
+    else
+        order_run_free(run);
+    return 0;
+}
+
+static int on_move(void *context, const struct move *m, bool in_stock, struct error *e)
+{
+    struct rig *rig = context;
+    (void)e;
+    copy_move(&rig->loaded, m, in_stock);
+    return 0;
+}
+
+/* ---- life ---- */
+
+void rig_new_folder(char out[256])
+{
+    snprintf(out, 256, "/tmp/tally-ledger-XXXXXX");
+    assert_non_null(mkdtemp(out));
+}
+
+void rig_remove_folder(const char *dir)
+{
+    struct dirent *entry;
+    char path[1024];
+    DIR *d = opendir(dir);
+    if (!d)
+        return;
+    while ((entry = readdir(d))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        if (entry->d_type == DT_DIR)
+            rig_remove_folder(path);
+        else
+            unlink(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+
+static void forget_loaded(struct rig *rig)
+{
+    free(rig->loaded.at);
+    free(rig->loaded_lots.at);
+    rig->loaded = rig->loaded_lots = (struct rig_moves){0};
+}
+
+static void take_up(struct rig *rig)
+{
+    rig->lots = (lot_id)rig->loaded_lots.count;
+    for (size_t i = 0; i < rig->loaded.count; i++) {
+        repoint(&rig->loaded.at[i]);
+        if (rig->loaded.at[i].move.seq > rig->seq)
+            rig->seq = rig->loaded.at[i].move.seq;
+    }
+}
+
+int rig_try_open(struct rig *rig, struct error *e)
+{
+    struct ledger_loader loader = {
+        .context = rig, .lot = on_lot, .order_run = on_order_run, .move = on_move};
+    struct ledger_events events = {.context = rig,
+                                   .outcome = on_outcome,
+                                   .read_done = on_read_done,
+                                   .segment_stored = on_segment_stored,
+                                   .available = on_available};
+    forget_loaded(rig);
+    rig->available = true;
+    int rc = rig->factory->create(rig, &rig->ledger, e);
+    if (rc)
+        return rc;
+    rig->seed = rig->factory->seed(rig->ledger);
+    rc = rig->ledger->ops->recover(rig->ledger, &loader, e);
+    if (rc == 0)
+        rc = rig->ledger->ops->start(rig->ledger, &events, e);
+    if (rc) {
+        rig->ledger->ops->destroy(rig->ledger);
+        rig->ledger = NULL;
+        return rc;
+    }
+    take_up(rig);
+    return 0;
+}
+
+void rig_open_as_set(struct rig *rig)
+{
+    struct error e = {0};
+    if (!rig->dir[0])
+        rig_new_folder(rig->dir);
+    if (!rig->now_ms)
+        rig->now_ms = INT64_C(1790000000000);
+    pthread_mutex_init(&rig->lock, NULL);
+    pthread_cond_init(&rig->changed, NULL);
+    int rc = rig_try_open(rig, &e);
+    if (rc)
+        print_error("open: %s: %s\n", e.field, e.text);
+    assert_int_equal(rc, 0);
+}
+
+void rig_open(struct rig *rig, const struct rig_factory *factory)
+{
+    *rig = (struct rig){.factory = factory};
+    rig_open_as_set(rig);
+}
+
+void rig_stop(struct rig *rig)
+{
+    if (!rig->ledger)
+        return;
+    rig->ledger->ops->stop(rig->ledger);
+    rig->ledger->ops->destroy(rig->ledger);
+    rig->ledger = NULL;
+}
+
+void rig_reopen(struct rig *rig)
+{
+    struct error e = {0};
+    rig_stop(rig);
+    int rc = rig_try_open(rig, &e);
+    if (rc)
+        print_error("reopen: %s: %s\n", e.field, e.text);
+    assert_int_equal(rc, 0);
+}
+
+void rig_close(struct rig *rig)
+{
+    rig_stop(rig);
+    if (rig->factory->heal)
+        rig->factory->heal(rig);
+    rig_remove_folder(rig->dir);
+    forget_loaded(rig);
+    free(rig->open.at);
+    free(rig->told.at);
+    free(rig->flat);
+    pthread_mutex_destroy(&rig->lock);
+    pthread_cond_destroy(&rig->changed);
+}
+
+/* ---- moves ---- */
+
+static struct rig_move *add(struct rig *rig, enum move_kind kind, lot_id lot, int64_t quantity)
+{
+    struct rig_move *m = push(&rig->open);
+    int64_t first = seq_first_of_ms(++rig->now_ms);
+    rig->seq = rig->seq >= first ? rig->seq + 1 : first;
+    m->move.seq = rig->seq;
+    m->move.kind = (uint8_t)kind;
+    m->move.at_ms = rig->now_ms;
+    m->move.line_count = 1;
+    m->move.line = (struct line){lot, quantity};
+    return m;
+}
+
+void rig_create(struct rig *rig, int64_t quantity)
+{
+    struct rig_move *m = add(rig, MOVE_CREATE, ++rig->lots, quantity);
+    int len = snprintf(m->key, sizeof m->key, "cola#%08x", rig->lots);
+    m->dims = (struct lot_dims){.key = {m->key, (uint32_t)len},
+                                .sku = STR("cola"),
+                                .flavor = STR("lime"),
+                                .size = STR("330ml_can"),
+                                .batch = STR("BATCH-20261122-A"),
+                                .expires_on = rig->lots % 2 ? 20800 : LOT_NEVER_EXPIRES};
+    m->move.dims = &m->dims;
+}
+
+static int64_t reserve(struct rig *rig, struct rig_move *m, const char *order_id)
+{
+    m->move.order_id = keep(m->order_id, str_of(order_id));
+    m->move.user_id = keep(m->user_id, STR("user-1"));
+    m->move.reservation_id = m->move.seq;
+    m->move.deadline_ms = m->move.at_ms + 900000;
+    m->move.order_hash = hash64(m->move.order_id, rig->seed);
+    return m->move.seq;
+}
+
+int64_t rig_reserve(struct rig *rig, lot_id lot, int64_t quantity, const char *order_id)
+{
+    return reserve(rig, add(rig, MOVE_RESERVE, lot, quantity), order_id);
+}
+
+int64_t rig_reserve_lines(struct rig *rig, const struct line *lines, int count,
+                          const char *order_id)
+{
+    struct rig_move *m = add(rig, MOVE_RESERVE, 0, 0);
+    m->move.line_count = (uint16_t)count;
+    for (int i = 0; i < count; i++) {
+        m->lines[i] = lines[i];
+        m->move.line.quantity += lines[i].quantity;
+    }
+    return reserve(rig, m, order_id);
+}
+
+struct rig_move *rig_step(struct rig *rig, enum move_kind kind, int64_t reservation, lot_id lot,
+                          int64_t quantity)
+{
+    struct rig_move *m = add(rig, kind, lot, quantity);
+    m->move.reservation_id = reservation;
+    if (kind == MOVE_REFUND)
+        m->move.reason = REASON_EXPIRED;
+    if (kind == MOVE_RETURN)
+        m->move.reason = REASON_RETURNED;
+    if (kind == MOVE_EXTEND)
+        m->move.deadline_ms = m->move.at_ms + 3600000;
+    if (kind == MOVE_CONFIRM)
+        m->move.detail = keep(m->detail, STR("payment-7"));
+    return m;
+}
+
+void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
+                const char *note)
+{
+    struct rig_move *m = add(rig, MOVE_ADJUST, lot, delta);
+    m->move.detail = keep(m->detail, str_of(adjustment_id));
+    m->move.note = keep(m->note, str_of(note));
+}
+
+void rig_submit(struct rig *rig)
+{
+    rig->flat = realloc(rig->flat, rig->open.count * sizeof *rig->flat);
+    assert_non_null(rig->flat);
+    for (size_t i = 0; i < rig->open.count; i++) {
+        repoint(&rig->open.at[i]);
+        rig->flat[i] = rig->open.at[i].move;
+    }
+    rig->batch = (struct batch){.moves = rig->flat,
+                                .move_count = (uint32_t)rig->open.count,
+                                .number = rig->batch.number + 1,
+                                .oldest_pending = rig->oldest_pending};
+    rig->outcome_count = 0;
+    rig->ledger->ops->submit(rig->ledger, &rig->batch);
+}
+
+static bool wait_for(struct rig *rig, bool (*reached)(const struct rig *, int64_t), int64_t what)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WAIT_SECONDS;
+    pthread_mutex_lock(&rig->lock);
+    int rc = 0;
+    while (!reached(rig, what) && rc == 0)
+        rc = pthread_cond_timedwait(&rig->changed, &rig->lock, &until);
+    bool is = reached(rig, what);
+    pthread_mutex_unlock(&rig->lock);
+    return is;
+}
+
+static bool has_outcomes(const struct rig *rig, int64_t number)
+{
+    return rig->outcome_count > number;
+}
+
+static bool has_availability(const struct rig *rig, int64_t available)
+{
+    return rig->available == (available != 0);
+}
+
+static bool has_read(const struct rig *rig, int64_t unused)
+{
+    (void)unused;
+    return rig->read_done != NULL;
+}
+
+enum ledger_outcome rig_outcome(struct rig *rig, int number)
+{
+    assert_true(wait_for(rig, has_outcomes, number));
+    return rig->outcomes[number];
+}
+
+bool rig_wait_available(struct rig *rig, bool available)
+{
+    return wait_for(rig, has_availability, available);
+}
+
+void rig_settle(struct rig *rig)
+{
+    enum ledger_outcome last = rig->outcomes[rig->outcome_count - 1];
+    assert_int_not_equal(last, LEDGER_UNKNOWN);
+    for (size_t i = 0; i < rig->open.count; i++) {
+        if (last == LEDGER_COMMITTED)
+            copy_move(&rig->told, &rig->open.at[i].move, false);
+        else if (rig->open.at[i].move.kind == MOVE_CREATE)
+            rig->lots--;
+    }
+    for (size_t i = 0; i < rig->told.count; i++)
+        repoint(&rig->told.at[i]);
+    rig->open.count = 0;
+}
+
+enum ledger_outcome rig_commit(struct rig *rig)
+{
+    rig_submit(rig);
+    enum ledger_outcome outcome = rig_outcome(rig, 0);
+    if (outcome != LEDGER_UNKNOWN)
+        rig_settle(rig);
+    return outcome;
+}
+
+/* ---- reads ---- */
+
+int rig_read(struct rig *rig, struct read *read)
+{
+    rig->read_done = NULL;
+    rig->ledger->ops->read(rig->ledger, read);
+    assert_true(wait_for(rig, has_read, 0));
+    assert_ptr_equal(rig->read_done, read);
+    return read->code;
+}
+
+int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record **out)
+{
+    struct read read = {.kind = READ_RESERVATION, .reservation_id = id};
+    int rc = rig_read(rig, &read);
+    *out = read.record;
+    return rc;
+}
+
+int rig_read_order(struct rig *rig, const char *order_id, struct reservation_record **out)
+{
+    struct read read = {.kind = READ_ORDER, .order_id = str_of(order_id)};
+    read.order_hash = hash64(read.order_id, rig->seed);
+    int rc = rig_read(rig, &read);
+    *out = read.record;
+    return rc;
+}
+
+/* ---- checks ---- */
+
+static void apply(struct stock *s, const struct move *m, lot_id lot)
+{
+    const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
+    for (uint16_t i = 0; i < m->line_count; i++) {
+        if (lines[i].lot != lot)
+            continue;
+        int64_t n = lines[i].quantity;
+        s->version++;
+        switch (m->kind) {
+        case MOVE_CREATE:
+        case MOVE_ADJUST:
+            s->on_hand += n;
+            break;
+        case MOVE_RESERVE:
+            s->reserved += n;
+            break;
+        case MOVE_CONFIRM:
+            s->reserved -= n;
+            s->confirmed += n;
+            break;
+        case MOVE_RELEASE:
+        case MOVE_REFUND:
+            s->reserved -= n;
+            break;
+        case MOVE_RETURN:
+            s->confirmed -= n;
+            break;
+        default:
+            assert_int_equal(m->kind, MOVE_EXTEND);
+        }
+    }
+}
+
+struct stock rig_stock_told(const struct rig *rig, lot_id lot)
+{
+    struct stock s = {0};
+    for (size_t i = 0; i < rig->told.count; i++)
+        apply(&s, &rig->told.at[i].move, lot);
+    return s;
+}
+
+static void same_stock(struct stock a, struct stock b)
+{
+    assert_int_equal(a.on_hand, b.on_hand);
+    assert_int_equal(a.reserved, b.reserved);
+    assert_int_equal(a.confirmed, b.confirmed);
+    assert_int_equal(a.version, b.version);
+}
+
+void rig_check_stock(struct rig *rig)
+{
+    for (lot_id lot = 1; lot <= rig->lots; lot++)
+        same_stock(rig->factory->stock(rig, lot), rig_stock_told(rig, lot));
+}
+
+static void same_text(struct str a, struct str b)
+{
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.p, b.p, a.len);
+}
+
+static void same_move(const struct move *a, const struct move *b)
+{
+    assert_int_equal(a->seq, b->seq);
+    assert_int_equal(a->kind, b->kind);
+    assert_int_equal(a->reservation_id, b->reservation_id);
+    assert_int_equal(a->at_ms, b->at_ms);
+    assert_int_equal(a->deadline_ms, b->deadline_ms);
+    assert_int_equal(a->reason, b->reason);
+    assert_int_equal(a->line_count, b->line_count);
+    assert_int_equal(a->line.lot, b->line.lot);
+    assert_int_equal(a->line.quantity, b->line.quantity);
+    for (uint16_t i = 0; a->line_count > 1 && i < a->line_count; i++) {
+        assert_int_equal(a->lines[i].lot, b->lines[i].lot);
+        assert_int_equal(a->lines[i].quantity, b->lines[i].quantity);
+    }
+    same_text(a->order_id, b->order_id);
+    same_text(a->user_id, b->user_id);
+    same_text(a->detail, b->detail);
+    same_text(a->note, b->note);
+    if (a->kind == MOVE_RESERVE)
+        assert_int_equal(a->order_hash, b->order_hash);
+    if (a->kind == MOVE_CREATE)
+        same_text(a->dims->key, b->dims->key);
+}
+
+/* Recovery may leave out moves that nobody needs: those before all that it hands over. */
+void rig_check_loaded(struct rig *rig)
+{
+    size_t skipped = rig->told.count - rig->loaded.count;
+    assert_true(rig->loaded.count <= rig->told.count);
+    for (size_t i = 0; i < rig->loaded.count; i++)
+        same_move(&rig->loaded.at[i].move, &rig->told.at[skipped + i].move);
+    for (lot_id lot = 1; lot <= rig->loaded_lots.count; lot++) {
+        struct stock s = rig->loaded_stock[lot - 1];
+        for (size_t i = 0; i < rig->loaded.count; i++) {
+            if (!rig->loaded.at[i].in_stock)
+                apply(&s, &rig->loaded.at[i].move, lot);
+        }
+        same_stock(s, rig_stock_told(rig, lot));
+    }
+}
