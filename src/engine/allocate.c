@@ -202,8 +202,11 @@ static void sort_lines(struct line *lines, uint16_t count)
 int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r)
 {
     r->line_count = 0;
-    if (r->want_count == 1)
-        return take(e, c, r, 0);
+    if (r->want_count == 1) {
+        int code = take(e, c, r, 0);
+        sort_lines(r->lines, r->line_count);
+        return code;
+    }
     if (r->want_count == 0 || r->want_count > ORDER_LINES_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "an order has 1 to %d lines", ORDER_LINES_MAX);
     uint16_t order[ORDER_LINES_MAX];

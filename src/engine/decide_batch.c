@@ -67,8 +67,7 @@ static void decide_all(struct engine *e, struct command *c)
             continue;
         struct seen_order seen = look(e, r);
         reserve_decide(e, NULL, r, &seen);
-        if (!r->code)
-            touched |= batch_bits_of(e, r->rests_on);
+        touched |= batch_bits_of(e, r->rests_on);
     }
     batch_attach(e, c, touched);
 }

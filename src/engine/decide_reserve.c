@@ -131,6 +131,15 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     return 0;
 }
 
+/* The order that it differs from may not be committed yet, and then never be. */
+static void mismatch(struct engine *e, struct reserve_command *r, const struct hold *h)
+{
+    bool unknown = h && batch_is_unknown(e, h->touched);
+    r->code = unknown ? TLY_EOUTCOME_UNKNOWN : TLY_EORDER_MISMATCH;
+    if (h && !unknown)
+        r->rests_on = batch_number_of(e, h->touched);
+}
+
 void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
                     const struct seen_order *seen)
 {
@@ -143,7 +152,7 @@ void reserve_decide(struct engine *e, struct command *c, struct reserve_command 
             replay_record(e, r, seen->record);
         break;
     case SEEN_MISMATCH:
-        r->code = TLY_EORDER_MISMATCH;
+        mismatch(e, r, seen->hold);
         break;
     case SEEN_NEW:
         r->code = reserve_new(e, c, r);
@@ -168,8 +177,5 @@ void decide_reserve(struct engine *e, struct command *c)
     }
     reserve_decide(e, c, r, &seen);
     c->code = r->code;
-    if (r->code)
-        engine_reply(e, c);
-    else
-        batch_attach(e, c, batch_bits_of(e, r->rests_on));
+    batch_attach(e, c, batch_bits_of(e, r->rests_on));
 }

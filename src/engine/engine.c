@@ -146,7 +146,7 @@ void engine_refuse(struct engine *e, struct command *c, int code, const char *fo
 
 bool engine_takes_writes(const struct engine *e)
 {
-    return e->available && !e->unknown;
+    return e->available && !e->unknown && e->loading_added == e->loading_count;
 }
 
 static void clear_answer(struct command *c)
@@ -255,10 +255,15 @@ void engine_command(struct engine *e, struct command *c)
 
 void engine_prefetch(const struct engine *e, const struct command *c)
 {
-    if (c->kind == COMMAND_RESERVE)
+    if (c->kind == COMMAND_RESERVE) {
         order_index_prefetch(e->orders, c->reserve.order_hash);
-    else if (c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND || c->kind == COMMAND_EXTEND)
+        lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
+        if (hint > 0 && hint <= e->lots.count)
+            lots_prefetch(&e->lots, hint);
+    } else if (c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND ||
+               c->kind == COMMAND_EXTEND) {
         holds_prefetch(&e->holds, c->move.reservation_id);
+    }
 }
 
 struct command *engine_replies(struct engine *e)
@@ -270,6 +275,8 @@ struct command *engine_replies(struct engine *e)
 
 void engine_pump(struct engine *e)
 {
+    if (!engine_index_complete(e))
+        return;
     while (engine_takes_writes(e) && !batch_full(e)) {
         struct hold *h = timers_due(e->timers, e->now_ms);
         if (!h)

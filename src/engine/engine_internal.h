@@ -74,7 +74,7 @@ struct read_slot {
     bool busy;
 };
 
-enum { READ_BUCKETS = 256, TOP_LOTS = 64 };
+enum { READ_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
 
 struct engine {
     struct engine_config config;
@@ -123,6 +123,11 @@ struct engine {
     lot_id top_next; /* where the search for busy lots goes on */
 
     struct engine_stats stats;
+
+    /* Loading: entries on their way to the order index, whose places are being fetched. */
+    struct order_entry loading_entries[LOAD_AHEAD];
+    uint32_t loading_count; /* ever put there */
+    uint32_t loading_added; /* of them, how many are in the index */
 };
 
 /* ---- engine.c ---- */
@@ -194,7 +199,7 @@ bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason);
 enum seen { SEEN_NEW, SEEN_REPLAY, SEEN_MISMATCH, SEEN_ASK, SEEN_NOT_KNOWN };
 struct seen_order {
     enum seen verdict;
-    struct hold *hold;                       /* REPLAY: resident */
+    struct hold *hold;                       /* REPLAY, MISMATCH: resident */
     const struct reservation_record *record; /* REPLAY: not resident */
     enum read_kind ask;                      /* ASK: what */
     int64_t ask_id;
@@ -240,6 +245,11 @@ void reads_close(struct engine *e);
 /* Asks, or queues behind the same question. False: too many questions, or no memory. */
 bool read_ask(struct engine *e, struct command *c, uint32_t order, enum read_kind kind,
               int64_t reservation_id, struct str text, uint64_t hash);
+
+/* ---- recovery.c ---- */
+/* Adds what is left of the loading entries. While memory is too short for that, no order can be
+ * called new, so no writes are taken. */
+bool engine_index_complete(struct engine *e);
 
 /* ---- outcome.c ---- */
 void undo_batch(struct engine *e, struct engine_batch *b);

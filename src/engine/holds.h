@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "engine/model.h"
+#include "engine/pairs.h"
 #include "engine/slab.h"
 
 enum { HOLD_NO_TIMER = 0xfffff };
@@ -18,8 +19,7 @@ struct hold {
     int64_t deadline_ms;
     int64_t created_ms;
     uint64_t fingerprint; /* of the order's content; 0: not known, compare with the ledger's */
-    struct hold *map_next;
-    struct hold *older; /* the list of creation; HOLD_LISTED */
+    struct hold *older;   /* the list of creation; HOLD_LISTED */
     struct hold *newer;
     union {
         struct {
@@ -51,17 +51,13 @@ struct holds {
     struct slab holds;
     struct slab texts[TEXT_CLASSES];
     struct slab lines[LINE_CLASSES];
-    /* Linear hashing: one bucket is split for each hold that comes, so there is no pause. */
-    struct hold ***buckets; /* chunks of HOLD_BUCKET_CHUNK */
-    size_t chunk_count_max;
-    uint64_t bucket_count;
-    uint64_t mask; /* of the round of splits that is under way */
+    struct pairs by_id;
     uint64_t count;
     struct hold *oldest;
     struct hold *newest;
 };
 
-int holds_init(struct holds *hs, uint64_t holds_max) __attribute__((warn_unused_result));
+int holds_init(struct holds *hs, uint32_t holds_max) __attribute__((warn_unused_result));
 void holds_close(struct holds *hs);
 size_t holds_bytes(const struct holds *hs);
 

@@ -1,6 +1,6 @@
-/* lots.c - see lots.h. Happy path: find a key's chain, compare. The tables of heads are as large as
- * lots_max asks for from the start, and cost memory only where they are used. A lot that cannot be
- * added leaves nothing behind.
+/* lots.c - see lots.h. Happy path: find a key's chain, compare. The tables of heads double
+ * as lots come, a matter of milliseconds at a hundred thousand. A lot that cannot be added leaves
+ * nothing behind.
  */
 #include "engine/lots.h"
 
@@ -11,21 +11,21 @@
 #include "base/error.h"
 #include "base/hash.h"
 
+enum { HEADS_MIN = 64 };
+
 int lots_init(struct lots *ls, uint32_t max, uint64_t hash_seed)
 {
     memset(ls, 0, sizeof *ls);
     ls->max = max;
     ls->hash_seed = hash_seed;
-    uint32_t heads = 64;
-    while (heads < max && heads < UINT32_C(1) << 30)
-        heads *= 2;
-    ls->mask = heads - 1;
     size_t chunk_count = (size_t)max / LOT_CHUNK + 1;
     ls->chunks = calloc(chunk_count, sizeof ls->chunks[0]);
     ls->sku_chunks = calloc(chunk_count, sizeof ls->sku_chunks[0]);
-    ls->by_key = calloc(heads, sizeof ls->by_key[0]);
-    ls->by_sku = calloc(heads, sizeof ls->by_sku[0]);
-    if (!ls->chunks || !ls->sku_chunks || !ls->by_key || !ls->by_sku)
+    ls->by_key.heads = calloc(HEADS_MIN, sizeof ls->by_key.heads[0]);
+    ls->by_sku.heads = calloc(HEADS_MIN, sizeof ls->by_sku.heads[0]);
+    ls->by_key.mask = ls->by_sku.mask = HEADS_MIN - 1;
+    ls->bytes = 2 * HEADS_MIN * sizeof ls->by_key.heads[0];
+    if (!ls->chunks || !ls->sku_chunks || !ls->by_key.heads || !ls->by_sku.heads)
         return TLY_ENO_MEMORY;
     return 0;
 }
@@ -41,8 +41,18 @@ void lots_close(struct lots *ls)
     free(ls->texts);
     free(ls->chunks);
     free(ls->sku_chunks);
-    free(ls->by_key);
-    free(ls->by_sku);
+    free(ls->by_key.heads);
+    free(ls->by_sku.heads);
+}
+
+static inline uint32_t text_hash(const struct lots *ls, struct str text)
+{
+    return (uint32_t)hash64(text, ls->hash_seed);
+}
+
+static inline uint8_t tag_of(uint32_t hash)
+{
+    return (uint8_t)(hash >> 24);
 }
 
 static inline struct sku *sku_at(const struct lots *ls, uint32_t number)
@@ -52,11 +62,11 @@ static inline struct sku *sku_at(const struct lots *ls, uint32_t number)
 
 lot_id lots_find(const struct lots *ls, struct str key)
 {
-    uint32_t hash = (uint32_t)hash64(key, ls->hash_seed);
-    lot_id id = ls->by_key[hash & ls->mask];
+    uint32_t hash = text_hash(ls, key);
+    lot_id id = ls->by_key.heads[hash & ls->by_key.mask];
     while (id) {
         const struct lot *lot = lots_at(ls, id);
-        if (lot->key_hash == hash && str_equal(lot->dims.key, key))
+        if (lot->key_tag == tag_of(hash) && str_equal(lot->dims.key, key))
             return id;
         id = lot->key_next;
     }
@@ -65,10 +75,10 @@ lot_id lots_find(const struct lots *ls, struct str key)
 
 static uint32_t sku_find(const struct lots *ls, struct str sku, uint32_t hash)
 {
-    uint32_t number = ls->by_sku[hash & ls->mask];
+    uint32_t number = ls->by_sku.heads[hash & ls->by_sku.mask];
     while (number) {
         const struct sku *s = sku_at(ls, number);
-        if (s->hash == hash && str_equal(lots_at(ls, s->first)->dims.sku, sku))
+        if (str_equal(lots_at(ls, s->first)->dims.sku, sku))
             return number;
         number = s->next;
     }
@@ -77,7 +87,7 @@ static uint32_t sku_find(const struct lots *ls, struct str sku, uint32_t hash)
 
 const struct sku *lots_sku(const struct lots *ls, struct str sku)
 {
-    uint32_t number = sku_find(ls, sku, (uint32_t)hash64(sku, ls->hash_seed));
+    uint32_t number = sku_find(ls, sku, text_hash(ls, sku));
     return number ? sku_at(ls, number) : NULL;
 }
 
@@ -147,6 +157,43 @@ static void keep_dims(struct lots *ls, struct lot_dims *to, const struct lot_dim
     to->expires_on = from->expires_on;
 }
 
+/* Twice the heads, empty: the caller puts everything into its chain again. NULL: no memory, the
+ * chains stay as long as they are. */
+static uint32_t *heads_double(struct lots *ls, struct heads *h)
+{
+    size_t count = ((size_t)h->mask + 1) * 2;
+    uint32_t *heads = calloc(count, sizeof *heads);
+    if (!heads)
+        return NULL;
+    free(h->heads);
+    h->heads = heads;
+    h->mask = (uint32_t)count - 1;
+    ls->bytes += count / 2 * sizeof *heads;
+    return heads;
+}
+
+static void grow_heads(struct lots *ls)
+{
+    uint32_t *heads;
+    if (ls->count > ls->by_key.mask && (heads = heads_double(ls, &ls->by_key))) {
+        for (lot_id id = 1; id <= ls->count; id++) {
+            struct lot *lot = lots_at(ls, id);
+            uint32_t *head = &heads[text_hash(ls, lot->dims.key) & ls->by_key.mask];
+            lot->key_next = *head;
+            *head = id;
+        }
+    }
+    if (ls->sku_count > ls->by_sku.mask && (heads = heads_double(ls, &ls->by_sku))) {
+        for (uint32_t number = 1; number <= ls->sku_count; number++) {
+            struct sku *s = sku_at(ls, number);
+            struct str text = lots_at(ls, s->first)->dims.sku;
+            uint32_t *head = &heads[text_hash(ls, text) & ls->by_sku.mask];
+            s->next = *head;
+            *head = number;
+        }
+    }
+}
+
 static bool room_for_one(struct lots *ls)
 {
     size_t chunk = ls->count / LOT_CHUNK;
@@ -180,8 +227,8 @@ static uint32_t sku_add(struct lots *ls, uint32_t hash)
 {
     uint32_t number = ++ls->sku_count;
     struct sku *s = sku_at(ls, number);
-    *s = (struct sku){.hash = hash, .next = ls->by_sku[hash & ls->mask]};
-    ls->by_sku[hash & ls->mask] = number;
+    *s = (struct sku){.next = ls->by_sku.heads[hash & ls->by_sku.mask]};
+    ls->by_sku.heads[hash & ls->by_sku.mask] = number;
     return number;
 }
 
@@ -211,15 +258,17 @@ struct lot *lots_add(struct lots *ls, const struct lot_dims *dims)
 {
     if (ls->count >= ls->max || !room_for_one(ls) || !room_for_text(ls, text_bytes(dims)))
         return NULL;
-    uint32_t sku_hash = (uint32_t)hash64(dims->sku, ls->hash_seed);
+    grow_heads(ls);
+    uint32_t sku_hash = text_hash(ls, dims->sku);
     uint32_t sku = sku_find(ls, dims->sku, sku_hash);
     if (!sku)
         sku = sku_add(ls, sku_hash);
     lot_id id = ++ls->count;
     struct lot *lot = lots_at(ls, id);
-    *lot = (struct lot){.sku = sku, .key_hash = (uint32_t)hash64(dims->key, ls->hash_seed)};
+    uint32_t hash = text_hash(ls, dims->key);
+    *lot = (struct lot){.sku = sku, .key_tag = tag_of(hash)};
     keep_dims(ls, &lot->dims, dims);
-    lot_id *head = &ls->by_key[lot->key_hash & ls->mask];
+    lot_id *head = &ls->by_key.heads[hash & ls->by_key.mask];
     lot->key_next = *head;
     *head = id;
     sku_link(ls, sku_at(ls, sku), id);
@@ -249,14 +298,15 @@ void lots_drop_last(struct lots *ls)
     lot_id id = ls->count;
     assert(id > 0);
     struct lot *lot = lots_at(ls, id);
-    lot_id *head = &ls->by_key[lot->key_hash & ls->mask];
+    lot_id *head = &ls->by_key.heads[text_hash(ls, lot->dims.key) & ls->by_key.mask];
     assert(*head == id);
     *head = lot->key_next;
     struct sku *s = sku_at(ls, lot->sku);
     if (s->first == id && s->last == id) {
         /* The sku came with this lot, so it is the last of its chain's head too. */
-        assert(lot->sku == ls->sku_count && ls->by_sku[s->hash & ls->mask] == lot->sku);
-        ls->by_sku[s->hash & ls->mask] = s->next;
+        uint32_t *first = &ls->by_sku.heads[text_hash(ls, lot->dims.sku) & ls->by_sku.mask];
+        assert(lot->sku == ls->sku_count && *first == lot->sku);
+        *first = s->next;
         ls->sku_count--;
     } else {
         sku_unlink(ls, s, id);

@@ -21,18 +21,17 @@ struct lot {
     uint32_t change_previous;
     uint32_t change_next;
     uint32_t gate_next;
-    uint32_t key_hash;
     uint32_t key_next;
     uint32_t sku;
     uint32_t sku_next;     /* in order of sale */
     uint32_t sku_next_new; /* in order of number */
     uint8_t touched;       /* bits of the batches that have moves of it and are not decided */
-    bool created;          /* its CREATE is committed */
+    uint8_t key_tag; /* of the key's hash: most chains are gone through without comparing text */
+    bool created;    /* its CREATE is committed */
     bool gate_listed;
 };
 
 struct sku {
-    uint32_t hash;
     uint32_t next;
     lot_id first; /* in order of sale */
     lot_id last;
@@ -40,12 +39,17 @@ struct sku {
     lot_id youngest;
 };
 
+/* Heads of chains: as many as there are things in them, at most twice. */
+struct heads {
+    uint32_t *heads;
+    uint32_t mask;
+};
+
 struct lots {
     struct lot **chunks;
     struct sku **sku_chunks;
-    lot_id *by_key; /* heads of chains */
-    uint32_t *by_sku;
-    uint32_t mask;
+    struct heads by_key;
+    struct heads by_sku;
     uint32_t max;
     uint32_t count;
     uint32_t sku_count;
@@ -76,6 +80,14 @@ bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b);
 static inline struct lot *lots_at(const struct lots *ls, lot_id id)
 {
     return &ls->chunks[(id - 1) / LOT_CHUNK][(id - 1) % LOT_CHUNK];
+}
+
+static inline void lots_prefetch(const struct lots *ls, lot_id id)
+{
+    const char *lot = (const char *)lots_at(ls, id);
+    __builtin_prefetch(lot);
+    __builtin_prefetch(lot + 64, 1);
+    __builtin_prefetch(lot + 128, 1);
 }
 
 #endif

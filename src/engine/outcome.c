@@ -125,12 +125,13 @@ static bool is_look_up(const struct command *c)
 }
 
 /* Orders of a RESERVE_BATCH have outcomes of their own: only those that rested on what was not
- * committed get `code`. */
+ * committed get `code`, and, if that was undone, those that were refused the units of it. */
 static void fail_orders(struct engine *e, struct command *c, int code)
 {
     for (uint32_t i = 0; i < c->batch.count; i++) {
         struct reserve_command *r = &c->batch.orders[i];
-        if (r->code == 0 && r->rests_on > e->committed_number)
+        bool refused = r->code == TLY_ESOLD_OUT && code != TLY_EOUTCOME_UNKNOWN;
+        if (r->rests_on > e->committed_number || refused)
             r->code = code;
     }
     engine_reply(e, c);

@@ -67,6 +67,24 @@ static int load_stock(struct engine *e, const struct move *m, struct error *err)
     return 0;
 }
 
+static bool add_oldest_entry(struct engine *e)
+{
+    const struct order_entry *entry = &e->loading_entries[e->loading_added % LOAD_AHEAD];
+    if (order_index_add(e->orders, entry->hash, entry->reservation_id))
+        return false;
+    e->loading_added++;
+    return true;
+}
+
+bool engine_index_complete(struct engine *e)
+{
+    while (e->loading_added != e->loading_count) {
+        if (!add_oldest_entry(e))
+            return false;
+    }
+    return true;
+}
+
 static int load_index(struct engine *e, const struct move *m, struct str text, uint64_t hash,
                       struct error *err)
 {
@@ -74,8 +92,10 @@ static int load_index(struct engine *e, const struct move *m, struct str text, u
         return 0;
     if (m->kind == MOVE_RESERVE && !hash)
         hash = hash64(text, e->config.hash_seed);
-    if (order_index_add(e->orders, hash, m->seq))
+    if (e->loading_count - e->loading_added == LOAD_AHEAD && !add_oldest_entry(e))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the order index");
+    order_index_prefetch(e->orders, hash);
+    e->loading_entries[e->loading_count++ % LOAD_AHEAD] = (struct order_entry){hash, m->seq};
     return 0;
 }
 
@@ -207,6 +227,7 @@ void engine_loaded(struct engine *e, int64_t now_ms)
         stock_changed(e, id);
     }
     e->created = e->gate_lots = e->lots.count;
+    engine_index_complete(e);
     order_index_set_loading(e->orders, false);
     e->available = true;
     e->loading = false;

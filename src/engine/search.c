@@ -40,7 +40,7 @@ static struct seen_order same_or_not(const struct engine *e, const struct order_
                                      struct hold *h, const struct reserve_command *content)
 {
     if (content && !order_same_content(e, content, s->record))
-        return (struct seen_order){.verdict = SEEN_MISMATCH};
+        return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
     if (content && h)
         h->fingerprint = content->fingerprint;
     return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : s->record};
@@ -52,7 +52,7 @@ static struct seen_order resident(const struct engine *e, const struct order_sea
     if (!content || (h->fingerprint && h->fingerprint == content->fingerprint))
         return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h};
     if (h->fingerprint)
-        return (struct seen_order){.verdict = SEEN_MISMATCH};
+        return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
     if (s->record && s->record->reservation_id == h->reservation_id)
         return same_or_not(e, s, h, content);
     return ask(s, READ_RESERVATION, h->reservation_id);

@@ -114,11 +114,42 @@ static void the_same_order_id_with_other_content_is_refused(void **state)
     struct shop *s = *state;
     lot_id lot = shop_lot(s, "cola#00000001", 5);
     shop_reserve(s, "o-1", "cola#00000001", 1);
+    shop_commit(s);
     struct ask *b = shop_reserve(s, "o-1", "cola#00000001", 2);
     assert_true(b->answered);
     assert_int_equal(b->c.code, TLY_EORDER_MISMATCH);
-    shop_commit(s);
     assert_int_equal(shop_available(s, lot), 4);
+}
+
+static void a_mismatch_with_an_uncommitted_order_waits_for_it(void **state)
+{
+    struct shop *s = *state;
+    shop_lot(s, "cola#00000001", 5);
+    shop_reserve(s, "o-1", "cola#00000001", 1);
+    struct ask *b = shop_reserve(s, "o-1", "cola#00000001", 2);
+    assert_false(b->answered);
+    shop_commit(s);
+    assert_int_equal(b->c.code, TLY_EORDER_MISMATCH);
+    shop_reserve(s, "o-2", "cola#00000001", 1);
+    struct ask *c = shop_reserve(s, "o-2", "cola#00000001", 2);
+    shop_seal(s);
+    shop_outcome(s, LEDGER_REJECTED);
+    assert_int_equal(c->c.code, TLY_EUNAVAILABLE);
+}
+
+static void fefo_lines_are_in_order_of_lot(void **state)
+{
+    struct shop *s = *state;
+    lot_id late = shop_lot_dims(s, "cola#00000001", "cola", "s", "A", today(s) + 9, 1);
+    lot_id soon = shop_lot_dims(s, "cola#00000002", "cola", "s", "B", today(s), 1);
+    struct ask *a = shop_order(s, "o-1");
+    shop_want_sku(a, "cola", "", "", "", 2);
+    shop_send(s, a);
+    shop_commit(s);
+    assert_int_equal(a->c.reserve.line_count, 2);
+    assert_int_equal(a->lines[0].lot, late);
+    assert_int_equal(a->lines[1].lot, soon);
+    assert_int_equal(shop_last_row(s)->lines[0].lot, late);
 }
 
 static void a_retry_after_the_refund_shows_the_order_as_it_stands_from_the_ledger(void **state)
@@ -419,6 +450,8 @@ int main(void)
         T(the_retry_of_the_order_that_took_the_last_unit_gets_that_order),
         T(a_retry_of_an_uncommitted_order_waits_for_its_commit),
         T(the_same_order_id_with_other_content_is_refused),
+        T(a_mismatch_with_an_uncommitted_order_waits_for_it),
+        T(fefo_lines_are_in_order_of_lot),
         T(a_retry_after_the_refund_shows_the_order_as_it_stands_from_the_ledger),
         T(lines_of_one_lot_are_summed),
         T(all_lines_or_none),
