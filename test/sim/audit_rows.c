@@ -1,0 +1,414 @@
+/* The model that the rows make, and what is wrong with a row that does not fit it.
+ *
+ * Each row is judged on the state that the rows before it left, so every order is judged at the
+ * very instant of its decision: enough units (I1), first expired first out, a legal move, within
+ * its deadline (I5), one reservation an order_id (I4), and somebody asked for it (I6).
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_internal.h"
+
+enum { DAY_MS = 86400000 };
+
+struct audit_lot *audit_lot_find(struct auditor *a, struct str key)
+{
+    for (uint32_t i = 0; i < a->lot_count; i++)
+        if (str_equal(str_of(a->lots[i].key), key))
+            return &a->lots[i];
+    return NULL;
+}
+
+struct audit_hold *audit_hold_find(const struct auditor *a, int64_t id)
+{
+    size_t low = 0, high = a->hold_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (a->holds[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < a->hold_count && a->holds[low]->id == id ? a->holds[low] : NULL;
+}
+
+struct audit_hold *audit_hold_of_order(const struct auditor *a, struct str order_id)
+{
+    for (size_t i = a->hold_count; i-- > 0;)
+        if (str_equal(str_of(a->holds[i]->order_id), order_id))
+            return a->holds[i];
+    return NULL;
+}
+
+int64_t audit_available(const struct audit_lot *lot)
+{
+    return lot->stock.on_hand - lot->stock.reserved - lot->stock.confirmed;
+}
+
+bool audit_lot_matches(const struct audit_lot *lot, const struct audit_want *w)
+{
+    if (!str_empty(w->lot))
+        return str_equal(str_of(lot->key), w->lot);
+    return str_equal(str_of(lot->sku), w->sku) &&
+           (str_empty(w->flavor) || str_equal(str_of(lot->flavor), w->flavor));
+}
+
+bool audit_lines_equal(const struct line *a, uint32_t a_count, const struct line *b,
+                       uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++)
+        if (a[i].lot != b[i].lot || a[i].quantity != b[i].quantity)
+            return false;
+    return true;
+}
+
+const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows)
+{
+    const struct audit_step *last = NULL;
+    for (uint32_t i = 0; i < h->step_count && h->steps[i].row < rows; i++)
+        last = &h->steps[i];
+    return last;
+}
+
+/* Wants that name a lot use up its line first; what is left must add up, sku by sku. As the
+ * simulation's orders never name a sku twice in different ways, that is exact. */
+bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
+                       uint32_t count)
+{
+    int64_t left[ORDER_LINES_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        left[i] = lines[i].quantity;
+    for (int by_sku = 0; by_sku < 2; by_sku++) {
+        for (uint32_t w = 0; w < ask->want_count; w++) {
+            const struct audit_want *want = &ask->wants[w];
+            int64_t missing = want->quantity;
+            if (str_empty(want->lot) != by_sku)
+                continue;
+            for (uint32_t i = 0; i < count && missing > 0; i++) {
+                if (!audit_lot_matches(&a->lots[lines[i].lot - 1], want))
+                    continue;
+                int64_t part = left[i] < missing ? left[i] : missing;
+                left[i] -= part;
+                missing -= part;
+            }
+            if (missing)
+                return false;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (left[i])
+            return false;
+    return true;
+}
+
+/* ---- stock ---- */
+
+static void note_effect(struct auditor *a, lot_id lot, int64_t available, int64_t deadline_ms)
+{
+    a->effects = audit_grow(a->effects, &a->effect_room, a->effect_count + 1, sizeof a->effects[0]);
+    a->effects[a->effect_count++] = (struct audit_effect){.row = a->row_count,
+                                                          .lot = lot,
+                                                          .available = available,
+                                                          .expired_deadline_ms = deadline_ms};
+}
+
+static void change_stock(struct auditor *a, const struct move *m, struct line line,
+                         int64_t expired_deadline_ms)
+{
+    static const int effects[][3] = {
+#define X(name, number, on_hand, reserved, confirmed) [number] = {on_hand, reserved, confirmed},
+        MOVE_KINDS(X)
+#undef X
+    };
+    const int *effect = effects[m->kind];
+    struct audit_lot *lot = &a->lots[line.lot - 1];
+    struct stock *s = &lot->stock;
+    int64_t before = audit_available(lot);
+    s->on_hand += effect[0] * line.quantity;
+    s->reserved += effect[1] * line.quantity;
+    s->confirmed += effect[2] * line.quantity;
+    s->version++;
+    lot->versions = audit_grow(lot->versions, &lot->version_room, (size_t)s->version + 1,
+                               sizeof lot->versions[0]);
+    lot->versions[s->version] = *s;
+    if (s->on_hand < 0 || s->reserved < 0 || s->confirmed < 0 || audit_available(lot) < 0)
+        audit_fail(a, "I1",
+                   "%s of %" PRId64 " leaves lot %s with on_hand %" PRId64 ", reserved %" PRId64
+                   ", confirmed %" PRId64,
+                   move_kind_name(m->kind), line.quantity, lot->key, s->on_hand, s->reserved,
+                   s->confirmed);
+    note_effect(a, line.lot, audit_available(lot) - before, expired_deadline_ms);
+}
+
+/* ---- rows about lots ---- */
+
+static void row_create(struct auditor *a, const struct move *m)
+{
+    const struct lot_dims *d = m->dims;
+    if (!d || m->line.lot != a->lot_count + 1 || a->lot_count == AUDIT_LOTS_MAX ||
+        audit_lot_find(a, d->key)) {
+        audit_fail(a, "I1", "a lot was created out of order or twice");
+        return;
+    }
+    struct audit_lot *lot = &a->lots[a->lot_count++];
+    lot->key = strndup(d->key.p, d->key.len);
+    lot->sku = strndup(d->sku.p, d->sku.len);
+    lot->flavor = strndup(d->flavor.p, d->flavor.len);
+    lot->expires_on = d->expires_on;
+    lot->versions = audit_grow(NULL, &lot->version_room, 1, sizeof lot->versions[0]);
+    lot->versions[0] = (struct stock){0};
+    change_stock(a, m, m->line, INT64_MAX);
+}
+
+static void row_adjust(struct auditor *a, const struct move *m)
+{
+    if (!str_empty(m->detail)) {
+        for (size_t i = 0; i < a->adjustment_count; i++)
+            if (str_equal(str_of(a->adjustments[i]), m->detail))
+                audit_fail(a, "I4", "adjustment %s was made twice", a->adjustments[i]);
+        a->adjustments = realloc(a->adjustments, (a->adjustment_count + 1) * sizeof(char *));
+        a->adjustments[a->adjustment_count++] = strndup(m->detail.p, m->detail.len);
+    }
+    change_stock(a, m, m->line, INT64_MAX);
+}
+
+/* ---- rows about holds ---- */
+
+static const struct line *lines_of(const struct move *m)
+{
+    return m->line_count > 1 ? m->lines : &m->line;
+}
+
+static void add_step(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    if (h->step_count == AUDIT_STEPS_MAX) {
+        audit_fail(a, "I7", "order %s makes no end of moves", h->order_id);
+        return;
+    }
+    h->steps[h->step_count++] = (struct audit_step){.row = a->row_count,
+                                                    .at_ms = m->at_ms,
+                                                    .deadline_ms = h->deadline_ms,
+                                                    .kind = m->kind,
+                                                    .state = (uint8_t)h->state};
+}
+
+static bool expired_at(const struct audit_lot *lot, int64_t at_ms)
+{
+    return lot->expires_on < at_ms / DAY_MS;
+}
+
+/* First expired, first out: what an order of one want by sku should have got, date by date. */
+static void check_fefo(struct auditor *a, const struct audit_ask *ask, const struct move *m)
+{
+    const struct line *lines = lines_of(m);
+    if (ask->want_count != 1 || !str_empty(ask->wants[0].lot))
+        return;
+    for (uint32_t i = 0; i < m->line_count; i++) {
+        const struct audit_lot *got = &a->lots[lines[i].lot - 1];
+        for (uint32_t l = 0; l < a->lot_count; l++) {
+            const struct audit_lot *earlier = &a->lots[l];
+            int64_t taken = 0;
+            if (earlier->expires_on >= got->expires_on || expired_at(earlier, m->at_ms) ||
+                !audit_lot_matches(earlier, &ask->wants[0]))
+                continue;
+            for (uint32_t j = 0; j < m->line_count; j++)
+                if (lines[j].lot == l + 1)
+                    taken = lines[j].quantity;
+            if (taken < audit_available(earlier))
+                audit_fail(a, "FEFO", "an order took units of %s while %s expires earlier",
+                           got->key, earlier->key);
+        }
+    }
+}
+
+static void check_lines(struct auditor *a, const struct move *m)
+{
+    const struct line *lines = lines_of(m);
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < m->line_count; i++) {
+        sum += lines[i].quantity;
+        if (lines[i].quantity <= 0 || (i > 0 && lines[i].lot <= lines[i - 1].lot))
+            audit_fail(a, "I1", "the lines of a %s are not in order", move_kind_name(m->kind));
+    }
+    if (sum != m->line.quantity)
+        audit_fail(a, "I1", "the sum of a %s is not that of its lines", move_kind_name(m->kind));
+}
+
+static void row_reserve(struct auditor *a, const struct move *m)
+{
+    const struct line *lines = lines_of(m);
+    struct audit_ask *ask = audit_cause(a, m);
+    if (!ask)
+        audit_fail(a, "I6", "order %.*s is in the ledger, but nobody is waiting for it",
+                   STR_ARG(m->order_id));
+    if (audit_hold_of_order(a, m->order_id))
+        audit_fail(a, "I4", "order %.*s was reserved twice", STR_ARG(m->order_id));
+    if (m->reservation_id != m->seq || m->deadline_ms <= m->at_ms)
+        audit_fail(a, "I5", "order %.*s has a wrong id or deadline", STR_ARG(m->order_id));
+    struct audit_hold *h = calloc(1, sizeof *h);
+    *h = (struct audit_hold){.id = m->seq,
+                             .state = HOLD_PENDING,
+                             .created_ms = m->at_ms,
+                             .deadline_ms = m->deadline_ms,
+                             .line_count = m->line_count,
+                             .first_line_count = m->line_count};
+    h->order_id = strndup(m->order_id.p, m->order_id.len);
+    h->user_id = strndup(m->user_id.p, m->user_id.len);
+    memcpy(h->lines, lines, m->line_count * sizeof *lines);
+    memcpy(h->first_lines, lines, m->line_count * sizeof *lines);
+    if (ask)
+        check_fefo(a, ask, m);
+    for (uint32_t i = 0; i < m->line_count; i++) {
+        if (expired_at(&a->lots[lines[i].lot - 1], m->at_ms))
+            audit_fail(a, "FEFO", "order %s got units of an expired lot", h->order_id);
+        change_stock(a, m, lines[i], INT64_MAX);
+    }
+    a->holds = audit_grow(a->holds, &a->hold_room, a->hold_count + 1, sizeof *a->holds);
+    a->holds[a->hold_count++] = h;
+    add_step(a, h, m);
+}
+
+/* Of a confirm of fewer units the rest must be released by the next row. */
+static void split_lines(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    const struct line *lines = lines_of(m);
+    struct line kept[ORDER_LINES_MAX];
+    uint32_t kept_count = 0, found = 0;
+    for (uint32_t i = 0; i < h->line_count; i++) {
+        struct line rest = h->lines[i];
+        for (uint32_t j = 0; j < m->line_count; j++) {
+            if (lines[j].lot != rest.lot)
+                continue;
+            rest.quantity -= lines[j].quantity;
+            kept[kept_count++] = lines[j];
+            found++;
+        }
+        if (rest.quantity < 0)
+            audit_fail(a, "I1", "order %s confirmed more than it held", h->order_id);
+        if (rest.quantity > 0)
+            h->left_over[h->left_over_count++] = rest;
+    }
+    if (found != m->line_count)
+        audit_fail(a, "I1", "order %s confirmed lots that it does not hold", h->order_id);
+    memcpy(h->lines, kept, kept_count * sizeof *kept);
+    h->line_count = kept_count;
+}
+
+static void check_confirm(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    if (h->state != HOLD_PENDING)
+        audit_fail(a, "I4", "order %s was confirmed from %s", h->order_id,
+                   hold_state_name(h->state));
+    if (m->at_ms >= h->deadline_ms)
+        audit_fail(a, "I5", "order %s was confirmed %" PRId64 " ms past its deadline", h->order_id,
+                   m->at_ms - h->deadline_ms);
+    split_lines(a, h, m);
+    h->state = HOLD_CONFIRMED;
+    h->confirmed_ms = m->at_ms;
+}
+
+static void check_refund(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    bool expired = m->reason == REASON_EXPIRED;
+    if (h->state != HOLD_PENDING)
+        audit_fail(a, "I2", "order %s was given back from %s", h->order_id,
+                   hold_state_name(h->state));
+    if (expired && m->at_ms < h->deadline_ms)
+        audit_fail(a, "I5", "order %s expired %" PRId64 " ms early", h->order_id,
+                   h->deadline_ms - m->at_ms);
+    if (!expired && m->at_ms >= h->deadline_ms)
+        audit_fail(a, "I5", "order %s was cancelled when it was overdue", h->order_id);
+    int64_t due_ms = h->deadline_ms > a->calm_since_ms ? h->deadline_ms : a->calm_since_ms;
+    if (expired && a->calm_since_ms != INT64_MAX && m->at_ms > due_ms)
+        audit_fail(a, "I5", "order %s expired %" PRId64 " ms late", h->order_id, m->at_ms - due_ms);
+    h->state = HOLD_REFUNDED;
+    h->reason = m->reason;
+}
+
+static void check_return(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    if (h->state != HOLD_CONFIRMED)
+        audit_fail(a, "I2", "order %s was returned from %s", h->order_id,
+                   hold_state_name(h->state));
+    if (m->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
+        audit_fail(a, "I4", "order %s was returned after the refund window", h->order_id);
+    h->state = HOLD_REFUNDED;
+    h->reason = m->reason;
+}
+
+static void check_extend(struct auditor *a, struct audit_hold *h, const struct move *m)
+{
+    if (h->state != HOLD_PENDING || m->at_ms >= h->deadline_ms)
+        audit_fail(a, "I5", "order %s was extended after its end", h->order_id);
+    if (m->deadline_ms < h->deadline_ms ||
+        m->deadline_ms > h->created_ms + a->rules.hold_total_max_ms)
+        audit_fail(a, "I5", "order %s was extended to a wrong deadline", h->order_id);
+    h->deadline_ms = m->deadline_ms;
+}
+
+static void row_of_hold(struct auditor *a, const struct move *m)
+{
+    const struct line *lines = lines_of(m);
+    struct audit_hold *h = audit_hold_find(a, m->reservation_id);
+    if (!h) {
+        audit_fail(a, "I1", "a %s of a reservation that is not there", move_kind_name(m->kind));
+        return;
+    }
+    int64_t expired_deadline_ms = INT64_MAX;
+    if (m->kind == MOVE_REFUND && m->reason == REASON_EXPIRED)
+        expired_deadline_ms = h->deadline_ms;
+    else if (m->kind != MOVE_RELEASE && !audit_cause(a, m))
+        audit_fail(a, "I6", "a %s of order %s is in the ledger, but nobody is waiting for it",
+                   move_kind_name(m->kind), h->order_id);
+    bool released = h->left_over_count > 0;
+    if (released != (m->kind == MOVE_RELEASE) ||
+        (released && !audit_lines_equal(lines, m->line_count, h->left_over, h->left_over_count)))
+        audit_fail(a, "I2", "what order %s left over was not released at once", h->order_id);
+    h->left_over_count = 0;
+    if (m->kind != MOVE_CONFIRM && m->kind != MOVE_RELEASE &&
+        !audit_lines_equal(lines, m->line_count, h->lines, h->line_count))
+        audit_fail(a, "I2", "a %s of order %s has other units than it holds",
+                   move_kind_name(m->kind), h->order_id);
+    if (m->kind == MOVE_CONFIRM)
+        check_confirm(a, h, m);
+    else if (m->kind == MOVE_REFUND)
+        check_refund(a, h, m);
+    else if (m->kind == MOVE_RETURN)
+        check_return(a, h, m);
+    else if (m->kind == MOVE_EXTEND)
+        check_extend(a, h, m);
+    for (uint32_t i = 0; i < m->line_count; i++)
+        change_stock(a, m, lines[i], expired_deadline_ms);
+    add_step(a, h, m);
+}
+
+void auditor_committed(struct auditor *a, const struct move *rows, size_t count, bool foreign)
+{
+    for (size_t i = 0; i < count && !a->finding[0]; i++) {
+        const struct move *m = &rows[i];
+        if (m->seq <= a->last_seq)
+            audit_fail(a, "I4", "sequence number %" PRId64 " after %" PRId64, m->seq, a->last_seq);
+        a->last_seq = m->seq;
+        if ((m->kind == MOVE_CREATE || m->kind == MOVE_ADJUST) && !foreign && !audit_cause(a, m))
+            audit_fail(a, "I6", "a %s is in the ledger, but nobody is waiting for it",
+                       move_kind_name(m->kind));
+        if (m->kind != MOVE_CREATE && m->kind != MOVE_ADJUST)
+            check_lines(a, m);
+        if (m->kind == MOVE_CREATE)
+            row_create(a, m);
+        else if (m->kind == MOVE_ADJUST)
+            row_adjust(a, m);
+        else if (m->kind == MOVE_RESERVE)
+            row_reserve(a, m);
+        else
+            row_of_hold(a, m);
+        a->row_count++;
+    }
+    for (size_t i = 0; i < a->hold_count; i++)
+        if (a->holds[i]->left_over_count)
+            audit_fail(a, "I2", "a commit ended with units of order %s neither confirmed nor free",
+                       a->holds[i]->order_id);
+}

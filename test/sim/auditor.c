@@ -1,0 +1,218 @@
+/* The auditor's life, what it was told, and who may have caused a row. */
+#include "auditor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_internal.h"
+#include "base/error.h"
+
+struct auditor *auditor_create(const struct audit_rules *rules)
+{
+    struct auditor *a = calloc(1, sizeof *a);
+    if (!a)
+        abort();
+    a->rules = *rules;
+    a->calm_since_ms = INT64_MAX;
+    return a;
+}
+
+void auditor_destroy(struct auditor *a)
+{
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        free(a->lots[i].key);
+        free(a->lots[i].sku);
+        free(a->lots[i].flavor);
+        free(a->lots[i].versions);
+    }
+    for (size_t i = 0; i < a->hold_count; i++) {
+        free(a->holds[i]->order_id);
+        free(a->holds[i]->user_id);
+        free(a->holds[i]);
+    }
+    for (size_t i = 0; i < a->adjustment_count; i++)
+        free(a->adjustments[i]);
+    free(a->adjustments);
+    free(a->holds);
+    free(a->effects);
+    free(a);
+}
+
+const char *auditor_finding(const struct auditor *a)
+{
+    return a->finding[0] ? a->finding : NULL;
+}
+
+void audit_fail(struct auditor *a, const char *promise, const char *format, ...)
+{
+    if (a->finding[0])
+        return;
+    int len = snprintf(a->finding, sizeof a->finding, "%s: ", promise);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(a->finding + len, sizeof a->finding - (size_t)len, format, args);
+    va_end(args);
+}
+
+void *audit_grow(void *array, size_t *room, size_t need, size_t size)
+{
+    if (need <= *room)
+        return array;
+    *room = need < 16 ? 16 : 2 * need;
+    array = realloc(array, *room * size);
+    if (!array)
+        abort();
+    return array;
+}
+
+/* ---- asks ---- */
+
+void auditor_sent(struct auditor *a, struct audit_ask *ask, int64_t now_ms)
+{
+    ask->sent_ms = now_ms;
+    ask->rows_at_send = a->row_count;
+    ask->ghost = false;
+    ask->next = a->asks;
+    a->asks = ask;
+}
+
+static void unlink_ask(struct auditor *a, const struct audit_ask *ask)
+{
+    struct audit_ask **at = &a->asks;
+    while (*at != ask)
+        at = &(*at)->next;
+    *at = ask->next;
+}
+
+bool auditor_answered(struct auditor *a, struct audit_ask *ask, const struct audit_answer *answer,
+                      int64_t now_ms)
+{
+    if (answer->code == TLY_EOUTCOME_UNKNOWN) {
+        ask->ghost = true;
+        return true;
+    }
+    unlink_ask(a, ask);
+    audit_answer(a, ask, answer, now_ms);
+    return false;
+}
+
+void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context)
+{
+    struct audit_ask **at = &a->asks;
+    while (*at) {
+        struct audit_ask *ask = *at;
+        if (!ask->ghost) {
+            at = &ask->next;
+            continue;
+        }
+        *at = ask->next;
+        freed(context, ask);
+    }
+}
+
+void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context)
+{
+    while (a->asks) {
+        struct audit_ask *ask = a->asks;
+        a->asks = ask->next;
+        freed(context, ask);
+    }
+}
+
+size_t auditor_ask_count(const struct auditor *a)
+{
+    size_t count = 0;
+    for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
+        count += !ask->ghost;
+    return count;
+}
+
+lot_id auditor_lot_count(const struct auditor *a)
+{
+    return a->lot_count;
+}
+
+struct str auditor_lot_key(const struct auditor *a, lot_id lot)
+{
+    return str_of(a->lots[lot - 1].key);
+}
+
+/* ---- causes ---- */
+
+static bool asks_for_lot(const struct auditor *a, const struct audit_ask *ask, const struct move *m)
+{
+    if (m->kind == MOVE_CREATE)
+        return ask->kind == AUDIT_CREATE && str_equal(ask->lot, m->dims->key) &&
+               ask->quantity == m->line.quantity;
+    return ask->kind == AUDIT_ADJUST && m->line.lot <= a->lot_count &&
+           str_equal(ask->lot, str_of(a->lots[m->line.lot - 1].key)) &&
+           ask->quantity == m->line.quantity && str_equal(ask->adjustment_id, m->detail);
+}
+
+static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struct move *m)
+{
+    const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
+    switch (m->kind) {
+    case MOVE_CREATE:
+    case MOVE_ADJUST:
+        return asks_for_lot(a, ask, m);
+    case MOVE_RESERVE:
+        return ask->kind == AUDIT_RESERVE && str_equal(ask->order_id, m->order_id) &&
+               str_equal(ask->user_id, m->user_id) &&
+               audit_lines_serve(a, ask, lines, m->line_count);
+    case MOVE_CONFIRM:
+        return ask->kind == AUDIT_CONFIRM && ask->reservation_id == m->reservation_id &&
+               (ask->want_count == 0 || audit_lines_serve(a, ask, lines, m->line_count));
+    case MOVE_REFUND:
+    case MOVE_RETURN:
+        return ask->kind == AUDIT_REFUND && ask->reservation_id == m->reservation_id;
+    case MOVE_EXTEND:
+        return ask->kind == AUDIT_EXTEND && ask->reservation_id == m->reservation_id;
+    default:
+        return false;
+    }
+}
+
+struct audit_ask *audit_cause(struct auditor *a, const struct move *m)
+{
+    for (struct audit_ask *ask = a->asks; ask; ask = ask->next)
+        if (asks_for(a, ask, m))
+            return ask;
+    return NULL;
+}
+
+/* ---- the state of the whole ---- */
+
+void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units)
+{
+    const struct audit_lot *l = &a->lots[lot - 1];
+    int64_t available = audit_available(l);
+    if (gate_units != available)
+        audit_fail(a, "I2",
+                   "nothing is under way, %" PRId64 " units of %s are available, and the gate "
+                   "counts %" PRId64,
+                   available, l->key, gate_units);
+}
+
+void auditor_calm(struct auditor *a, int64_t now_ms)
+{
+    a->calm_since_ms = now_ms;
+}
+
+void auditor_drained(struct auditor *a)
+{
+    for (size_t i = 0; i < a->hold_count; i++)
+        if (a->holds[i]->state == HOLD_PENDING)
+            audit_fail(a, "I5", "order %s is PENDING long after its deadline",
+                       a->holds[i]->order_id);
+    for (uint32_t i = 0; i < a->lot_count; i++)
+        if (a->lots[i].stock.reserved != 0)
+            audit_fail(a, "I2", "%" PRId64 " units of %s are reserved by nobody",
+                       a->lots[i].stock.reserved, a->lots[i].key);
+    for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
+        if (!ask->ghost)
+            audit_fail(a, "I7", "request %u was never answered", ask->number);
+}

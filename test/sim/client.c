@@ -1,0 +1,389 @@
+/* What clients do: order, order again, pay, cancel, extend, look, supply, and all of it again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "request.h"
+
+enum { DAY_MS = 86400000, HOLD_MIN_MS = 5, HOLD_MAX_MS = 1500 };
+
+static const char *const skus[] = {"cola", "beer"};
+static const char *const flavors[] = {"lime", "plain"};
+
+/* ---- the world's goods ---- */
+
+static void add_lot(struct world *w, uint32_t sku, uint32_t flavor, char batch, int64_t today)
+{
+    static const int32_t expiry[] = {-1, 0, 0, 1, 2, LOT_NEVER_EXPIRES};
+    struct sim_lot *lot = &w->lots[w->lot_count];
+    snprintf(lot->key, sizeof lot->key, "%s#%08x", skus[sku], w->lot_count);
+    snprintf(lot->batch, sizeof lot->batch, "BATCH-20260101-%c", batch);
+    int32_t days = expiry[rng_below(&w->rng, 6)];
+    lot->dims = (struct lot_dims){
+        .key = str_of(lot->key),
+        .sku = str_of(skus[sku]),
+        .flavor = str_of(flavors[flavor]),
+        .size = STR("330ml_can"),
+        .batch = str_of(lot->batch),
+        .expires_on = days == LOT_NEVER_EXPIRES ? days : (int32_t)today + days,
+    };
+    lot->quantity = rng_chance(&w->rng, 150) ? 0 : rng_between(&w->rng, 1, 14);
+    w->lot_count++;
+}
+
+void clients_init(struct world *w)
+{
+    uint32_t flavor_count = rng_between(&w->rng, 1, 2);
+    uint32_t batch_count = rng_between(&w->rng, 1, 3);
+    w->sku_count = rng_between(&w->rng, 1, 2);
+    for (uint32_t sku = 0; sku < w->sku_count; sku++)
+        for (uint32_t flavor = 0; flavor < flavor_count; flavor++)
+            for (uint32_t batch = 0; batch < batch_count; batch++)
+                add_lot(w, sku, flavor, (char)('A' + batch), w->now_ms / DAY_MS);
+}
+
+static struct sim_lot *any_lot(struct world *w)
+{
+    return &w->lots[rng_below(&w->rng, w->lot_count)];
+}
+
+/* ---- requests ---- */
+
+static struct request *new_request(struct world *w, enum command_kind command, enum audit_kind kind)
+{
+    struct request *q = calloc(1, sizeof *q);
+    if (!q)
+        abort();
+    q->command.kind = (uint8_t)command;
+    q->command.text = q->text;
+    q->command.text_size = sizeof q->text;
+    q->command_out = true;
+    q->ask_count = 1;
+    q->asks[0].kind = kind;
+    for (size_t i = 0; i < SIM_BATCH_MAX; i++)
+        q->asks[i].context = q;
+    if (rng_chance(&w->rng, 100))
+        q->command.deadline_ns = (uint64_t)(w->now_ms + rng_below(&w->rng, 20)) * 1000000 + 1;
+    q->asks[0].number = ++w->request_count;
+    return q;
+}
+
+static void send_request(struct world *w, struct request *q)
+{
+    q->next = w->requests;
+    w->requests = q;
+    q->asks_out = q->ask_count;
+    for (uint32_t i = 0; i < q->ask_count; i++)
+        auditor_sent(w->auditor, &q->asks[i], w->now_ms);
+    process_send(&w->process, &q->command);
+}
+
+/* ---- orders ---- */
+
+static void want_lot(struct world *w, struct want *want, const struct sim_lot *lot)
+{
+    *want = (struct want){.lot = lot->dims.key, .quantity = rng_between(&w->rng, 1, 4)};
+}
+
+static void want_sku(struct world *w, struct want *want, uint32_t sku)
+{
+    *want = (struct want){.sku = str_of(skus[sku]), .quantity = rng_between(&w->rng, 1, 8)};
+    if (rng_chance(&w->rng, 600))
+        want->flavor = str_of(flavors[0]);
+}
+
+static struct sim_order *new_order(struct world *w)
+{
+    struct sim_order *o = &w->orders[w->order_count++];
+    snprintf(o->order_id, sizeof o->order_id, "order-%u", w->order_count);
+    snprintf(o->user_id, sizeof o->user_id, "user-%u", rng_below(&w->rng, 5));
+    o->server_made = rng_chance(&w->rng, 300);
+    o->hold_ms = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS);
+    o->want_count = 1;
+    uint32_t kind = rng_below(&w->rng, 100);
+    if (kind < 60) {
+        want_lot(w, &o->wants[0], any_lot(w));
+    } else if (kind < 75) {
+        o->want_count = rng_between(&w->rng, 2, SIM_WANTS_MAX);
+        for (uint32_t i = 0; i < o->want_count; i++)
+            want_lot(w, &o->wants[i], any_lot(w));
+    } else {
+        want_sku(w, &o->wants[0], rng_below(&w->rng, w->sku_count));
+        const struct sim_lot *other = any_lot(w);
+        if (kind >= 90 && !str_equal(other->dims.sku, o->wants[0].sku))
+            want_lot(w, &o->wants[o->want_count++], other);
+    }
+    return o;
+}
+
+static void trace_wants(struct world *w, const struct request *q, uint32_t i)
+{
+    for (uint16_t j = 0; j < q->orders[i].want_count; j++) {
+        const struct want *v = &q->wants[i][j];
+        world_trace(w, "    %lld of %.*s%.*s %.*s", (long long)v->quantity, STR_ARG(v->lot),
+                    STR_ARG(v->sku), STR_ARG(v->flavor));
+    }
+}
+
+static uint64_t fingerprint_of(const struct reserve_command *r)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text, "%.*s", STR_ARG(r->user_id));
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        const struct want *v = &r->wants[i];
+        len +=
+            snprintf(text + len, sizeof text - (size_t)len, ";%.*s,%.*s,%.*s,%lld", STR_ARG(v->lot),
+                     STR_ARG(v->sku), STR_ARG(v->flavor), (long long)v->quantity);
+    }
+    return hash64((struct str){text, (uint32_t)len}, 5);
+}
+
+/* Fills the i-th order of the request. A changed one has the order_id but not the content. */
+static void put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
+                      bool changed, bool retry)
+{
+    struct reserve_command *r = &q->orders[i];
+    struct audit_ask *ask = &q->asks[i];
+    memcpy(q->wants[i], o->wants, sizeof o->wants);
+    if (changed)
+        q->wants[i][0].quantity++;
+    *r = (struct reserve_command){.order_id = str_of(o->order_id),
+                                  .user_id = str_of(o->user_id),
+                                  .order_hash = hash64(str_of(o->order_id), SIM_HASH_SEED),
+                                  .wants = q->wants[i],
+                                  .want_count = (uint16_t)o->want_count,
+                                  .hold_ms = o->hold_ms,
+                                  .lines = q->lines[i],
+                                  .line_max = ORDER_LINES_MAX};
+    r->fingerprint = fingerprint_of(r);
+    if (retry && w->plant == PLANT_NO_DUPLICATE && rng_chance(&w->rng, 300))
+        r->order_hash ^= 1;
+    q->of[i] = o;
+    ask->kind = AUDIT_RESERVE;
+    ask->number = q->asks[0].number;
+    ask->order_id = r->order_id;
+    ask->user_id = r->user_id;
+    ask->want_count = o->want_count;
+    for (uint32_t j = 0; j < o->want_count; j++) {
+        const struct want *v = &q->wants[i][j];
+        ask->wants[j] = (struct audit_want){
+            .lot = v->lot, .sku = v->sku, .flavor = v->flavor, .quantity = v->quantity};
+    }
+}
+
+static struct sim_order *pick_order(struct world *w, bool *retry)
+{
+    *retry = w->order_count > 0 &&
+             (w->order_count == SIM_ORDERS_MAX || rng_chance(&w->rng, w->retry_per_mille));
+    if (!*retry)
+        return new_order(w);
+    uint32_t recent = w->order_count < 8 || rng_chance(&w->rng, 200) ? w->order_count : 8;
+    return &w->orders[w->order_count - 1 - rng_below(&w->rng, recent)];
+}
+
+static void reserve(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
+    bool retry;
+    struct sim_order *o = pick_order(w, &retry);
+    bool changed = retry && rng_chance(&w->rng, 80);
+    put_order(w, q, 0, o, changed, retry);
+    int64_t available = 0;
+    world_trace(w, "#%u reserve %s%s%s", q->asks[0].number, o->order_id, retry ? " again" : "",
+                changed ? ", changed" : "");
+    trace_wants(w, q, 0);
+    if (process_admit(&w->process, &q->orders[0], o->server_made && !retry, w->now_ms,
+                      &available)) {
+        q->command.reserve = q->orders[0];
+        send_request(w, q);
+        return;
+    }
+    struct audit_answer answer = {.code = TLY_ESOLD_OUT, .from_gate = true};
+    auditor_sent(w->auditor, &q->asks[0], w->now_ms);
+    auditor_answered(w->auditor, &q->asks[0], &answer, w->now_ms);
+    world_trace(w, "#%u the gate says SOLD_OUT", q->asks[0].number);
+    w->refused_by_gate++;
+    free(q);
+}
+
+static void reserve_batch(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_RESERVE_BATCH, AUDIT_RESERVE);
+    q->ask_count = rng_between(&w->rng, 1, SIM_BATCH_MAX);
+    q->command.batch.orders = q->orders;
+    q->command.batch.count = q->ask_count;
+    for (uint32_t i = 0; i < q->ask_count; i++) {
+        bool retry;
+        struct sim_order *o = pick_order(w, &retry);
+        put_order(w, q, i, o, retry && rng_chance(&w->rng, 80), retry);
+        world_trace(w, "#%u reserve %s in a batch", q->asks[0].number, o->order_id);
+        trace_wants(w, q, i);
+    }
+    send_request(w, q);
+}
+
+/* ---- holds ---- */
+
+static int64_t any_reservation(struct world *w)
+{
+    for (int tries = 0; tries < 8 && w->order_count > 0; tries++) {
+        uint32_t recent = w->order_count < 20 || rng_chance(&w->rng, 200) ? w->order_count : 20;
+        struct sim_order *o = &w->orders[w->order_count - 1 - rng_below(&w->rng, recent)];
+        if (o->reservation_id)
+            return o->reservation_id;
+    }
+    return 12345; /* there is none */
+}
+
+static struct request *new_move(struct world *w, enum command_kind command, enum audit_kind kind)
+{
+    struct request *q = new_request(w, command, kind);
+    q->command.move.reservation_id = any_reservation(w);
+    q->command.move.lines = q->lines[0];
+    q->command.move.line_max = ORDER_LINES_MAX;
+    q->asks[0].reservation_id = q->command.move.reservation_id;
+    world_trace(w, "#%u %s %lld", q->asks[0].number,
+                kind == AUDIT_CONFIRM ? "confirm" : (kind == AUDIT_REFUND ? "refund" : "extend"),
+                (long long)q->asks[0].reservation_id);
+    return q;
+}
+
+static void confirm(struct world *w)
+{
+    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM);
+    q->command.move.payment_id = STR("paid");
+    if (rng_chance(&w->rng, 300)) {
+        const struct sim_lot *lot = any_lot(w);
+        int64_t quantity = rng_between(&w->rng, 1, 3);
+        q->wants[0][0] = (struct want){.lot = lot->dims.key, .quantity = quantity};
+        q->command.move.wants = q->wants[0];
+        q->command.move.want_count = 1;
+        q->asks[0].want_count = 1;
+        q->asks[0].wants[0] = (struct audit_want){.lot = lot->dims.key, .quantity = quantity};
+    }
+    send_request(w, q);
+}
+
+static void refund(struct world *w)
+{
+    struct request *q = new_move(w, COMMAND_REFUND, AUDIT_REFUND);
+    q->command.move.reason = rng_chance(&w->rng, 300) ? REASON_GROUP_FAILED : REASON_NONE;
+    send_request(w, q);
+}
+
+static void extend(struct world *w)
+{
+    struct request *q = new_move(w, COMMAND_EXTEND, AUDIT_EXTEND);
+    q->command.move.hold_ms = rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS);
+    send_request(w, q);
+}
+
+/* ---- look-ups ---- */
+
+static void get_reservation(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_GET_RESERVATION, AUDIT_GET_RESERVATION);
+    if (w->order_count > 0 && rng_chance(&w->rng, 500)) {
+        struct sim_order *o = &w->orders[rng_below(&w->rng, w->order_count)];
+        q->command.get.order_id = str_of(o->order_id);
+        q->command.get.order_hash = hash64(str_of(o->order_id), SIM_HASH_SEED);
+        q->asks[0].order_id = q->command.get.order_id;
+    } else {
+        q->command.get.reservation_id = any_reservation(w);
+        q->asks[0].reservation_id = q->command.get.reservation_id;
+    }
+    world_trace(w, "#%u look up %.*s %lld", q->asks[0].number, STR_ARG(q->asks[0].order_id),
+                (long long)q->asks[0].reservation_id);
+    send_request(w, q);
+}
+
+static void get_lot(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_GET_LOT, AUDIT_GET_LOTS);
+    q->command.get_lot.key = any_lot(w)->dims.key;
+    q->asks[0].lot = q->command.get_lot.key;
+    world_trace(w, "#%u look at %.*s", q->asks[0].number, STR_ARG(q->asks[0].lot));
+    send_request(w, q);
+}
+
+void client_look_at_all(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_LIST_LOTS, AUDIT_GET_LOTS);
+    q->command.deadline_ns = 0;
+    q->command.list.lots = q->views;
+    q->command.list.page_size = SIM_LOTS_MAX;
+    world_trace(w, "#%u list lots", q->asks[0].number);
+    send_request(w, q);
+}
+
+static void watch(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_LOT_CHANGES, AUDIT_GET_LOTS);
+    q->command.changes.lots = q->views;
+    q->command.changes.page_size = SIM_LOTS_MAX;
+    world_trace(w, "#%u lot changes", q->asks[0].number);
+    send_request(w, q);
+}
+
+/* ---- stock ---- */
+
+void client_create_lot(struct world *w, const struct sim_lot *lot)
+{
+    struct request *q = new_request(w, COMMAND_CREATE_LOT, AUDIT_CREATE);
+    q->command.deadline_ns = 0;
+    q->command.create.dims = lot->dims;
+    q->command.create.quantity = lot->quantity;
+    q->asks[0].lot = lot->dims.key;
+    q->asks[0].quantity = lot->quantity;
+    world_trace(w, "#%u create %s of %lld", q->asks[0].number, lot->key, (long long)lot->quantity);
+    send_request(w, q);
+}
+
+static void adjust(struct world *w)
+{
+    struct request *q = new_request(w, COMMAND_ADJUST, AUDIT_ADJUST);
+    int64_t delta = (int64_t)rng_below(&w->rng, 8) - 4;
+    q->command.adjust.key = any_lot(w)->dims.key;
+    q->command.adjust.delta = delta ? delta : 5;
+    q->command.adjust.reason = STR("counted");
+    if (rng_chance(&w->rng, 500)) {
+        w->adjustment_count += rng_chance(&w->rng, 700);
+        snprintf(q->id, sizeof q->id, "adjustment-%u", w->adjustment_count);
+        q->command.adjust.adjustment_id = str_of(q->id);
+    }
+    q->asks[0].lot = q->command.adjust.key;
+    q->asks[0].quantity = q->command.adjust.delta;
+    q->asks[0].adjustment_id = q->command.adjust.adjustment_id;
+    world_trace(w, "#%u adjust %.*s by %lld %s", q->asks[0].number, STR_ARG(q->asks[0].lot),
+                (long long)q->asks[0].quantity, q->id);
+    send_request(w, q);
+}
+
+void client_act(struct world *w)
+{
+    uint32_t what = rng_below(&w->rng, 100);
+    if (what < 45)
+        reserve(w);
+    else if (what < 50)
+        reserve_batch(w);
+    else if (what < 62)
+        confirm(w);
+    else if (what < 74)
+        refund(w);
+    else if (what < 80)
+        extend(w);
+    else if (what < 86)
+        get_reservation(w);
+    else if (what < 91)
+        get_lot(w);
+    else if (what < 93)
+        client_look_at_all(w);
+    else if (what < 94)
+        watch(w);
+    else if (what < 97)
+        adjust(w);
+    else
+        client_create_lot(w, any_lot(w));
+}

@@ -1,0 +1,261 @@
+/* Rows are searched from end to end: a simulation has some hundreds. */
+#include "fake_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int effects[][3] = {
+#define X(name, number, on_hand, reserved, confirmed) [number] = {on_hand, reserved, confirmed},
+    MOVE_KINDS(X)
+#undef X
+};
+
+static const struct line *lines_of(const struct move *m)
+{
+    return m->line_count > 1 ? m->lines : &m->line;
+}
+
+static struct str copy_text(struct str text)
+{
+    char *p = malloc((size_t)text.len + 1);
+    if (!p)
+        abort();
+    if (text.len)
+        memcpy(p, text.p, text.len);
+    p[text.len] = 0;
+    return (struct str){p, text.len};
+}
+
+static void free_text(struct str text)
+{
+    free((char *)(uintptr_t)text.p);
+}
+
+static const struct lot_dims *copy_dims(const struct lot_dims *from)
+{
+    struct lot_dims *d = malloc(sizeof *d);
+    if (!d)
+        abort();
+    *d = (struct lot_dims){.key = copy_text(from->key),
+                           .sku = copy_text(from->sku),
+                           .flavor = copy_text(from->flavor),
+                           .size = copy_text(from->size),
+                           .batch = copy_text(from->batch),
+                           .expires_on = from->expires_on};
+    return d;
+}
+
+static void free_dims(const struct lot_dims *d)
+{
+    if (!d)
+        return;
+    free_text(d->key);
+    free_text(d->sku);
+    free_text(d->flavor);
+    free_text(d->size);
+    free_text(d->batch);
+    free((void *)(uintptr_t)d);
+}
+
+void fake_rows_close(struct fake_rows *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct move *m = &r->rows[i];
+        free_text(m->order_id);
+        free_text(m->user_id);
+        free_text(m->detail);
+        free_text(m->note);
+        free((void *)(uintptr_t)m->lines);
+        free_dims(m->dims);
+    }
+    free(r->rows);
+}
+
+void fake_rows_add(struct fake_rows *r, const struct move *moves, size_t count)
+{
+    if (r->count + count > r->room) {
+        r->room = 2 * (r->count + count);
+        r->rows = realloc(r->rows, r->room * sizeof *r->rows);
+        if (!r->rows)
+            abort();
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct move *m = &r->rows[r->count++];
+        *m = moves[i];
+        m->order_id = copy_text(m->order_id);
+        m->user_id = copy_text(m->user_id);
+        m->detail = copy_text(m->detail);
+        m->note = copy_text(m->note);
+        m->lines = NULL;
+        if (m->line_count > 1) {
+            struct line *lines = malloc(m->line_count * sizeof *lines);
+            if (!lines)
+                abort();
+            memcpy(lines, moves[i].lines, m->line_count * sizeof *lines);
+            m->lines = lines;
+        }
+        if (m->dims)
+            m->dims = copy_dims(m->dims);
+        r->lot_count += m->kind == MOVE_CREATE;
+    }
+}
+
+void fake_rows_snapshot(struct fake_rows *r)
+{
+    if (r->count)
+        r->snapshot_seq = r->rows[r->count - 1].seq;
+}
+
+void fake_rows_forget_snapshot(struct fake_rows *r)
+{
+    r->snapshot_seq = 0;
+}
+
+static struct stock stock_up_to(const struct fake_rows *r, lot_id lot, int64_t seq)
+{
+    struct stock s = {0};
+    for (size_t i = 0; i < r->count && r->rows[i].seq <= seq; i++) {
+        const struct move *m = &r->rows[i];
+        const struct line *lines = lines_of(m);
+        for (uint16_t j = 0; j < m->line_count; j++) {
+            if (lines[j].lot != lot)
+                continue;
+            s.on_hand += effects[m->kind][0] * lines[j].quantity;
+            s.reserved += effects[m->kind][1] * lines[j].quantity;
+            s.confirmed += effects[m->kind][2] * lines[j].quantity;
+            s.version++;
+        }
+    }
+    return s;
+}
+
+struct stock fake_rows_stock(const struct fake_rows *r, lot_id lot)
+{
+    return stock_up_to(r, lot, INT64_MAX);
+}
+
+int fake_rows_load_lots(const struct fake_rows *r, struct engine *e, size_t row_count,
+                        struct error *err)
+{
+    for (size_t i = 0; i < row_count; i++) {
+        const struct move *m = &r->rows[i];
+        if (m->kind != MOVE_CREATE)
+            continue;
+        struct stock s = stock_up_to(r, m->line.lot, r->snapshot_seq);
+        int rc = engine_load_lot(e, m->line.lot, m->dims, &s, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- answers ---- */
+
+/* One block for the record and all that it points to. */
+struct record_block {
+    struct reservation_record record;
+    struct line lines[ORDER_LINES_MAX];
+    struct line reserved_lines[ORDER_LINES_MAX];
+    struct reservation_move moves[64];
+    char order_id[ORDER_ID_MAX + 1];
+    char user_id[USER_ID_MAX + 1];
+    char payment_id[PAYMENT_ID_MAX + 1];
+};
+
+static struct str put_text(char *room, struct str text)
+{
+    memcpy(room, text.p, text.len);
+    room[text.len] = 0;
+    return (struct str){room, text.len};
+}
+
+static void begin(struct record_block *b, const struct move *m)
+{
+    struct reservation_record *r = &b->record;
+    *r = (struct reservation_record){.reservation_id = m->seq,
+                                     .state = HOLD_PENDING,
+                                     .created_ms = m->at_ms,
+                                     .order_id = put_text(b->order_id, m->order_id),
+                                     .user_id = put_text(b->user_id, m->user_id),
+                                     .lines = b->lines,
+                                     .reserved_lines = b->reserved_lines,
+                                     .line_count = m->line_count,
+                                     .line_count_reserved = m->line_count,
+                                     .moves = b->moves};
+    memcpy(b->lines, lines_of(m), m->line_count * sizeof b->lines[0]);
+    memcpy(b->reserved_lines, lines_of(m), m->line_count * sizeof b->lines[0]);
+}
+
+static void follow(struct record_block *b, const struct move *m)
+{
+    struct reservation_record *r = &b->record;
+    if (m->kind == MOVE_CONFIRM) {
+        r->state = HOLD_CONFIRMED;
+        r->confirmed_ms = m->at_ms;
+        r->payment_id = put_text(b->payment_id, m->detail);
+        r->line_count = m->line_count;
+        memcpy(b->lines, lines_of(m), m->line_count * sizeof b->lines[0]);
+    } else if (m->kind == MOVE_REFUND || m->kind == MOVE_RETURN) {
+        r->state = HOLD_REFUNDED;
+        r->reason = m->reason;
+    }
+    if (m->deadline_ms)
+        r->deadline_ms = m->deadline_ms;
+    b->moves[r->move_count++] = (struct reservation_move){.seq = m->seq,
+                                                          .at_ms = m->at_ms,
+                                                          .deadline_ms = m->deadline_ms,
+                                                          .quantity = m->line.quantity,
+                                                          .kind = m->kind,
+                                                          .reason = m->reason};
+}
+
+static struct reservation_record *record_of(const struct fake_rows *r, int64_t reservation_id)
+{
+    struct record_block *b = NULL;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct move *m = &r->rows[i];
+        if (m->kind == MOVE_RESERVE && m->seq == reservation_id) {
+            b = calloc(1, sizeof *b);
+            if (!b)
+                abort();
+            begin(b, m);
+        }
+        if (b && m->reservation_id == reservation_id)
+            follow(b, m);
+    }
+    return b ? &b->record : NULL;
+}
+
+static int64_t reservation_of_order(const struct fake_rows *r, struct str order_id)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->rows[i].kind == MOVE_RESERVE && str_equal(r->rows[i].order_id, order_id))
+            return r->rows[i].seq;
+    return 0;
+}
+
+static void answer_adjustment(const struct fake_rows *r, struct read *read)
+{
+    read->code = TLY_ENOT_FOUND;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct move *m = &r->rows[i];
+        if (m->kind != MOVE_ADJUST || !str_equal(m->detail, read->order_id))
+            continue;
+        read->code = 0;
+        read->move_seq = m->seq;
+        read->adjusted = m->line;
+    }
+}
+
+void fake_rows_answer(const struct fake_rows *r, struct read *read)
+{
+    read->record = NULL;
+    if (read->kind == READ_ADJUSTMENT) {
+        answer_adjustment(r, read);
+        return;
+    }
+    int64_t id =
+        read->kind == READ_ORDER ? reservation_of_order(r, read->order_id) : read->reservation_id;
+    read->record = record_of(r, id);
+    read->code = read->record ? 0 : TLY_ENOT_FOUND;
+}

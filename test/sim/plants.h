@@ -1,0 +1,27 @@
+/* plants.h - bugs that the simulation can plant at the borders of the parts it runs, to show that
+ * the auditor finds them. Name and what goes wrong; each must be found within some hundred seeds.
+ */
+#ifndef TALLY_SIM_PLANTS_H
+#define TALLY_SIM_PLANTS_H
+
+#define PLANTS(X)                                                                                  \
+    X(NONE, "none", "nothing is wrong")                                                            \
+    X(STOCK_FIRST, "stock-before-duplicate", "the gate looks at the stock before the order_id")    \
+    X(LOST_GIVE_BACK, "lost-give-back", "units that come free do not always reach the gate")       \
+    X(EARLY_ANSWER, "answer-before-commit", "the engine hears COMMITTED before it is")             \
+    X(REJECT_HIDDEN, "rejected-as-committed", "a batch that was rejected counts as committed")     \
+    X(UNKNOWN_FAILED, "unknown-as-failed", "an unknown outcome is taken for a failure")            \
+    X(NO_EXPIRY, "swallowed-expiry", "due holds are not seen")                                     \
+    X(NO_DUPLICATE, "forgotten-order", "a retry is not recognised as one")                         \
+    X(SHORT_RECOVERY, "short-recovery", "recovery misses the newest move")                         \
+    X(STOCK_TWICE, "snapshot-twice", "recovery applies moves that the snapshot contains")          \
+    X(LATE_EXPIRY, "late-expiry", "new commands are decided before due holds are let go")
+
+enum plant {
+#define X(name, text, help) PLANT_##name,
+    PLANTS(X)
+#undef X
+        PLANT_COUNT
+};
+
+#endif

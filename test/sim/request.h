@@ -1,0 +1,29 @@
+/* request.h - one request of a client: the command, what the auditor knows of it, and room for
+ * both.
+ *
+ * It lives until the command has come back and the auditor has let go of its asks. */
+#ifndef TALLY_SIM_REQUEST_H
+#define TALLY_SIM_REQUEST_H
+
+#include "world.h"
+
+struct request {
+    struct command command;
+    struct request *next;
+    bool command_out;
+    uint32_t asks_out;
+    uint32_t ask_count; /* one; of a batch, one an order */
+    struct audit_ask asks[SIM_BATCH_MAX];
+    struct reserve_command orders[SIM_BATCH_MAX];
+    struct sim_order *of[SIM_BATCH_MAX]; /* the customer's order; NULL for other requests */
+    struct want wants[SIM_BATCH_MAX][SIM_WANTS_MAX];
+    struct line lines[SIM_BATCH_MAX][ORDER_LINES_MAX];
+    struct lot_view views[SIM_LOTS_MAX + 8];
+    struct engine_stats stats;
+    char text[256];
+    char id[SIM_ID_MAX];
+};
+
+void request_free_if_done(struct request *q);
+
+#endif
