@@ -235,10 +235,12 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
         refuse(h, h->refusal.code, h->refusal.status, h->refusal.text);
         return;
     }
-    if (end)
+    if (end) {
         hand_over(s, h);
-    else if (handler->wants_stream && handler->wants_stream(handler->context, &h->x))
+    } else if (handler->wants_stream && handler->wants_stream(handler->context, &h->x)) {
+        h->x.streams_in = true;
         hand_over(s, h);
+    }
 }
 
 static void request_ended(struct http2_session *s, struct http2_exchange *h)

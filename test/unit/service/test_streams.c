@@ -384,6 +384,13 @@ static void reflection_finds_files_by_symbol_and_name(void **state)
     Grpc__Reflection__V1__ServerReflectionRequest q =
         ASK(CASE(FILE_BY_FILENAME), file_by_filename = (char *)"tally.proto");
     assert_non_null(reflect(f, &q, 1000)->file_descriptor_response);
+    /* What clients look up to show a refusal's details, and what that file imports. */
+    q.message_request_case = CASE(FILE_CONTAINING_SYMBOL);
+    q.file_containing_symbol = (char *)"google.rpc.ErrorInfo";
+    assert_non_null(reflect(f, &q, 1000)->file_descriptor_response);
+    q.message_request_case = CASE(FILE_BY_FILENAME);
+    q.file_by_filename = (char *)"google/protobuf/duration.proto";
+    assert_non_null(reflect(f, &q, 1000)->file_descriptor_response);
 }
 
 static void reflection_says_what_it_does_not_know(void **state)
