@@ -5,7 +5,6 @@
  */
 #include "cli/cli.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "cli/nearest.h"
@@ -90,7 +89,6 @@ void cli_print_markdown(void)
 
 int cli_run(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;

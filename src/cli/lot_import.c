@@ -162,6 +162,11 @@ static void print_result_json(const struct options *o, const struct import *im,
     json_decref(result);
 }
 
+static const char *plural(uint32_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static int finish(const struct options *o, const struct import *im, const struct counts *c,
                   json_t *diff, int code, double seconds)
 {
@@ -171,14 +176,14 @@ static int finish(const struct options *o, const struct import *im, const struct
         print_problems(o, im);
         if (o->dry_run) {
             print_diff(im);
-            printf("%s would bring %u new lots and change %u; %u are unchanged", o->file, c->create,
-                   c->adjust, c->unchanged);
+            printf("%s would bring %u new lot%s, change %u and leave %u as they are", o->file,
+                   c->create, plural(c->create), c->adjust, c->unchanged);
         } else {
-            printf("%s: %u new lots, %u changed, %u unchanged", o->file, im->created, im->changed,
-                   c->unchanged);
+            printf("%s: %u new lot%s, %u changed, %u unchanged", o->file, im->created,
+                   plural(im->created), im->changed, c->unchanged);
         }
         if (im->bad_count)
-            printf(", %u bad rows", im->bad_count);
+            printf(", %u bad row%s", im->bad_count, plural(im->bad_count));
         if (!o->dry_run)
             printf(" (%.2f s)", seconds);
         putchar('\n');

@@ -26,7 +26,9 @@ static void print_total(const json_t *lots)
     int64_t available = 0;
     for (size_t i = 0; i < json_array_size(lots); i++)
         available += number_of(json_array_get(lots, i), "available");
-    fprintf(stderr, "\n%zu lots, %" PRId64 " units available\n", json_array_size(lots), available);
+    size_t count = json_array_size(lots);
+    fprintf(stderr, "\n%zu lot%s, %" PRId64 " units available\n", count, count == 1 ? "" : "s",
+            available);
 }
 
 static int print_all(const struct client_options *client, json_t *lots)
