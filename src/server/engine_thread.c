@@ -24,8 +24,10 @@ enum {
     TURN_COMMANDS_MAX = 4096, /* decided before the ledger and the replies get their turn */
     PREFETCH_AHEAD = 6,
     DELTAS_MAX = 256,
-    IDLE_MAX_US = 1000000,   /* the clock that others compute from is not older */
-    OVERDUE_WAIT_US = 50000, /* between looks at holds that wait for the ledger */
+    IDLE_MAX_US = 1000000,      /* the clock that others compute from is not older */
+    QUIET_MAX_US = 1000,        /* commands wait so long for a commit under way, at most */
+    QUIET_COMMIT_NS = 20000000, /* a commit that takes longer is not waited for */
+    OVERDUE_WAIT_US = 50000,    /* between looks at holds that wait for the ledger */
 };
 
 /* ---- callbacks of the ledger, on its threads ---- */
@@ -92,7 +94,7 @@ static void take_outcomes(struct engine_thread *t)
     while (mail) {
         struct batch *b = MAIL_OF(mail, struct batch);
         mail = mail->next;
-        t->idle = false;
+        t->busy = true;
         if (b->outcome != LEDGER_UNKNOWN) {
             metrics_observe(t->metrics, METRIC_HISTOGRAM_COMMIT,
                             clock_monotonic_ns() - t->submitted_ns);
@@ -109,7 +111,7 @@ static void take_reads(struct engine_thread *t)
     while (mail) {
         struct read *r = MAIL_OF(mail, struct read);
         mail = mail->next;
-        t->idle = false;
+        t->busy = true;
         engine_read_done(t->engine, r);
     }
 }
@@ -139,7 +141,7 @@ static void take_from_ledger(struct engine_thread *t)
     take_segments(t);
     if (changes != t->ledger_changes_seen) {
         t->ledger_changes_seen = changes;
-        t->idle = false;
+        t->busy = true;
         engine_set_available(t->engine, up);
     }
 }
@@ -159,7 +161,7 @@ static void decide(struct engine_thread *t)
         t->pending = mailbox_take(&t->commands);
     if (!t->pending)
         return;
-    t->idle = false;
+    t->busy = true;
     struct mail *ahead = t->pending;
     for (int i = 0; i < PREFETCH_AHEAD && ahead; i++) {
         engine_prefetch(t->engine, MAIL_OF(ahead, struct command));
@@ -227,7 +229,7 @@ static void hand_back(struct engine_thread *t)
         struct command *next = c->link;
         assert(c->worker < t->port_count);
         mail_chain_add(&t->ports[c->worker]->chain, &c->mail);
-        t->idle = false;
+        t->busy = true;
         c = next;
     }
     for (unsigned i = 0; i < t->port_count; i++) {
@@ -239,36 +241,57 @@ static void hand_back(struct engine_thread *t)
 
 /* ---- the thread ---- */
 
-static bool work_waits(struct engine_thread *t)
+/* Commands that come now could not be committed before the batch that is with the ledger, so they
+ * need not wake this thread: see engine_thread_send(). */
+static bool commands_can_wait(const struct engine_thread *t)
 {
-    return t->pending || !mailbox_empty(&t->commands) || !mailbox_empty(&t->outcomes) ||
+    return t->submitted && clock_monotonic_ns() - t->submitted_ns < QUIET_COMMIT_NS;
+}
+
+static bool work_waits(struct engine_thread *t, bool quiet)
+{
+    return t->pending || (!quiet && !mailbox_empty(&t->commands)) || !mailbox_empty(&t->outcomes) ||
            !mailbox_empty(&t->reads) || !mailbox_empty(&t->segments) || !mailbox_empty(&t->runs) ||
            atomic_load_explicit(&t->state->ledger_changes, memory_order_relaxed) !=
                t->ledger_changes_seen;
 }
 
-static int64_t time_to_sleep_us(struct engine_thread *t)
+static int64_t time_to_sleep_us(struct engine_thread *t, bool quiet)
 {
     int64_t now_ms = t->clock.now_ns / 1000000;
+    int64_t longest_us = quiet ? QUIET_MAX_US : IDLE_MAX_US;
     if (t->deadline_told_ms <= now_ms)
-        return OVERDUE_WAIT_US;
+        return quiet ? QUIET_MAX_US : OVERDUE_WAIT_US;
     if (t->deadline_told_ms - now_ms >= IDLE_MAX_US / 1000)
-        return IDLE_MAX_US;
-    return t->deadline_told_ms * 1000 - t->clock.now_ns / 1000;
+        return longest_us;
+    int64_t until_us = t->deadline_told_ms * 1000 - t->clock.now_ns / 1000;
+    return until_us < longest_us ? until_us : longest_us;
 }
 
 static void sleep_until_work(struct engine_thread *t)
 {
+    bool quiet = commands_can_wait(t);
+    atomic_store_explicit(&t->quiet, quiet, memory_order_relaxed);
     wake_prepare(&t->wake);
-    if (work_waits(t) || atomic_load(&t->stop))
+    if (work_waits(t, quiet) || (atomic_load(&t->stop) && !t->stopping))
         wake_cancel(&t->wake);
     else
-        wake_wait(&t->wake, time_to_sleep_us(t));
+        wake_wait(&t->wake, time_to_sleep_us(t, quiet));
+}
+
+/* The fence, with the one in wake_prepare(): either the thread sees the commands before it goes to
+ * sleep, or its last word on being quiet is seen here. */
+void engine_thread_send(struct engine_thread *t, struct mail_chain *commands)
+{
+    mailbox_push(&t->commands, commands);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&t->quiet, memory_order_relaxed))
+        wake_up(&t->wake);
 }
 
 static void turn(struct engine_thread *t)
 {
-    t->idle = true;
+    t->busy = false;
     take_from_ledger(t);
     int64_t now_ms = ledger_clock_read_ms(&t->clock);
     state_publish_clock(t->state, &t->clock);
@@ -287,11 +310,11 @@ static void *run(void *context)
     pthread_setname_np(pthread_self(), "tally-engine");
     for (;;) {
         turn(t);
-        if (!t->idle)
-            continue;
-        if (atomic_load(&t->stop) && (!t->submitted || !atomic_load(&t->state->ledger_up)))
+        bool done = !t->busy && (!t->submitted || !atomic_load(&t->state->ledger_up));
+        if (t->stopping && done)
             break;
         sleep_until_work(t);
+        t->stopping = atomic_load(&t->stop);
     }
     atomic_store(&t->stopped, true);
     return NULL;

@@ -10,8 +10,9 @@
  *     runs           a ledger's thread  engine thread   struct order_run: merged from others
  *     port.replies   engine thread      its worker      struct command
  *
- * Whoever pushes calls wake_up(&wake) afterwards, once a batch. The mailboxes are bounded by what
- * pushes: workers by inflight_max, the ledger by what the engine asked of it.
+ * Workers push through engine_thread_send(), the ledger's threads through the callbacks; both wake
+ * the thread once a batch. The mailboxes are bounded by what pushes: workers by inflight_max, the
+ * ledger by what the engine asked of it.
  */
 #ifndef TALLY_SERVER_ENGINE_THREAD_H
 #define TALLY_SERVER_ENGINE_THREAD_H
@@ -65,8 +66,10 @@ struct engine_thread {
     uint32_t lots_told; /* to the gate */
     uint32_t ledger_changes_seen;
     int64_t deadline_told_ms;
-    bool idle; /* this turn found nothing to do */
+    bool busy;     /* this turn found something to do */
+    bool stopping; /* the order to stop was seen */
 
+    _Atomic bool quiet;     /* asleep until a commit is done; commands need not wake it */
     _Atomic uint64_t turns; /* the watchdog's: grows while the thread lives */
     _Atomic bool stop;
     _Atomic bool stopped;
@@ -77,6 +80,9 @@ struct engine_thread {
 void engine_thread_events(struct engine_thread *t, struct ledger_events *out);
 /* Tells the gate of all lots after recovery. On the thread that recovered. */
 void engine_thread_fill_gate(struct engine_thread *t);
+
+/* Hands over a chain of commands; any thread. Leaves the chain empty. */
+void engine_thread_send(struct engine_thread *t, struct mail_chain *commands);
 
 int engine_thread_start(struct engine_thread *t, struct error *e) MUST_CHECK;
 /* No commands come any more: what was decided is handed to the ledger, then the thread ends.

@@ -145,10 +145,8 @@ static void host_request_done(void *context, const struct request_summary *s)
 
 static void send_commands(struct worker *w)
 {
-    if (!w->commands.newest)
-        return;
-    mailbox_push(&w->engine_thread->commands, &w->commands);
-    wake_up(&w->engine_thread->wake);
+    if (w->commands.newest)
+        engine_thread_send(w->engine_thread, &w->commands);
 }
 
 static void take_replies(struct worker *w)
