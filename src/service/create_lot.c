@@ -51,6 +51,12 @@ int create_lot_start(struct service *s, struct call *c, struct error *e)
     dims->key.p = arena_copy(&c->arena, key, dims->key.len);
     if (!dims->key.p)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    if (m->validate_only) {
+        struct lot_view asked = {.dims = dims, .stock.on_hand = m->quantity};
+        finish_lot(s, c, 200, &asked);
+        call_put(s, c);
+        return 0;
+    }
     c->command.kind = COMMAND_CREATE_LOT;
     c->command.create.quantity = m->quantity;
     c->origin.lot = dims->key;

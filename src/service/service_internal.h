@@ -25,7 +25,7 @@ enum {
     CALL_SLAB = 32,                    /* calls that the pool grows by */
     WAIT_SLOTS = 256,                  /* of the wheel of waiting calls */
     WAIT_SLOT_SHIFT = 24,              /* a slot is 2^24 ns wide: 16.8 ms */
-    BATCH_ORDERS_INFLIGHT_MAX = 65536, /* orders of ReserveBatch calls, per worker */
+    BATCH_ORDERS_INFLIGHT_MAX = 131072,/* orders of ReserveBatch calls, per worker */
     REQUEST_TIMEOUT_MS_MAX = 600000,   /* a client's own limit counts for no longer than this */
     GRPC_MESSAGE_MAX = 16 << 20,
     WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */

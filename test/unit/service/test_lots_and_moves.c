@@ -42,6 +42,22 @@ static void a_lot_is_created_under_its_key(void **state)
     fixture_answer(f, fixture_command(f), TLY_EALREADY_EXISTS);
 }
 
+static void a_lot_that_is_only_validated_is_not_created(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.flavors = STR("lime,cherry");
+    struct fake_exchange *x =
+        http(f, "POST", "/v1/lots", "{" LOT_FIELDS ",\"quantity\":5,\"validate_only\":true}");
+    assert_int_equal(f->submitted, 0);
+    assert_int_equal(x->status, 200);
+    assert_true(answer_says(x, "\"size\":\"330ml_can\""));
+    assert_true(answer_says(x, "\"on_hand\":5"));
+    f->settings.flavors = STR("cherry");
+    x = http(f, "POST", "/v1/lots", "{" LOT_FIELDS ",\"validate_only\":true}");
+    assert_int_equal(f->submitted, 0);
+    assert_int_equal(x->status, 400);
+}
+
 static void lots_that_break_a_rule_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -372,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_lot_is_created_under_its_key),
+        TEST(a_lot_that_is_only_validated_is_not_created),
         TEST(lots_that_break_a_rule_are_refused),
         TEST(lots_are_listed_a_page_at_a_time),
         TEST(stock_that_is_held_cannot_be_written_off),

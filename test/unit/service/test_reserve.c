@@ -4,6 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS 1
+static uint64_t allocations;
+void *__libc_malloc(size_t size);
+void *malloc(size_t size);
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+#endif
+
 #define TEXT_64       "0123456789012345678901234567890123456789012345678901234567890123"
 #define LINE          "{\"lot\":\"cola#00000000\",\"quantity\":2}"
 #define ORDER(fields) "{\"user_id\":\"ann\",\"lines\":[" LINE "]" fields "}"
@@ -331,6 +343,28 @@ static void units_of_a_late_gate_are_given_back_through_the_engine(void **state)
     assert_int_equal(service_inflight(f->service), 0);
 }
 
+#ifdef COUNTS_ALLOCATIONS
+static void an_order_allocates_nothing_after_warm_up(void **state)
+{
+    struct fixture *f = *state;
+    enum { ORDERS = 100 };
+    struct fake_exchange *x[ORDERS];
+    Tally__V1__WantedLine line, *lines[1];
+    Tally__V1__ReserveRequest m = reserve_request(&line, lines);
+    uint64_t before = 0;
+    for (size_t i = 0; i < ORDERS; i++)
+        x[i] = grpc_new(f, "Reserve", &m.base);
+    for (size_t i = 0; i < ORDERS; i++) {
+        if (i == 1)
+            before = allocations;
+        fixture_handle(f, x[i]);
+        fixture_reserved(f, (int64_t)i + 1);
+    }
+    assert_true(before > 0);
+    assert_int_equal(allocations - before, 0);
+}
+#endif
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
@@ -350,6 +384,9 @@ int main(void)
         TEST(the_engines_sentence_is_the_detail),
         TEST(a_gate_that_answers_later_is_waited_for),
         TEST(units_of_a_late_gate_are_given_back_through_the_engine),
+#ifdef COUNTS_ALLOCATIONS
+        TEST(an_order_allocates_nothing_after_warm_up),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
