@@ -228,6 +228,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
         return;
     }
     c->active_ns = c->net->host.now_ns;
+    c->rested = false;
     net_count(c->net, METRIC_BYTES_IN, (uint64_t)size);
     struct net *n = c->net;
     c->transport->input(c, (const uint8_t *)buffer->base, (size_t)size);
@@ -296,6 +297,7 @@ static bool write_all(struct connection *c)
         }
         if (written > 0) {
             c->progress_ns = c->active_ns = n->host.now_ns;
+            c->rested = false;
             net_count(n, METRIC_BYTES_OUT, (uint64_t)written);
         }
         if ((size_t)written < size) {

@@ -27,13 +27,14 @@ enum {
     WRITE_BUFFER_BYTES = 128 * 1024, /* one a worker */
     ACCEPTS_MAX = 64,                /* in one turn */
     RESUME_ROUNDS_MAX = 8,           /* in one turn */
-    DIRTY_MAX = 8, /* flushed while others are still to be read: clients go on meanwhile */
-    LINGER_MS = 1000,                /* for the client to see the last answer, and to close */
-    LINGER_BYTES_MAX = 1024 * 1024,  /* read and dropped meanwhile */
+    DIRTY_MAX = 8,    /* flushed while others are still to be read: clients go on meanwhile */
+    REST_MS = 1000,   /* idle for so long: memory that is not needed goes back */
+    LINGER_MS = 1000, /* for the client to see the last answer, and to close */
+    LINGER_BYTES_MAX = 1024 * 1024, /* read and dropped meanwhile */
     SNIFF_BYTES = 24,
 };
 
-enum check_list { CHECK_IDLE, CHECK_RECEIVE, CHECK_SEND, CHECK_LINGER, CHECK_LISTS };
+enum check_list { CHECK_REST, CHECK_IDLE, CHECK_RECEIVE, CHECK_SEND, CHECK_LINGER, CHECK_LISTS };
 
 /* Bytes that the socket did not take. */
 struct unsent {
@@ -67,6 +68,7 @@ struct connection {
     bool dirty;
     bool reading;
     bool stalled; /* there is something to send that does not leave */
+    bool rested;  /* since the last activity */
     bool eof;
     bool broken; /* the client broke the protocol: close after what there is to send */
     bool lingering;
@@ -96,6 +98,7 @@ struct net {
     struct connection *dirty;
     uint32_t dirty_count;
     struct check_queue queues[CHECK_LISTS];
+    uint64_t soonest_ns; /* the shortest limit: who is looked at before it need not move */
     struct str date;
     int64_t date_s;
     char date_text[32];

@@ -2,7 +2,8 @@
  *
  * A connection whose limit passes is closed: a request that is not complete in time, an answer
  * that is not read, an idle connection, one that was told to close and does not. Looking is late by
- * at most one more limit, when the connection has changed its state in between.
+ * at most one more limit, when the connection has changed its state in between. An idle connection
+ * is first told to rest, long before it is closed.
  */
 #include "net/connection.h"
 
@@ -33,6 +34,11 @@ static void queue_add(struct connection *c, enum check_list list, uint64_t check
     q->last = c;
 }
 
+static bool can_rest(const struct connection *c)
+{
+    return c->session && c->session->ops->rest && !c->rested;
+}
+
 /* When the connection will have been too slow, as it stands now; and in which list that belongs. */
 static uint64_t deadline(const struct connection *c, enum check_list *list)
 {
@@ -59,6 +65,10 @@ static uint64_t deadline(const struct connection *c, enum check_list *list)
         return at;
     if (c->session && !c->session->ops->idle(c->session))
         return now + queues[CHECK_IDLE].limit_ns; /* the server's turn */
+    if (can_rest(c)) {
+        *list = CHECK_REST;
+        return c->active_ns + queues[CHECK_REST].limit_ns;
+    }
     return c->active_ns + queues[CHECK_IDLE].limit_ns;
 }
 
@@ -75,7 +85,9 @@ void deadline_remove(struct connection *c)
 void deadline_update(struct connection *c)
 {
     enum check_list list;
-    bool waits = c->stalled || c->lingering || c->sniffed_size ||
+    if (c->check_ns <= c->net->host.now_ns + c->net->soonest_ns)
+        return;
+    bool waits = c->stalled || c->lingering || c->sniffed_size || can_rest(c) ||
                  (c->session && c->session->ops->receiving_since(c->session));
     if (!waits)
         return;
@@ -97,6 +109,11 @@ void deadline_check(struct net *n)
             if (at > now) {
                 queue_remove(c);
                 queue_add(c, list, at);
+                continue;
+            }
+            if (list == CHECK_REST) {
+                c->session->ops->rest(c->session);
+                c->rested = true;
                 continue;
             }
             if (list == CHECK_RECEIVE || list == CHECK_SEND)

@@ -247,10 +247,15 @@ int net_create(struct net **out, uv_loop_t *loop, const struct net_config *confi
                                     .pool = wire_pool_create(),
                                     .want_write = want_write,
                                     .date = &n->date};
+    n->queues[CHECK_REST].limit_ns = (uint64_t)REST_MS * 1000000;
     n->queues[CHECK_IDLE].limit_ns = (uint64_t)config->idle_timeout_ms * 1000000;
     n->queues[CHECK_RECEIVE].limit_ns = (uint64_t)config->receive_timeout_ms * 1000000;
     n->queues[CHECK_SEND].limit_ns = (uint64_t)config->send_timeout_ms * 1000000;
     n->queues[CHECK_LINGER].limit_ns = (uint64_t)LINGER_MS * 1000000;
+    n->soonest_ns = UINT64_MAX / 4;
+    for (int i = 0; i < CHECK_LISTS; i++)
+        if (n->queues[i].limit_ns < n->soonest_ns)
+            n->soonest_ns = n->queues[i].limit_ns;
     if (!n->read_buffer || !n->write_buffer || !n->host.pool)
         rv = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     n->host.now_ns = uv_hrtime();

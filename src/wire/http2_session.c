@@ -420,6 +420,12 @@ static bool finished(const struct session *base)
            (s->failed || !nghttp2_session_want_read(s->ng));
 }
 
+static void rest(struct session *base)
+{
+    if (idle(base))
+        http2_memory_rest(of(base));
+}
+
 static void drain(struct session *base)
 {
     struct http2_session *s = of(base);
@@ -449,6 +455,7 @@ static const struct session_ops http2_ops = {
     .unsent = unsent,
     .congested = congested,
     .finished = finished,
+    .rest = rest,
     .drain = drain,
     .close = close_session,
 };
@@ -518,9 +525,11 @@ static struct http2_session *create(struct session_host *host, void *connection)
     int rv = make_options(&option);
     if (rv == 0)
         rv = make_callbacks(&callbacks);
+    nghttp2_mem memory = http2_memory(s);
+    s->creating = true;
     if (rv == 0)
-        rv = nghttp2_session_server_new3(&s->ng, callbacks, s, option,
-                                         wire_pool_nghttp2(host->pool));
+        rv = nghttp2_session_server_new3(&s->ng, callbacks, s, option, &memory);
+    s->creating = false;
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
     if (rv == 0)

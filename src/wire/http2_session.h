@@ -20,15 +20,15 @@ struct http2_exchange {
     struct http2_exchange *next, *previous; /* in one of the session's lists */
     int32_t stream_id;
     uint8_t trailer_count;
-    bool receiving;   /* the request is not complete */
-    bool owed;        /* handed to the handler, and not answered to the end */
-    bool refused;     /* answered by the session; the rest of the request is dropped */
-    bool streaming;   /* the answer is a stream, */
-    bool ended;       /* and was ended */
-    bool early;       /* counted in early_count */
+    bool receiving;  /* the request is not complete */
+    bool owed;       /* handed to the handler, and not answered to the end */
+    bool refused;    /* answered by the session; the rest of the request is dropped */
+    bool streaming;  /* the answer is a stream, */
+    bool ended;      /* and was ended */
+    bool early;      /* counted in early_count */
     bool input_open; /* the END_STREAM of the request has not come */
-    bool deferred;    /* nghttp2 waits for more of it */
-    bool truncated;   /* memory ran short: reset instead of ended */
+    bool deferred;   /* nghttp2 waits for more of it */
+    bool truncated;  /* memory ran short: reset instead of ended */
     uint32_t header_count;
     size_t header_bytes;
     size_t body_room;
@@ -43,6 +43,14 @@ struct http2_exchange {
 struct http2_list {
     struct http2_exchange *first, *last;
 };
+
+/* Blocks of whole pages that nghttp2 has: its map of streams, and its frame buffer. */
+struct http2_pages {
+    void *block;
+    uint8_t count;
+    bool is_map;
+};
+enum { HTTP2_PAGES_MAX = 3 };
 
 struct http2_session {
     struct session s;
@@ -61,9 +69,16 @@ struct http2_session {
     bool greeted; /* the client's SETTINGS has come */
     bool failed;  /* nothing more is read */
     bool feeding; /* inside feed() */
+    bool creating;
+    struct http2_pages pages[HTTP2_PAGES_MAX];
 };
 
 extern const struct exchange_ops http2_exchange_ops;
+
+/* nghttp2's allocator, for one session. */
+nghttp2_mem http2_memory(struct http2_session *s);
+/* Gives back what nghttp2 does not need while nothing is under way. */
+void http2_memory_rest(struct http2_session *s);
 
 void http2_exchange_free(struct http2_exchange *h);
 void http2_list_add(struct http2_list *list, struct http2_exchange *h);

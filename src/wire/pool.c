@@ -3,9 +3,11 @@
 #include "wire/pool.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOL_PLAIN 1
@@ -23,12 +25,13 @@ enum {
     POOL_STEP = 32,        /* granularity of the class table, bytes */
     POOL_SMALL_MAX = 4096, /* bytes of a block with its head; beyond: malloc */
     POOL_CLASSES = 24,
+    POOL_PAGES_MAP = 256, /* pages that are mapped at once */
 };
 
 /* Bytes of a block of each class, its head included. */
 static const uint16_t class_bytes[POOL_CLASSES] = {
     32,  64,  96,  128,  160,  192,  224,  256,  320,  384,  448,  512,
-    640, 768, 896, 1024, 1152, 1280, 1536, 1792, 2048, 2560, 3072, 4096,
+    640, 768, 896, 1024, 1056, 1152, 1280, 1536, 1792, 2048, 2944, 4096,
 };
 
 /* Stands in front of every block. */
@@ -41,6 +44,12 @@ struct pool_slab {
     size_t unused; /* keeps what follows 16-byte aligned */
 };
 
+struct pool_map {
+    struct pool_map *next;
+    void *start;
+    size_t bytes;
+};
+
 struct pool_free {
     struct pool_free *next;
 };
@@ -51,34 +60,11 @@ struct wire_pool {
     struct pool_slab *slabs;
     size_t slab_bytes;
     size_t blocks;
-    nghttp2_mem mem;
+    struct pool_free *pages[POOL_PAGES_MAX + 1]; /* free blocks, by their number of pages */
+    char *fresh[POOL_PAGES_MAX + 1], *fresh_end[POOL_PAGES_MAX + 1]; /* not used yet */
+    struct pool_map *maps;
     uint8_t class_of[POOL_SMALL_MAX / POOL_STEP + 1];
 };
-
-static void *mem_malloc(size_t size, void *context)
-{
-    return wire_pool_alloc(context, size);
-}
-
-static void mem_free(void *block, void *context)
-{
-    wire_pool_free(context, block);
-}
-
-static void *mem_calloc(size_t count, size_t size, void *context)
-{
-    if (size && count > SIZE_MAX / size)
-        return NULL;
-    void *block = wire_pool_alloc(context, count * size);
-    if (block)
-        memset(block, 0, count * size);
-    return block;
-}
-
-static void *mem_realloc(void *block, size_t size, void *context)
-{
-    return wire_pool_realloc(context, block, size);
-}
 
 struct wire_pool *wire_pool_create(void)
 {
@@ -91,11 +77,6 @@ struct wire_pool *wire_pool_create(void)
             class ++;
         p->class_of[i] = class;
     }
-    p->mem = (nghttp2_mem){.mem_user_data = p,
-                           .malloc = mem_malloc,
-                           .free = mem_free,
-                           .calloc = mem_calloc,
-                           .realloc = mem_realloc};
     return p;
 }
 
@@ -107,6 +88,12 @@ void wire_pool_destroy(struct wire_pool *p)
         struct pool_slab *slab = p->slabs;
         p->slabs = slab->next;
         free(slab);
+    }
+    while (p->maps) {
+        struct pool_map *map = p->maps;
+        p->maps = map->next;
+        munmap(map->start, map->bytes);
+        free(map);
     }
     free(p);
 }
@@ -191,9 +178,56 @@ void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size)
     return larger;
 }
 
-nghttp2_mem *wire_pool_nghttp2(struct wire_pool *p)
+/* Several blocks at once, so that the map of the process stays short. */
+static bool map_pages(struct wire_pool *p, size_t count)
 {
-    return &p->mem;
+    size_t blocks = POOL_PLAIN ? 1 : POOL_PAGES_MAP / count;
+    size_t bytes = blocks * count * POOL_PAGE_BYTES;
+    struct pool_map *map = malloc(sizeof(*map));
+    if (!map)
+        return false;
+    char *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) {
+        free(map);
+        return false;
+    }
+    *map = (struct pool_map){p->maps, start, bytes};
+    p->maps = map;
+    p->fresh[count] = start;
+    p->fresh_end[count] = start + bytes;
+    return true;
+}
+
+void *wire_pool_pages_alloc(struct wire_pool *p, size_t count)
+{
+    assert(count >= 1 && count <= POOL_PAGES_MAX);
+    struct pool_free *block = p->pages[count];
+    if (block) {
+        p->pages[count] = block->next;
+        p->blocks++;
+        return memset(block, 0, count * POOL_PAGE_BYTES);
+    }
+    if (p->fresh[count] == p->fresh_end[count] && !map_pages(p, count))
+        return NULL;
+    void *fresh = p->fresh[count];
+    p->fresh[count] += count * POOL_PAGE_BYTES;
+    p->blocks++;
+    return fresh;
+}
+
+void wire_pool_pages_free(struct wire_pool *p, void *block, size_t count)
+{
+    assert(p->blocks > 0);
+    p->blocks--;
+    struct pool_free *entry = block;
+    entry->next = p->pages[count];
+    p->pages[count] = entry;
+}
+
+void wire_pool_pages_rest(void *block, size_t count)
+{
+    /* If the system will not take them the pages stay, which only costs memory. */
+    (void)madvise(block, count * POOL_PAGE_BYTES, MADV_DONTNEED);
 }
 
 size_t wire_pool_blocks(const struct wire_pool *p)

@@ -47,6 +47,9 @@ struct session_ops {
     bool (*congested)(const struct session *s);
     /* True when the session is over once everything pulled is sent. */
     bool (*finished)(const struct session *s);
+    /* Nothing has happened for a while: gives back memory that an idle session does not need. May
+     * be NULL. */
+    void (*rest)(struct session *s);
     /* No new requests (GOAWAY, Connection: close); those under way are finished. */
     void (*drain)(struct session *s);
     void (*close)(struct session *s); /* the socket is gone; frees the session */

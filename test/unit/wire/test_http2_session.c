@@ -674,6 +674,33 @@ static void a_small_call_needs_no_malloc_of_its_own(void **state)
     assert_int_equal(p->d.handled, 101);
 }
 
+static void a_session_that_has_rested_goes_on(void **state)
+{
+    struct pair *p = *state;
+    exchange_bytes(p);
+    for (int i = 0; i < 3; i++) {
+        p->d.session->ops->rest(p->d.session);
+        int32_t id = ask(p, "POST", "/a", "content-type", "text/plain", "hello");
+        exchange_bytes(p);
+        assert_int_equal(answer_of(p, id)->status, 200);
+        assert_memory_equal(answer_of(p, id)->body, "POST /a hello", 13);
+    }
+}
+
+static void a_session_with_an_open_stream_does_not_rest(void **state)
+{
+    struct pair *p = *state;
+    p->d.keep = true;
+    int32_t id = ask(p, "GET", "/x", NULL, NULL, NULL);
+    exchange_bytes(p);
+    p->d.session->ops->rest(p->d.session);
+    driver_answer(&p->d, p->d.kept[0]);
+    p->d.kept_count = 0;
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 200);
+    assert_true(p->d.session->ops->idle(p->d.session));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -704,6 +731,8 @@ int main(void)
         T(an_unfinished_request_has_a_beginning),
         T(draining_says_goaway_and_finishes_what_is_under_way),
         T(too_many_streams_are_refused),
+        T(a_session_that_has_rested_goes_on),
+        T(a_session_with_an_open_stream_does_not_rest),
         T(a_small_call_needs_no_malloc_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,117 @@
+/* http2_memory.c - nghttp2's memory: small blocks from the pool, its two large ones in pages of
+ * their own, so that an idle connection costs half.
+ *
+ * A session has a table of 4 KiB for its streams and a buffer of 16 KiB for the frame that it
+ * sends, of which the first page is ever used by small answers. While no stream is open the table
+ * is zero, and when everything was pulled the buffer holds nothing: http2_memory_rest() hands
+ * their pages to the system, and they come back as zeros when they are touched. That the table is
+ * zero is looked at, not taken for granted.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "wire/http2_session.h"
+
+static struct http2_pages *find(struct http2_session *s, const void *block)
+{
+    for (int i = 0; i < HTTP2_PAGES_MAX; i++)
+        if (s->pages[i].block == block)
+            return &s->pages[i];
+    return NULL;
+}
+
+static void *add(struct http2_session *s, size_t size, bool is_map)
+{
+    size_t count = (size + POOL_PAGE_BYTES - 1) / POOL_PAGE_BYTES;
+    struct http2_pages *slot = find(s, NULL);
+    if (!slot || count > POOL_PAGES_MAX)
+        return NULL;
+    slot->block = wire_pool_pages_alloc(s->host->pool, count);
+    slot->count = (uint8_t)count;
+    slot->is_map = is_map;
+    return slot->block;
+}
+
+static void *memory_malloc(size_t size, void *context)
+{
+    struct http2_session *s = context;
+    return wire_pool_alloc(s->host->pool, size);
+}
+
+static bool in_pages(const void *block)
+{
+    return ((uintptr_t)block & (POOL_PAGE_BYTES - 1)) == 0;
+}
+
+static void memory_free(void *block, void *context)
+{
+    struct http2_session *s = context;
+    struct http2_pages *slot = block && in_pages(block) ? find(s, block) : NULL;
+    if (!slot) {
+        wire_pool_free(s->host->pool, block);
+        return;
+    }
+    wire_pool_pages_free(s->host->pool, block, slot->count);
+    slot->block = NULL;
+}
+
+static void *memory_calloc(size_t count, size_t size, void *context)
+{
+    struct http2_session *s = context;
+    void *block;
+    if (size && count > SIZE_MAX / size)
+        return NULL;
+    if (count * size >= POOL_PAGE_BYTES && (block = add(s, count * size, true)))
+        return block;
+    block = wire_pool_alloc(s->host->pool, count * size);
+    if (block)
+        memset(block, 0, count * size);
+    return block;
+}
+
+static void *memory_realloc(void *block, size_t size, void *context)
+{
+    struct http2_session *s = context;
+    struct http2_pages *slot = block && in_pages(block) ? find(s, block) : NULL;
+    if (!slot) {
+        void *pages = NULL;
+        if (!block && s->creating && size >= POOL_PAGE_BYTES)
+            pages = add(s, size, false);
+        return pages ? pages : wire_pool_realloc(s->host->pool, block, size);
+    }
+    size_t room = (size_t)slot->count * POOL_PAGE_BYTES;
+    if (size <= room)
+        return block;
+    void *larger = wire_pool_alloc(s->host->pool, size);
+    if (!larger)
+        return NULL;
+    memcpy(larger, block, room);
+    memory_free(block, s);
+    return larger;
+}
+
+nghttp2_mem http2_memory(struct http2_session *s)
+{
+    return (nghttp2_mem){.mem_user_data = s,
+                         .malloc = memory_malloc,
+                         .free = memory_free,
+                         .calloc = memory_calloc,
+                         .realloc = memory_realloc};
+}
+
+static bool is_zero(const void *block, size_t size)
+{
+    const char *p = block;
+    return p[0] == 0 && memcmp(p, p + 1, size - 1) == 0;
+}
+
+void http2_memory_rest(struct http2_session *s)
+{
+    for (int i = 0; i < HTTP2_PAGES_MAX; i++) {
+        const struct http2_pages *slot = &s->pages[i];
+        if (!slot->block)
+            continue;
+        if (!slot->is_map || is_zero(slot->block, (size_t)slot->count * POOL_PAGE_BYTES))
+            wire_pool_pages_rest(slot->block, slot->count);
+    }
+}
