@@ -31,7 +31,6 @@
 #include "server/settings.h"
 
 enum {
-    THREAD_STACK_BYTES = 512 * 1024,
     DRAIN_LOOK_MS = 5,
     ENGINE_STOP_MS = 5000, /* for the last commit, beyond the drain */
 };
@@ -67,7 +66,6 @@ static int64_t wall_ms(void)
 static void prepare_process(struct server *s)
 {
     struct rlimit files;
-    pthread_attr_t attributes;
     sigemptyset(&s->signals);
     sigaddset(&s->signals, SIGTERM);
     sigaddset(&s->signals, SIGINT);
@@ -79,11 +77,6 @@ static void prepare_process(struct server *s)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     mallopt(M_ARENA_MAX, 2);
-    if (pthread_attr_init(&attributes) == 0) {
-        pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-        pthread_setattr_default_np(&attributes);
-        pthread_attr_destroy(&attributes);
-    }
 }
 
 static unsigned default_workers(void)
