@@ -77,7 +77,8 @@ static bool split_address(const char *server, char host[HOST_MAX], char port[8])
         return false;
     snprintf(host, HOST_MAX, "%.*s", (int)host_len, server);
     snprintf(port, 8, "%.*s", (int)port_len, colon + 1);
-    return atoi(port) >= 1 && atoi(port) <= 65535;
+    long number = strtol(port, NULL, 10); /* digits only */
+    return number >= 1 && number <= 65535;
 }
 
 static int wait_for(int fd, short events, int64_t timeout_ms)

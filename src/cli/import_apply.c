@@ -88,19 +88,22 @@ static json_t *adjust_body(const struct import *im, const struct import_row *row
                      reason, "adjustment_id", id);
 }
 
+/* Of one lot, or of all. */
+static void lot_path(const char *key, bool adjust, char path[PATH_BYTES])
+{
+    char segment[PATH_BYTES - sizeof("/v1/lots//adjust")] = "";
+    bool fits = !key || url_append(segment, sizeof(segment), key);
+    assert(fits);
+    snprintf(path, PATH_BYTES, "/v1/lots%s%s%s", key ? "/" : "", segment, adjust ? "/adjust" : "");
+}
+
 static int send_item(struct apply *a, struct item item, struct error *e)
 {
-    char path[PATH_BYTES] = "/v1/lots";
+    char path[PATH_BYTES];
     const struct import_row *row = item.row;
     bool creates = item.step == STEP_WRITE && row->action == IMPORT_CREATE;
     bool adjusts = item.step == STEP_WRITE && row->action == IMPORT_ADJUST;
-    if (!creates) {
-        strcat(path, "/");
-        bool fits = url_append(path, sizeof(path) - sizeof("/adjust"), row->key);
-        assert(fits);
-        if (adjusts)
-            strcat(path, "/adjust");
-    }
+    lot_path(creates ? NULL : row->key, adjusts, path);
     json_t *body = creates ? import_lot_body(row) : adjusts ? adjust_body(a->im, row) : NULL;
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
@@ -123,7 +126,7 @@ static void row_done(struct apply *a)
         a->im->progress(a->im->context, a->done, a->total);
 }
 
-static void row_refused(struct apply *a, struct import_row *row, const json_t *problem, int status)
+static void row_refused(struct apply *a, struct import_row *row, const json_t *problem)
 {
     const char *detail = text_of(problem, "detail");
     const char *field = text_of(problem, "field");
@@ -132,17 +135,18 @@ static void row_refused(struct apply *a, struct import_row *row, const json_t *p
         known |= strcmp(field, import_column_names[c]) == 0;
     if (!*detail)
         detail = text_of(problem, "title");
-    import_bad(a->im, row, row->line, known ? field : "", "refused by the server (%s%d): %s",
-               text_of(problem, "code"), status, detail);
+    const char *code = text_of(problem, "code");
+    import_bad(a->im, row, row->line, known ? field : "", "refused by the server: %s%s%s",
+               *code ? code : "no reason given", *detail ? ": " : "", detail);
     row_done(a);
 }
 
 /* A refusal that passes, or an outcome that must be looked at. */
-static void try_again(struct apply *a, struct item item, const json_t *problem, int status,
+static void try_again(struct apply *a, struct item item, const json_t *problem,
                       uint32_t retry_after_s)
 {
     if (item.row->tries++ == TRIES_MAX) {
-        row_refused(a, item.row, problem, status);
+        row_refused(a, item.row, problem);
         return;
     }
     uint32_t pause_ms = 50u << (item.row->tries < 5 ? item.row->tries : 5);
@@ -196,14 +200,14 @@ static void take_answer(struct apply *a, const struct http_answer *answer)
     else if (answer->status < 300)
         take_written(a, item.row, json);
     else if (answer->status == 429 || answer->status >= 502)
-        try_again(a, item, json, answer->status, answer->retry_after_s);
+        try_again(a, item, json, answer->retry_after_s);
     else if (item.step == STEP_READ && answer->status == 404)
         take_lot(a, item.row, NULL);
     else if (item.step == STEP_WRITE &&
              (strcmp(code, "ALREADY_EXISTS") == 0 || strcmp(code, "ORDER_MISMATCH") == 0))
         push(&a->waiting, item.row, STEP_READ);
     else
-        row_refused(a, item.row, json, answer->status);
+        row_refused(a, item.row, json);
     json_decref(json);
 }
 

@@ -1,8 +1,5 @@
 /* lot_adjust.c - `tally lot adjust`. Without --id it makes an adjustment_id of its own, so that the
  * user can repeat the call when the outcome stayed unknown. */
-#include <string.h>
-#include <time.h>
-
 #include "base/hash.h"
 #include "base/limits.h"
 #include "cli/cli.h"
@@ -12,11 +9,10 @@
 static int send_adjustment(const struct client_options *client, const struct usage *usage,
                            const char *lot, int64_t delta, const char *reason, const char *id)
 {
-    char path[512] = "/v1/lots/";
-    if (!url_append(path, sizeof(path) - sizeof("/adjust"), lot))
+    char segment[400] = "", path[512], ask[256];
+    if (!url_append(segment, sizeof(segment), lot))
         return options_wrong(usage, "the lot key is too long");
-    strcat(path, "/adjust");
-    char ask[256];
+    snprintf(path, sizeof(path), "/v1/lots/%s/adjust", segment);
     snprintf(ask, sizeof(ask),
              "Repeat the command with --id %.*s: it is applied once, however often it is sent.",
              ADJUSTMENT_ID_MAX, id);

@@ -1,5 +1,5 @@
 /* show.c - `tally show`. */
-#include <string.h>
+#include <stdio.h>
 
 #include "cli/cli.h"
 #include "cli/views.h"
@@ -27,7 +27,7 @@ int cli_show(int argc, char **argv)
     if ((given.count == 1) == (order != NULL))
         return options_wrong(&usage, "name one: a reservation's number, or --order ID");
     char path[512];
-    strcpy(path, order ? "/v1/orders/" : "/v1/reservations/");
+    snprintf(path, sizeof(path), "%s", order ? "/v1/orders/" : "/v1/reservations/");
     if (!url_append(path, sizeof(path), order ? order : given.items[0]))
         return options_wrong(&usage, "the id is too long");
     return client_show_reservation(&client, &(struct client_call){.method = "GET", .path = path});

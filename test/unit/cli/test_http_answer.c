@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ static size_t used;
 
 static enum http_answer_result parse(const char *bytes)
 {
-    strcpy(text, bytes);
+    snprintf(text, sizeof(text), "%s", bytes);
     return http_answer_parse(text, strlen(text), &answer, &used);
 }
 
@@ -27,8 +28,7 @@ static void an_answer_ends_where_its_content_length_says(void **state)
     const char *first = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
                         "content-length: 5\r\n\r\n{\"a\"}";
     char both[512];
-    strcpy(both, first);
-    strcat(both, "HTTP/1.1 200 OK\r\n");
+    snprintf(both, sizeof(both), "%sHTTP/1.1 200 OK\r\n", first);
     assert_int_equal(parse(both), ANSWER_COMPLETE);
     assert_int_equal(answer.status, 201);
     assert_int_equal(used, strlen(first));
@@ -119,8 +119,7 @@ static void a_chunk_without_an_end_or_a_size_is_broken(void **state)
     const char *bodies[] = {"3\r\nabcXX0\r\n\r\n", "zz\r\n", "\r\n", "ffffffffffffffffff\r\n"};
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         char whole[256];
-        strcpy(whole, head);
-        strcat(whole, bodies[i]);
+        snprintf(whole, sizeof(whole), "%s%s", head, bodies[i]);
         assert_int_equal(parse(whole), ANSWER_BROKEN);
     }
 }

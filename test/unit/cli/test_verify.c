@@ -46,7 +46,7 @@ static int setup(void **state)
 {
     struct bench *b = calloc(1, sizeof(*b));
     char path[128];
-    strcpy(b->dir, "/tmp/tally-verify-XXXXXX");
+    snprintf(b->dir, sizeof(b->dir), "/tmp/tally-verify-XXXXXX");
     assert_non_null(mkdtemp(b->dir));
     snprintf(path, sizeof(path), "%s/ledger.db", b->dir);
     assert_int_equal(sqlite3_open(path, &b->db), SQLITE_OK);
