@@ -17,6 +17,14 @@ static void print_metrics(void)
     metrics_page_print_markdown(stdout);
 }
 
+/* The names of gRPC's status codes, by number. */
+static const char *const grpc_names[] = {
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS",
+};
+
 static void print_errors(void)
 {
     printf("# Errors\n\nMade by `tally docs errors` from `src/base/error.h`; change it there.\n\n"
@@ -26,7 +34,7 @@ static void print_errors(void)
            "| code | HTTP | gRPC | meaning |\n| --- | --- | --- | --- |\n");
 #define X(name, number, http, grpc, text)                                                          \
     if ((number) > -40)                                                                            \
-        printf("| `%s` | %d | %d | %s |\n", #name, (http), (grpc), (text));
+        printf("| `%s` | %d | %s | %s |\n", #name, (http), grpc_names[grpc], (text));
     TLY_ERRORS(X)
 #undef X
 }

@@ -30,7 +30,7 @@
     X(log_level, TEXT, "info", 4, 5, RELOAD,                                                       \
       "least level that is logged: debug, info, warn or error")                                    \
     X(log_requests, SWITCH, false, 0, 1, RELOAD,                                                   \
-      "a log line for each request, not only for those that failed inside")
+      "a log line for each request, not only for those that were refused")
 
 #define SETTINGS_HOLDS(X)                                                                          \
     X(hold_default_ms, DURATION, MINUTES(15), 1, DAYS(365), START,                                 \

@@ -1,0 +1,44 @@
+#!/usr/bin/python3
+"""The pages of docs/ that are made from declarations in the code are current."""
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from tally_server import ROOT, clean_environment, tally_binary  # noqa: E402
+
+
+class Docs(unittest.TestCase):
+    def check(self, page):
+        with open(os.path.join(ROOT, "docs", page + ".md"), encoding="utf-8") as kept:
+            text = kept.read()
+        made = subprocess.run([tally_binary(), "docs", page], capture_output=True, text=True,
+                              env=clean_environment(), check=True).stdout
+        self.assertGreater(len(made.splitlines()), 10)
+        self.assertEqual(made, text, f"not current: tally docs {page} >docs/{page}.md")
+
+    def test_settings(self):
+        self.check("settings")
+
+    def test_metrics(self):
+        self.check("metrics")
+
+    def test_errors(self):
+        self.check("errors")
+
+    def test_cli(self):
+        self.check("cli")
+
+    def test_every_setting_is_in_the_help_of_serve(self):
+        text = subprocess.run([tally_binary(), "serve", "--help"], capture_output=True, text=True,
+                              env=clean_environment(), check=True).stdout
+        with open(os.path.join(ROOT, "docs", "settings.md"), encoding="utf-8") as page:
+            keys = [line.split("`")[1] for line in page if line.startswith("| `")]
+        self.assertGreater(len(keys), 30)
+        for key in keys:
+            self.assertIn("  --" + key.replace("_", "-") + " ", text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
