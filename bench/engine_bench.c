@@ -21,10 +21,11 @@ struct order {
     char order_id[ID_BYTES + 1];
 };
 
+/* Of this thread alone: others may keep the machine busy. */
 static double seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -279,6 +280,8 @@ int main(int argc, char **argv)
     unsigned count = argc > 1 ? (unsigned)atoi(argv[1]) : 1000000;
     count = count / BATCH / 2 * BATCH * 2;
     orders("one lot", 1, count);
+    if (argc > 2)
+        return 0;
     orders("100,000 lots", LOTS, count);
     refusals(count);
     recovery(count);

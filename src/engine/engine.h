@@ -23,6 +23,8 @@
 #ifndef TALLY_ENGINE_ENGINE_H
 #define TALLY_ENGINE_ENGINE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -92,6 +94,9 @@ struct batch {
     enum ledger_outcome outcome;
     const struct reload *reloaded; /* LEDGER_STALE; lives until engine_outcome returns */
     uint32_t reloaded_count;
+    /* Set by engine_outcome (release) when it has dealt with LEDGER_UNKNOWN: from then on the
+     * ledger may touch the batch again to deliver the second outcome. */
+    _Atomic bool heard;
 };
 
 /* A question to the ledger. The engine owns it; the ledger fills in the answer. */

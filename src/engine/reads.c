@@ -22,21 +22,23 @@ int reads_init(struct engine *e)
     return 0;
 }
 
-static void drop_notes(const struct command *c, uint32_t order)
+static void drop_notes(struct command *c)
 {
-    if (c->kind == COMMAND_RESERVE)
-        free(c->reserve.search.record);
-    else if (c->kind == COMMAND_RESERVE_BATCH)
-        free(c->batch.orders[order].search.record);
-    else if (c->kind == COMMAND_GET_RESERVATION)
-        free(c->get.search.record);
+    if (c->kind == COMMAND_RESERVE) {
+        search_reset(&c->reserve.search);
+    } else if (c->kind == COMMAND_RESERVE_BATCH) {
+        for (uint32_t i = 0; i < c->batch.count; i++)
+            search_reset(&c->batch.orders[i].search);
+    } else if (c->kind == COMMAND_GET_RESERVATION) {
+        search_reset(&c->get.search);
+    }
 }
 
 void reads_close(struct engine *e)
 {
     for (uint32_t i = 0; e->slots && i < e->config.reads_max; i++) {
         for (const struct waiter *w = e->slots[i].first; w; w = w->next)
-            drop_notes(w->command, w->order);
+            drop_notes(w->command);
     }
     free(e->slots);
     slab_close(&e->waiters);

@@ -442,14 +442,21 @@ static void answer_read(const struct shop *s, struct read *r)
     r->code = r->record ? 0 : TLY_ENOT_FOUND;
 }
 
+bool shop_answer_one_read(struct shop *s)
+{
+    struct read *r = engine_next_read(s->engine);
+    if (!r)
+        return false;
+    answer_read(s, r);
+    engine_read_done(s->engine, r);
+    shop_collect(s);
+    return true;
+}
+
 void shop_answer_reads(struct shop *s)
 {
-    struct read *r;
-    while ((r = engine_next_read(s->engine))) {
-        answer_read(s, r);
-        engine_read_done(s->engine, r);
+    while (shop_answer_one_read(s)) {
     }
-    shop_collect(s);
 }
 
 void shop_collect(struct shop *s)

@@ -74,7 +74,8 @@ void shop_outcome(struct shop *s, enum ledger_outcome outcome);
 void shop_stale(struct shop *s, lot_id lot, struct stock stock);
 void shop_commit(struct shop *s); /* until nothing is open: seal, reads, COMMITTED */
 void shop_answer_reads(struct shop *s);
-void shop_collect(struct shop *s); /* marks what was answered; takes the gate's deltas */
+bool shop_answer_one_read(struct shop *s); /* false: there is none */
+void shop_collect(struct shop *s);         /* marks what was answered; takes the gate's deltas */
 void shop_advance(struct shop *s, int64_t by_ms);
 
 struct stock shop_stock(struct shop *s, lot_id lot);

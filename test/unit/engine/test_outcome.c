@@ -199,7 +199,9 @@ static void an_unknown_outcome_is_told_at_once_and_resolved_later(void **state)
     struct ask *a = shop_reserve(s, "o-1", key, 4);
     shop_seal(s);
     struct ask *b = shop_reserve(s, "o-2", key, 1);
+    assert_false(s->flight->heard);
     shop_outcome(s, LEDGER_UNKNOWN);
+    assert_true(s->flight->heard);
     assert_int_equal(a->c.code, TLY_EOUTCOME_UNKNOWN);
     assert_int_equal(b->c.code, TLY_EUNAVAILABLE);
     assert_stock(s, 10, 4, 0);
