@@ -142,8 +142,10 @@ static unsigned scan_number(struct scan *s, unsigned digits, unsigned min, unsig
         }
         value = value * 10 + (unsigned)(*s->p++ - '0');
     }
-    if (value < min || value > max)
+    if (value < min || value > max) {
         s->bad = true;
+        return min;
+    }
     return value;
 }
 

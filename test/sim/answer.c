@@ -68,6 +68,18 @@ static void lots_answered(struct world *w, struct request *q, const struct lot_v
     tell_auditor(w, q, 0, &answer);
 }
 
+static void changes_answered(struct world *w, struct request *q)
+{
+    const struct command *c = &q->command;
+    w->watching = false;
+    if (c->code == 0) {
+        for (uint32_t i = 0; i < c->changes.count; i++)
+            w->watched[c->changes.lots[i].id] = c->changes.lots[i].stock;
+        w->watched_upto = c->changes.upto;
+    }
+    lots_answered(w, q, c->changes.lots, c->code == 0 ? c->changes.count : 0);
+}
+
 void request_answered(struct world *w, struct command *c)
 {
     struct request *q = (struct request *)c; /* its first member */
@@ -106,7 +118,7 @@ void request_answered(struct world *w, struct command *c)
         lots_answered(w, q, c->list.lots, c->code == 0 ? c->list.count : 0);
         break;
     case COMMAND_LOT_CHANGES:
-        lots_answered(w, q, c->changes.lots, c->code == 0 ? c->changes.count : 0);
+        changes_answered(w, q);
         break;
     default:
         break;

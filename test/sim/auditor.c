@@ -197,6 +197,14 @@ void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units)
                    available, l->key, gate_units);
 }
 
+void auditor_watched(struct auditor *a, lot_id lot, const struct stock *last)
+{
+    const struct audit_lot *l = &a->lots[lot - 1];
+    if (last->version != l->stock.version)
+        audit_fail(a, "I3", "a watcher has heard of change %" PRId64 " of %s, and not of %" PRId64,
+                   last->version, l->key, l->stock.version);
+}
+
 void auditor_calm(struct auditor *a, int64_t now_ms)
 {
     a->calm_since_ms = now_ms;

@@ -22,6 +22,7 @@ enum audit_kind {
     AUDIT_REFUND,
     AUDIT_EXTEND,
     AUDIT_GET_LOTS, /* one or all */
+    AUDIT_CHANGES,  /* lots as they were at some time */
     AUDIT_GET_RESERVATION,
 };
 
@@ -103,6 +104,8 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
 
 /* Nothing is under way: what the gate thinks is available (0 if it is less). */
 void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units);
+/* A watcher has heard of all changes: this is the last that it heard of a lot. */
+void auditor_watched(struct auditor *a, lot_id lot, const struct stock *last);
 /* From now on nothing fails and every deadline is kept to the millisecond. */
 void auditor_calm(struct auditor *a, int64_t now_ms);
 /* All holds must have ended. */

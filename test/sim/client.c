@@ -318,11 +318,16 @@ void client_look_at_all(struct world *w)
     send_request(w, q);
 }
 
-static void watch(struct world *w)
+void client_watch(struct world *w)
 {
-    struct request *q = new_request(w, COMMAND_LOT_CHANGES, AUDIT_GET_LOTS);
+    if (w->watching)
+        return;
+    struct request *q = new_request(w, COMMAND_LOT_CHANGES, AUDIT_CHANGES);
+    q->command.deadline_ns = 0;
+    q->command.changes.since = w->watched_upto;
     q->command.changes.lots = q->views;
-    q->command.changes.page_size = SIM_LOTS_MAX;
+    q->command.changes.page_size = rng_between(&w->rng, 1, SIM_LOTS_MAX);
+    w->watching = true;
     world_trace(w, "#%u lot changes", q->asks[0].number);
     send_request(w, q);
 }
@@ -381,7 +386,7 @@ void client_act(struct world *w)
     else if (what < 93)
         client_look_at_all(w);
     else if (what < 94)
-        watch(w);
+        client_watch(w);
     else if (what < 97)
         adjust(w);
     else

@@ -100,6 +100,8 @@ static void crash(struct world *w)
     /* Nobody hears of what was under way: asks go first, as they hold the requests. */
     auditor_crashed(w->auditor, on_ask_freed, w);
     requests_lost(w);
+    w->watching = false;
+    w->watched_upto = 0; /* a place in the changes is good for one process */
     w->now_ms += rng_below(&w->rng, 400);
 }
 
@@ -159,6 +161,19 @@ static void step(struct world *w)
     }
 }
 
+/* A watcher who goes on asking hears of everything. */
+static void judge_watcher(struct world *w)
+{
+    uint64_t upto;
+    do {
+        upto = w->watched_upto;
+        client_watch(w);
+        settle(w);
+    } while (w->watched_upto != upto && !broken(w));
+    for (lot_id lot = 1; lot <= auditor_lot_count(w->auditor); lot++)
+        auditor_watched(w->auditor, lot, &w->watched[lot]);
+}
+
 /* All holds run out, each at its millisecond. */
 static void drain(struct world *w)
 {
@@ -175,6 +190,7 @@ static void drain(struct world *w)
         settle(w);
     }
     judge_stillness(w);
+    judge_watcher(w);
     auditor_drained(w->auditor);
 }
 
@@ -187,6 +203,7 @@ static void final_restart(struct world *w)
     client_look_at_all(w);
     settle(w);
     judge_stillness(w);
+    judge_watcher(w);
 }
 
 /* ---- one seed ---- */

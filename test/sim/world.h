@@ -53,6 +53,9 @@ struct world {
     struct request *requests; /* not answered */
     uint32_t request_count;   /* ever */
     uint32_t adjustment_count;
+    uint64_t watched_upto; /* the watcher's place in the changes */
+    bool watching;         /* it has asked and waits */
+    struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
     uint32_t crash_per_mille;
     uint32_t steps;
@@ -71,7 +74,8 @@ void world_trace(const struct world *w, const char *format, ...)
 void clients_init(struct world *w);
 void client_create_lot(struct world *w, const struct sim_lot *lot);
 void client_look_at_all(struct world *w);
-void client_act(struct world *w); /* one request of some kind */
+void client_watch(struct world *w); /* what has changed since the last time */
+void client_act(struct world *w);   /* one request of some kind */
 
 /* ---- answers (answer.c) ---- */
 void request_answered(struct world *w, struct command *c);
