@@ -12,12 +12,15 @@ enum { SHOWN_MAX = 80 }; /* bytes of a wrong value that an error repeats */
 
 int rule_broken(struct error *e, const char *field, const char *format, ...)
 {
-    char text[ERROR_TEXT_MAX];
     va_list args;
+    if (!e)
+        return TLY_EINVALID_ARGUMENT;
+    error_set(e, TLY_EINVALID_ARGUMENT, field, "%s%s", field, *field ? ": " : "");
+    size_t len = strlen(e->text);
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(e->text + len, sizeof e->text - len, format, args);
     va_end(args);
-    return error_set(e, TLY_EINVALID_ARGUMENT, field, "%s%s%s", field, *field ? ": " : "", text);
+    return e->code;
 }
 
 /* The value as an error may repeat it: never cut inside a character. */
