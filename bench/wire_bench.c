@@ -6,6 +6,7 @@
  *          -H 'te: trailers' http://127.0.0.1:PORT/tally.v1.Inventory/Reserve
  *   wrk -t 1 -c 64 http://127.0.0.1:PORT/
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
                    .output_max = 4 << 20},
         .handler = {.handle = handle},
     };
+    signal(SIGPIPE, SIG_IGN);
     if (uv_loop_init(&loop) || net_create(&net, &loop, &config, &e)) {
         fprintf(stderr, "wire_bench: %s\n", e.text);
         return 1;

@@ -6,7 +6,8 @@
  *
  * Reading is stopped while a session is congested. Timers: a connection that owes the rest of a
  * request, or does not read its answers, is closed after its limit; an idle one after another.
- * Written bytes leave once a turn of the loop, after everything that arrived was handled.
+ * Written bytes leave once a turn of the loop, after everything that arrived was handled; when many
+ * connections are ready the first ones need not wait for the last. The process ignores SIGPIPE.
  */
 #ifndef TALLY_NET_NET_H
 #define TALLY_NET_NET_H
@@ -32,7 +33,8 @@ struct net_config {
     struct wire_limits limits;
     struct exchange_handler handler;
     struct metrics *metrics;
-    /* Called once per turn of the loop, after input was handled and before output is sent. */
+    /* Called once or twice per turn of the loop, after input was handled and before output is sent.
+     */
     void (*after_turn)(void *context);
     void *context;
 };

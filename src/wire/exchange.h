@@ -140,6 +140,8 @@ struct wire_limits {
     uint32_t streams_max;     /* concurrent HTTP/2 streams of a connection */
     size_t stream_buffer_max; /* unsent bytes of a streaming answer */
     size_t output_max;        /* unsent bytes of a connection: beyond it nothing more is read */
+    size_t bodies_max;        /* bytes of request bodies of a worker; 0: 64 times body_max */
+    uint32_t exchanges_max;   /* requests of a worker, half received or under way; 0: 262,144 */
 };
 
 #endif

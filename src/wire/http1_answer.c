@@ -18,9 +18,8 @@ static struct http1_exchange *of(struct exchange *x)
 
 void http1_exchange_free(struct http1_exchange *h)
 {
-    send_queue_clear(&h->stream, h->pool);
-    arena_close(&h->x.arena);
-    wire_pool_free(h->pool, h);
+    send_queue_clear(&h->stream, h->host->pool);
+    exchange_memory_free(h->host, h, &h->x);
 }
 
 static char *put(char *to, struct str text)
@@ -75,7 +74,7 @@ enum { HEAD_FIXED_BYTES = 256 }; /* room for what put_head writes by itself */
 
 static size_t head_size(const struct http1_exchange *h, const struct response *r)
 {
-    size_t size = HEAD_FIXED_BYTES + r->content_type.len + h->session->host->date->len;
+    size_t size = HEAD_FIXED_BYTES + r->content_type.len + h->host->date->len;
     for (size_t i = 0; i < r->header_count; i++)
         size += r->headers[i].name.len + r->headers[i].value.len + 4;
     return size;
@@ -87,7 +86,7 @@ static bool make_head(struct http1_exchange *h, const struct response *r, bool s
     if (!start)
         return false;
     char *p = put_status(start, r->status);
-    struct str date = *h->session->host->date;
+    struct str date = *h->host->date;
     if (date.len)
         p = put_header(p, STR("date"), date);
     if (r->content_type.len)
@@ -184,7 +183,8 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
         after = STR("\r\n");
     }
     size_t bytes = h->stream.bytes;
-    if (!send_queue_add(&h->stream, h->pool, before, (struct str){data, (uint32_t)size}, after))
+    if (!send_queue_add(&h->stream, h->host->pool, before, (struct str){data, (uint32_t)size},
+                        after))
         return TLY_EFULL;
     account(h, h->stream.bytes - bytes);
     return 0;
@@ -201,7 +201,7 @@ static void stream_end(struct exchange *x, const struct header *trailers, size_t
     }
     size_t bytes = h->stream.bytes;
     if (h->chunked && x->method != HTTP_HEAD && h->owed &&
-        !send_queue_add(&h->stream, h->pool, STR("0\r\n\r\n"), STR(""), STR(""))) {
+        !send_queue_add(&h->stream, h->host->pool, STR("0\r\n\r\n"), STR(""), STR(""))) {
         h->close = true; /* the client sees that the end is missing */
         h->session->closing = true;
     }
@@ -257,7 +257,7 @@ size_t http1_answers_take(struct http1_session *s, uint8_t *out, size_t size)
         taken += take(&h->head, out + taken, size - taken);
         taken += take(&h->body, out + taken, size - taken);
         if (!h->head.len)
-            taken += send_queue_take(&h->stream, h->pool, out + taken, size - taken);
+            taken += send_queue_take(&h->stream, h->host->pool, out + taken, size - taken);
         s->unsent_bytes -= taken - before;
         if (h->owed || h->head.len || h->body.len || h->stream.bytes)
             break;

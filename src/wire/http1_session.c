@@ -23,7 +23,7 @@ static const struct http1_session *of_const(const struct session *s)
 
 static struct http1_exchange *exchange_add(struct http1_session *s)
 {
-    struct http1_exchange *h = wire_pool_alloc(s->host->pool, HTTP1_EXCHANGE_SIZE);
+    struct http1_exchange *h = exchange_memory(s->host, HTTP1_EXCHANGE_SIZE);
     if (!h)
         return NULL;
     *h = (struct http1_exchange){
@@ -31,7 +31,7 @@ static struct http1_exchange *exchange_add(struct http1_session *s)
               .protocol = PROTOCOL_HTTP1,
               .received_ns = s->host->now_ns},
         .session = s,
-        .pool = s->host->pool,
+        .host = s->host,
     };
     arena_init(&h->x.arena, h->memory, HTTP1_EXCHANGE_SIZE - sizeof(*h),
                exchange_arena_max(s->host->limits));
@@ -122,12 +122,13 @@ static int on_head_end(struct http1_session *s)
 static int on_body(struct http1_session *s, const struct http1_piece *piece)
 {
     struct http1_exchange *h = s->receiving;
-    int rv =
-        exchange_add_body(&h->x, piece->value.p, piece->value.len, (size_t)s->parser.message.length,
-                          s->host->limits->body_max, &h->body_room);
-    if (rv)
-        return refuse_as(s, rv, 0, "the body does not fit into memory");
-    return 0;
+    int rv = exchange_add_body(s->host, &h->x, piece->value.p, piece->value.len,
+                               (size_t)s->parser.message.length, &h->body_room);
+    if (rv == 0)
+        return 0;
+    struct refusal refusal = body_refusal(rv);
+    refuse(s, &refusal);
+    return TLY_ECLOSED;
 }
 
 static int base64url_digit(char c)
@@ -306,7 +307,7 @@ static void close_session(struct session *base)
         }
         h->session = NULL;
         h->x.gone = true;
-        send_queue_clear(&h->stream, h->pool);
+        send_queue_clear(&h->stream, h->host->pool);
         if (h->x.on_gone)
             h->x.on_gone(&h->x);
     }

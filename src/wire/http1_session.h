@@ -15,7 +15,7 @@ enum {
 struct http1_exchange {
     struct exchange x;
     struct http1_session *session; /* NULL once the client is gone */
-    struct wire_pool *pool;
+    struct session_host *host;
     struct http1_exchange *next;
     size_t body_room;
     bool complete; /* the request has arrived and was handed over */

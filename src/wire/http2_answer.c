@@ -18,9 +18,8 @@ static struct http2_exchange *of(struct exchange *x)
 
 void http2_exchange_free(struct http2_exchange *h)
 {
-    send_queue_clear(&h->stream, h->pool);
-    arena_close(&h->x.arena);
-    wire_pool_free(h->pool, h);
+    send_queue_clear(&h->stream, h->host->pool);
+    exchange_memory_free(h->host, h, &h->x);
 }
 
 static void wake(struct http2_session *s)
@@ -101,7 +100,7 @@ static bool make_head(struct http2_exchange *h, const struct response *r, bool s
     bool grpc = r->content_type.len >= 16 && memcmp(r->content_type.p, "application/grpc", 16) == 0;
     if (!grpc) {
         /* The date is replaced once a second while the frame waits: it is copied. */
-        struct str date = *h->session->host->date;
+        struct str date = *h->host->date;
         if (date.len) {
             const char *copy = arena_copy(&h->x.arena, date.p, date.len);
             if (!copy)
@@ -153,7 +152,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *out, s
     size_t n = 0;
     bool end;
     if (h->streaming) {
-        n = send_queue_take(&h->stream, h->pool, out, size);
+        n = send_queue_take(&h->stream, h->host->pool, out, size);
         end = h->ended && !h->stream.bytes;
         if (end && h->truncated && n == 0)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -266,7 +265,7 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
     if (h->stream.bytes && h->stream.bytes + size > s->host->limits->stream_buffer_max)
         return TLY_EFULL;
     struct str none = {NULL, 0};
-    if (!send_queue_add(&h->stream, h->pool, none, (struct str){data, (uint32_t)size}, none))
+    if (!send_queue_add(&h->stream, h->host->pool, none, (struct str){data, (uint32_t)size}, none))
         return TLY_EFULL;
     s->unsent_bytes += size;
     resume(h);

@@ -60,13 +60,13 @@ void http2_list_remove(struct http2_list *list, struct http2_exchange *h)
 
 static struct http2_exchange *exchange_add(struct http2_session *s, int32_t stream_id)
 {
-    struct http2_exchange *h = wire_pool_alloc(s->host->pool, HTTP2_EXCHANGE_SIZE);
+    struct http2_exchange *h = exchange_memory(s->host, HTTP2_EXCHANGE_SIZE);
     if (!h)
         return NULL;
     *h = (struct http2_exchange){
         .x = {.ops = &http2_exchange_ops, .protocol = PROTOCOL_HTTP2},
         .session = s,
-        .pool = s->host->pool,
+        .host = s->host,
         .stream_id = stream_id,
         .receiving = true,
         .input_open = true,
@@ -102,14 +102,13 @@ static void exchange_leave(struct http2_session *s, struct http2_exchange *h)
     }
     h->session = NULL;
     h->x.gone = true;
-    send_queue_clear(&h->stream, h->pool);
+    send_queue_clear(&h->stream, h->host->pool);
     if (h->x.on_gone)
         h->x.on_gone(&h->x);
 }
 
-static void refuse(struct http2_exchange *h, int code, int status, const char *text)
+static void refuse(struct http2_exchange *h, struct refusal refusal)
 {
-    struct refusal refusal = {code, status, text};
     struct response r;
     h->refused = true;
     refusal_response(&r, &h->x, &refusal);
@@ -232,7 +231,7 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
     if (h->refusal.code) {
         if (end)
             move_to_open(s, h);
-        refuse(h, h->refusal.code, h->refusal.status, h->refusal.text);
+        refuse(h, h->refusal);
         return;
     }
     if (end) {
@@ -301,18 +300,13 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, 
             h->x.on_data(&h->x, data, size, false);
         return 0;
     }
-    size_t body_max = s->host->limits->body_max;
-    if (s->body_bytes + size > body_max * BODIES_MAX) {
-        refuse(h, TLY_EOVERLOADED, 0, "too many request bodies are under way on this connection");
-        return 0;
-    }
-    int rv = exchange_add_body(&h->x, data, size, 0, body_max, &h->body_room);
+    int rv = TLY_EOVERLOADED;
+    if (s->body_bytes + size <= s->host->limits->body_max * BODIES_MAX)
+        rv = exchange_add_body(s->host, &h->x, data, size, 0, &h->body_room);
     if (rv == 0)
         s->body_bytes += size;
     else
-        refuse(h, rv, 0,
-               rv == TLY_EPAYLOAD_TOO_LARGE ? "the body is larger than the limit"
-                                            : "out of memory");
+        refuse(h, body_refusal(rv));
     return 0;
 }
 

@@ -16,7 +16,7 @@ enum {
 struct http2_exchange {
     struct exchange x;
     struct http2_session *session; /* NULL once the client is gone */
-    struct wire_pool *pool;
+    struct session_host *host;
     struct http2_exchange *next, *previous; /* in one of the session's lists */
     int32_t stream_id;
     uint8_t trailer_count;

@@ -7,6 +7,11 @@
 
 #include "base/error.h"
 
+enum {
+    BODY_ROOM_MIN = 64 * 1024, /* bytes, of a body that does not come whole */
+    EXCHANGES_MAX = 256 * 1024,
+};
+
 enum exchange_header header_find(const char *name, size_t len)
 {
 #define X(id, text)                                                                                \
@@ -155,34 +160,80 @@ void exchange_set_target(struct exchange *x, struct str target)
     }
 }
 
-int exchange_add_body(struct exchange *x, const void *data, size_t size, size_t expected,
-                      size_t body_max, size_t *room)
+/* Room grows with what has come, whatever was announced, so that announcing costs nothing. */
+static size_t body_room(size_t total, size_t expected, size_t body_max)
 {
+    size_t wanted = total * 2 > BODY_ROOM_MIN ? total * 2 : BODY_ROOM_MIN;
+    if (wanted > body_max)
+        wanted = body_max;
+    return expected >= total && expected < wanted ? expected : wanted;
+}
+
+static bool body_grow(struct exchange *x, size_t *room, size_t wanted)
+{
+    void *old = (void *)(uintptr_t)x->body.p;
+    if (!*room || !arena_resize(&x->arena, old, *room, wanted)) {
+        char *larger = arena_alloc(&x->arena, wanted);
+        if (!larger)
+            return false;
+        if (x->body.len)
+            memcpy(larger, x->body.p, x->body.len);
+        x->body.p = larger;
+    }
+    *room = wanted;
+    return true;
+}
+
+int exchange_add_body(struct session_host *host, struct exchange *x, const void *data, size_t size,
+                      size_t expected, size_t *room)
+{
+    const struct wire_limits *limits = host->limits;
     size_t total = x->body.len + size;
-    if (total > body_max)
+    size_t bodies_max = limits->bodies_max ? limits->bodies_max : limits->body_max * 64;
+    if (total > limits->body_max)
         return TLY_EPAYLOAD_TOO_LARGE;
+    if (host->body_bytes + size > bodies_max)
+        return TLY_EOVERLOADED;
     if (total > *room) {
-        size_t wanted = total * 2 < body_max ? total * 2 : body_max;
-        if (expected >= total && expected <= body_max)
-            wanted = expected;
-        else if (*room == 0)
-            wanted = total;
-        if (*room && arena_resize(&x->arena, (void *)(uintptr_t)x->body.p, *room, wanted)) {
-            *room = wanted;
-        } else {
-            char *larger = arena_alloc(&x->arena, wanted);
-            if (!larger)
-                return TLY_ENO_MEMORY;
-            if (x->body.len)
-                memcpy(larger, x->body.p, x->body.len);
-            x->body.p = larger;
-            *room = wanted;
-        }
+        /* A body that comes whole takes what it needs. */
+        size_t wanted =
+            *room || expected > total ? body_room(total, expected, limits->body_max) : total;
+        if (!body_grow(x, room, wanted))
+            return TLY_ENO_MEMORY;
     }
     if (size)
         memcpy((char *)(uintptr_t)x->body.p + x->body.len, data, size);
     x->body.len = (uint32_t)total;
+    host->body_bytes += size;
     return 0;
+}
+
+struct refusal body_refusal(int code)
+{
+    const char *text = "out of memory";
+    if (code == TLY_EPAYLOAD_TOO_LARGE)
+        text = "the body is larger than the limit";
+    else if (code == TLY_EOVERLOADED)
+        text = "too many request bodies are under way";
+    return (struct refusal){code, 0, text};
+}
+
+void *exchange_memory(struct session_host *host, size_t size)
+{
+    uint32_t max = host->limits->exchanges_max ? host->limits->exchanges_max : EXCHANGES_MAX;
+    if (host->exchanges >= max)
+        return NULL;
+    void *memory = wire_pool_alloc(host->pool, size);
+    host->exchanges += memory != NULL;
+    return memory;
+}
+
+void exchange_memory_free(struct session_host *host, void *memory, struct exchange *x)
+{
+    host->exchanges--;
+    host->body_bytes -= x->body.len;
+    arena_close(&x->arena);
+    wire_pool_free(host->pool, memory);
 }
 
 struct send_block {

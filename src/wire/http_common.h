@@ -9,6 +9,14 @@
 
 #include "wire/exchange.h"
 #include "wire/pool.h"
+#include "wire/session.h"
+
+/* Why the wire answers by itself. */
+struct refusal {
+    int code;         /* TLY_E... */
+    int status;       /* HTTP; 0: the code's own */
+    const char *text; /* one sentence, static, without quotes */
+};
 
 /* The header's number, or HEADER_COUNT for one that nobody looks at. `name` is in lower case. */
 enum exchange_header header_find(const char *name, size_t len);
@@ -26,15 +34,21 @@ extern const uint8_t token_lower[256];
 /* host[:port] as it may stand in Host and :authority; not empty. */
 bool authority_valid(const char *text, size_t len);
 
+/* Memory for an exchange of `size` bytes, counted; NULL when there is none or at the limit. */
+void *exchange_memory(struct session_host *host, size_t size);
+/* Gives back the exchange that stands at the start of `memory`. */
+void exchange_memory_free(struct session_host *host, void *memory, struct exchange *x);
 /* A bound for the arena of an exchange: the body, the message decoded from it, the answer. */
 size_t exchange_arena_max(const struct wire_limits *limits);
 /* Splits a target into path and query, both within it. */
 void exchange_set_target(struct exchange *x, struct str target);
-/* Appends to x->body, which is the newest or an older allocation of the arena. `expected` is the
- * size of the whole body where it is known, or 0. `room` is kept by the caller, 0 at first. 0,
- * TLY_EPAYLOAD_TOO_LARGE, or TLY_ENO_MEMORY. */
-int exchange_add_body(struct exchange *x, const void *data, size_t size, size_t expected,
-                      size_t body_max, size_t *room);
+/* Appends to x->body. `expected` is the size of the whole body where it is known, or 0. `room` is
+ * kept by the caller, 0 at first. 0; TLY_EPAYLOAD_TOO_LARGE; TLY_EOVERLOADED: the worker's limit on
+ * bodies; or TLY_ENO_MEMORY. */
+int exchange_add_body(struct session_host *host, struct exchange *x, const void *data, size_t size,
+                      size_t expected, size_t *room);
+/* The refusal for what exchange_add_body() returned. */
+struct refusal body_refusal(int code);
 
 /* What a streaming answer has still to send: copies, oldest first. All zero is empty. */
 struct send_queue {
@@ -48,13 +62,6 @@ bool send_queue_add(struct send_queue *q, struct wire_pool *pool, struct str bef
 /* Moves up to `size` bytes to `out`. */
 size_t send_queue_take(struct send_queue *q, struct wire_pool *pool, uint8_t *out, size_t size);
 void send_queue_clear(struct send_queue *q, struct wire_pool *pool);
-
-/* Why the wire answers by itself. */
-struct refusal {
-    int code;         /* TLY_E... */
-    int status;       /* HTTP; 0: the code's own */
-    const char *text; /* one sentence, static, without quotes */
-};
 
 enum { REFUSAL_BODY_SIZE = 512 };
 

@@ -26,6 +26,9 @@ struct session_host {
     void (*want_write)(void *connection);
     uint64_t now_ns;        /* net/ sets it once per turn of the loop */
     const struct str *date; /* HTTP Date value, refreshed by net/ once a second */
+    /* the sessions' own, zero at first */
+    size_t body_bytes;  /* of requests in memory */
+    uint32_t exchanges; /* in memory */
 };
 
 struct session_ops {

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -566,6 +567,7 @@ static void an_address_that_cannot_be_had_is_an_error(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         T(a_connection_serves_one_request_after_another),
         T(the_connection_ends_behind_its_last_answer),

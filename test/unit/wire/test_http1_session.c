@@ -290,6 +290,29 @@ static void an_answer_waits_for_room(void **state)
     assert_false(d->session->ops->unsent(d->session));
 }
 
+static void bodies_of_a_worker_are_bounded(void **state)
+{
+    struct driver *d = *state;
+    d->limits.bodies_max = 8;
+    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 8\r\n\r\n8 bytes.");
+    assert_int_equal(d->handled, 1);
+    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nnine byte");
+    assert_non_null(strstr(driver_out(d), "HTTP/1.1 503 "));
+    assert_int_equal(d->handled, 1);
+}
+
+static void a_large_body_in_small_pieces_arrives_whole(void **state)
+{
+    struct driver *d = *state;
+    static char body[200001];
+    d->limits.body_max = 1 << 20;
+    memset(body, 'b', sizeof(body) - 1);
+    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n");
+    driver_feed(d, body, sizeof(body) - 1, 999);
+    assert_int_equal(d->handled, 1);
+    assert_int_equal(d->log_len, strlen("POST /? \n") + 200000);
+}
+
 /* HTTP2-Settings: MAX_CONCURRENT_STREAMS 100, INITIAL_WINDOW_SIZE 65535, as curl sends them. */
 #define UPGRADE                                                                                    \
     "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"                                      \
@@ -342,6 +365,8 @@ int main(void)
         T(what_is_half_received_has_a_beginning),
         T(draining_ends_an_idle_connection_and_lets_an_answer_out),
         T(an_answer_waits_for_room),
+        T(bodies_of_a_worker_are_bounded),
+        T(a_large_body_in_small_pieces_arrives_whole),
         T(an_upgrade_becomes_stream_one),
         T(an_upgrade_with_bad_settings_is_ignored),
         T(an_upgrade_of_a_request_with_a_body_is_ignored),
