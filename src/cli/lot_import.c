@@ -167,12 +167,14 @@ static const char *plural(uint32_t n)
     return n == 1 ? "" : "s";
 }
 
+/* Consumes `diff`. */
 static int finish(const struct options *o, const struct import *im, const struct counts *c,
                   json_t *diff, int code, double seconds)
 {
     if (o->client.json) {
         print_result_json(o, im, c, diff, seconds);
     } else {
+        json_decref(diff);
         print_problems(o, im);
         if (o->dry_run) {
             print_diff(im);

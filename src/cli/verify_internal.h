@@ -77,7 +77,7 @@ struct verify {
     int64_t lot_max;
     int64_t snapshot_seq;
     bool snapshot_checked;
-    int64_t archived_seq; /* newest move that retention removed */
+    int64_t archived_seq; /* newest reservation that retention removed, with all its moves */
     bool archived_added;
     struct order_sort *orders;
     struct verify_hold hold;

@@ -191,7 +191,8 @@ static void check_beginning(struct scan *s, const struct verify_move *m)
     }
 }
 
-/* The snapshot and what retention removed join the replay where they belong in the log. */
+/* The snapshot and what retention removed join the replay where they belong in the log: units that
+ * a removed reservation still holds were held from its RESERVE on. */
 static int pass_marks(struct scan *s, int64_t seq, struct error *e)
 {
     int code = 0;

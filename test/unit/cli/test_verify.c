@@ -239,7 +239,7 @@ static void removed_reservations_are_accounted_for(void **state)
     run_sql(b, "DELETE FROM move WHERE seq = %lld OR reservation_id = %lld", (long long)id,
             (long long)id);
     run_sql(b, "INSERT INTO archived VALUES(1, 0, 0, 3, 2)");
-    run_sql(b, "INSERT INTO meta VALUES('archived_seq', '%lld')", (long long)b->seq);
+    run_sql(b, "INSERT INTO meta VALUES('archived_seq', '%lld')", (long long)id);
     reserve(b, 7);
     expect_clean(b);
 }
