@@ -20,7 +20,7 @@
 #include "cli/http_client.h"
 #include "cli/import.h"
 
-enum { WINDOW = 64, TRIES_MAX = 10, ATTEMPTS_MAX = 32, RECONNECTS_MAX = 5, PATH_BYTES = 320 };
+enum { WINDOW = 64, TRIES_MAX = 10, ATTEMPTS_MAX = 32, RECONNECTS_MAX = 6, PATH_BYTES = 320 };
 
 enum step { STEP_WRITE, STEP_READ };
 

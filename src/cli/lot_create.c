@@ -6,7 +6,7 @@
 int cli_lot_create(int argc, char **argv)
 {
     struct client_options client = CLIENT_OPTIONS_INIT;
-    const char *sku = NULL, *flavor = "", *size = "", *batch = "", *expires_on = "";
+    const char *sku = NULL, *flavor = NULL, *size = NULL, *batch = NULL, *expires_on = "";
     int64_t quantity = 0;
     const struct cli_option options[] = {
         {"sku", "SKU", OPTION_TEXT, &sku, "what is sold: LEMONADE-CLASSIC", 0, 0},
@@ -21,10 +21,14 @@ int cli_lot_create(int argc, char **argv)
     };
     const struct usage usage = {
         .name = "tally lot create",
-        .synopsis = "--sku SKU [--flavor WORD] [--size SIZE] [--batch BATCH]\n"
+        .synopsis = "--sku SKU --flavor WORD --size SIZE --batch BATCH\n"
                     "                        [--expires-on DATE] [--quantity N]",
         .text =
-            "Creates a lot. Its key, SKU#hhhhhhhh, follows from its sku, flavor, size and batch.\n",
+            "Creates a lot. Its key, SKU#hhhhhhhh, follows from its sku, flavor, size and batch.\n"
+            "\n"
+            "  tally lot create --sku COLA --flavor lime --size 330ml_can --batch "
+            "BATCH-20261001-A\n"
+            "        --expires-on 2027-09-30 --quantity 240\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
     };
@@ -32,8 +36,13 @@ int cli_lot_create(int argc, char **argv)
     int code = options_parse(&usage, argc, argv, &none);
     if (code != OPTIONS_GO)
         return code;
-    if (!sku)
-        return options_wrong(&usage, "--sku is missing");
+    const char *missing = !sku      ? "sku"
+                          : !flavor ? "flavor"
+                          : !size   ? "size"
+                          : !batch  ? "batch"
+                                    : NULL;
+    if (missing)
+        return options_wrong(&usage, "--%s is missing", missing);
     struct client_call call = {
         .method = "POST",
         .path = "/v1/lots",

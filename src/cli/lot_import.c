@@ -268,7 +268,9 @@ int cli_lot_import(int argc, char **argv)
             "of others is set; lots that are not in it are left alone. The first line names the\n"
             "columns: sku, flavor, size, batch, expires_on, quantity, in any order; expires_on\n"
             "may be empty or missing: never. A bad row is told with line, column and rule, and\n"
-            "nothing of the file is applied. It can be repeated after anything.\n",
+            "nothing of the file is applied. It can be repeated after anything.\n"
+            "\n"
+            "  tally lot import drinks.csv --dry-run\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
         .positionals_min = 1,

@@ -18,14 +18,25 @@ void progress_begin(struct progress *p, const char *what)
     p->shown = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
+void progress_say(struct progress *p, const char *text)
+{
+    if (!p->shown)
+        return;
+    p->drawn_ns = clock_monotonic_ns();
+    fprintf(stderr, "\r%s\x1b[K", text);
+    fflush(stderr);
+}
+
 void progress_set(struct progress *p, int64_t done, int64_t total)
 {
     uint64_t now = clock_monotonic_ns();
+    if (!p->counted_ns)
+        p->counted_ns = now;
     if (!p->shown || total <= 0 || now - p->drawn_ns < 100000000)
         return;
     p->drawn_ns = now;
     done = done > total ? total : done;
-    double seconds = (double)(now - p->started_ns) / 1e9;
+    double seconds = (double)(now - p->counted_ns) / 1e9;
     double rate = seconds > 0 ? (double)done / seconds : 0;
     int full = (int)(done * BAR_WIDTH / total);
     char bar[BAR_WIDTH + 1];

@@ -63,7 +63,11 @@ int cli_reserve(int argc, char **argv)
     const struct usage usage = {
         .name = "tally reserve",
         .synopsis = "--user USER --line LINE [--line LINE ...] [--order ID] [--hold-ms N]",
-        .text = "Holds units for one order until its deadline: all lines, or none.\n",
+        .text =
+            "Holds units for one order until its deadline: all lines, or none.\n"
+            "\n"
+            "  tally reserve --user ann --line LEMONADE-CLASSIC=2\n"
+            "  tally reserve --user ann --line sku=COLA,flavor=lime,quantity=6 --order shop-4711\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
     };

@@ -18,6 +18,11 @@ static void on_progress(void *context, int64_t done, int64_t total)
     progress_set(context, done, total);
 }
 
+static void on_stage(void *context, const char *text)
+{
+    progress_say(context, text);
+}
+
 static json_t *counts_json(const struct verify_report *r)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "lots",
@@ -185,6 +190,7 @@ int cli_verify(int argc, char **argv)
     config.data = given.items[0];
     config.findings_max = (uint32_t)findings_max;
     config.progress = on_progress;
+    config.stage = on_stage;
     config.context = &bar;
     progress_begin(&bar, "moves");
     int failed = verify_run(&config, &report, &e);

@@ -67,6 +67,7 @@ struct verify_config {
     uint32_t sort_entries;      /* order_ids sorted in memory at a time */
     bool skip_file_check;
     void (*progress)(void *context, int64_t done, int64_t total);
+    void (*stage)(void *context, const char *text); /* what comes next, where it may take long */
     void *context;
 };
 

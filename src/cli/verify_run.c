@@ -27,11 +27,19 @@ static void compare_owned(struct verify *v)
     }
 }
 
+static void tell_stage(struct verify *v, const char *text)
+{
+    if (v->config->stage)
+        v->config->stage(v->config->context, text);
+}
+
 static int run_steps(struct verify *v, struct error *e)
 {
     int code = 0;
-    if (!v->config->skip_file_check)
+    if (!v->config->skip_file_check) {
+        tell_stage(v, "reading the pages of the file");
         code = verify_check_file(v, e);
+    }
     if (!code)
         code = verify_load_tables(v, e);
     if (code)
@@ -42,6 +50,7 @@ static int run_steps(struct verify *v, struct error *e)
     if (code)
         return code;
     compare_owned(v);
+    tell_stage(v, "comparing with the stored stock");
     code = verify_compare_stock(v, true, e);
     if (!code)
         code = verify_check_cursors(v, e);

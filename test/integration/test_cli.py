@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -262,6 +263,40 @@ class Import(CliCase):
     def test_a_file_that_is_not_there_is_told(self):
         done = self.cli("lot", "import", os.path.join(self.folder, "none.csv"), code=FAILED)
         self.assertIn("No such file", done.stderr)
+
+    def test_an_import_that_was_killed_is_run_again(self):
+        count = 5000
+        rows = [self.row("KILLED-%05d" % i, i + 1) for i in range(count)]
+        path = self.file("killed.csv", HEADER + "".join(rows))
+        lower = self.file("lower.csv", HEADER + "".join(self.row("KILLED-%05d" % i, i)
+                                                        for i in range(count)))
+        for name, after in ((path, 0.05), (lower, 0.1), (path, 0.2)):
+            started = subprocess.Popen(
+                [self.server.binary, "lot", "import", name, "--server", self.server.address],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
+            time.sleep(after)
+            started.kill()
+            started.wait()
+            self.cli("lot", "import", name)
+            stock = {lot["sku"]: lot["on_hand"] for lot in self.json("lot", "list")}
+            plus = 1 if name == path else 0
+            self.assertEqual([stock["KILLED-%05d" % i] for i in range(count)],
+                             [i + plus for i in range(count)])
+        self.assertTrue(self.json("verify", self.server.data)["ok"])
+
+    def test_an_import_goes_on_when_the_server_is_killed_and_comes_back(self):
+        rows = [self.row("REVIVED-%05d" % i, i + 1) for i in range(3000)]
+        path = self.file("revived.csv", HEADER + "".join(rows))
+        started = subprocess.Popen(
+            [self.server.binary, "lot", "import", path, "--json", "--server", self.server.address],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+        time.sleep(0.1)
+        self.server.kill()
+        self.server.start()
+        result = json.loads(started.communicate(timeout=60)[0])
+        self.assertEqual((started.returncode, result["created"]), (DONE, 3000))
+        self.assertEqual(sum(lot["on_hand"] for lot in self.json("lot", "list")
+                             if lot["sku"].startswith("REVIVED")), 3000 * 3001 // 2)
 
     def test_ten_thousand_lots_are_imported(self):
         path = self.file("many.csv", HEADER + "".join(self.row("MANY-%05d" % i, i)
