@@ -62,7 +62,7 @@ void decide_create(struct engine *e, struct command *c)
     }
 }
 
-static uint64_t adjustment_hash(const struct engine *e, struct str adjustment_id)
+uint64_t adjustment_hash(const struct engine *e, struct str adjustment_id)
 {
     char text[4 + ADJUSTMENT_ID_MAX] = {'a', 'd', 'j', 0};
     memcpy(text + 4, adjustment_id.p, adjustment_id.len);

@@ -6,7 +6,6 @@
  * not go on from there.
  */
 #include <assert.h>
-#include <string.h>
 
 #include "base/hash.h"
 #include "engine/engine_internal.h"
@@ -152,13 +151,6 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
     return 0;
 }
 
-static uint64_t detail_hash(const struct engine *e, struct str id)
-{
-    char text[4 + ADJUSTMENT_ID_MAX] = {'a', 'd', 'j', 0};
-    memcpy(text + 4, id.p, id.len);
-    return hash64((struct str){text, 4 + id.len}, e->config.hash_seed);
-}
-
 static int load_by_kind(struct engine *e, const struct move *m, struct error *err)
 {
     switch (m->kind) {
@@ -175,7 +167,7 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
             return 0;
         if (m->detail.len > ADJUSTMENT_ID_MAX)
             return corrupt(err, m, "its adjustment_id is too long");
-        return load_index(e, m, m->detail, detail_hash(e, m->detail), err);
+        return load_index(e, m, m->detail, adjustment_hash(e, m->detail), err);
     default:
         return 0;
     }

@@ -148,9 +148,9 @@ static bool cover(const struct engine *e, const struct want *w, struct line *lef
         if (left[i].lot == 0 || left[i].lot > e->lots.count)
             continue;
         const struct lot *lot = lots_at(&e->lots, left[i].lot);
-        bool match = str_empty(w->lot) ? str_equal(lot->dims.sku, w->sku) : true;
-        match = match && (str_empty(w->lot) || str_equal(lot->dims.key, w->lot)) &&
-                lot_matches(lot, w->flavor, w->size, w->batch);
+        bool named =
+            str_empty(w->lot) ? str_equal(lot->dims.sku, w->sku) : str_equal(lot->dims.key, w->lot);
+        bool match = named && lot_matches(lot, w->flavor, w->size, w->batch);
         if (!match)
             continue;
         int64_t take = left[i].quantity < need ? left[i].quantity : need;

@@ -1,5 +1,5 @@
-/* slab.c - see slab.h. Happy path: pop the list of free pieces. A chunk that malloc refuses is the
- * caller's to report; nothing changes then.
+/* slab.c - see slab.h. Happy path: a piece that came back, or the next of the newest chunk. A chunk
+ * that cannot be had is the caller's to report; nothing changes then.
  */
 #include "engine/slab.h"
 
@@ -24,8 +24,7 @@ void slab_close(struct slab *s)
         free(s->chunks);
         s->chunks = next;
     }
-    s->free = NULL;
-    s->bytes = 0;
+    slab_init(s, s->piece_bytes ? s->piece_bytes : sizeof(struct slab_free), 1);
 }
 
 void *slab_take_slow(struct slab *s)
@@ -37,8 +36,7 @@ void *slab_take_slow(struct slab *s)
     chunk->next = s->chunks;
     s->chunks = chunk;
     s->bytes += bytes;
-    /* Lowest address first, so that a young pool is used in order. */
-    for (uint32_t i = s->chunk_pieces; i-- > 0;)
-        slab_give(s, chunk->pieces + (size_t)i * s->piece_bytes);
-    return slab_take(s);
+    s->fresh = chunk->pieces + s->piece_bytes;
+    s->fresh_end = chunk->pieces + (size_t)s->chunk_pieces * s->piece_bytes;
+    return chunk->pieces;
 }
