@@ -106,6 +106,11 @@ bool target_valid(const char *text, size_t len)
     return !bad;
 }
 
+static bool one_of(char byte, const char *set)
+{
+    return byte && strchr(set, byte);
+}
+
 static bool port_valid(const char *text, size_t len)
 {
     if (len > 5)
@@ -125,14 +130,14 @@ bool authority_valid(const char *text, size_t len)
             return false;
         host = (size_t)(close - text) + 1;
         for (size_t i = 1; i < host - 1; i++)
-            if (!memchr("0123456789abcdefABCDEF:.", text[i], 24))
+            if (!one_of(text[i], "0123456789abcdefABCDEF:."))
                 return false;
         if (host == 2)
             return false;
     } else {
         while (host < len && text[host] != ':') {
             uint8_t byte = (uint8_t)text[host++];
-            if (!token_lower[byte] && !memchr("(),;=", byte, 5))
+            if (!token_lower[byte] && !one_of((char)byte, "(),;="))
                 return false;
             if (byte == '#' || byte == '^' || byte == '`' || byte == '|')
                 return false;
