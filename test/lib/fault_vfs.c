@@ -11,7 +11,8 @@
 struct pending {
     struct pending *next;
     sqlite3_int64 offset;
-    int size; /* -1: truncated to offset */
+    int size;  /* -1: truncated to offset */
+    bool lost; /* a sync failed: never written back */
     char data[];
 };
 
@@ -156,6 +157,15 @@ static void save(const struct shadow *s, const char *to)
     fclose(file);
 }
 
+static void put_some(struct shadow *copy, const struct pending *p, unsigned *seed)
+{
+    int r = *seed == FAULT_CUT_LATE ? 0 : rand_r(seed) & 3;
+    if (r == 0)
+        put(copy, p, p->size);
+    else if (r == 1 && p->size > 512)
+        put(copy, p, p->size / 1024 * 512);
+}
+
 void fault_vfs_power_cut(const char *to, unsigned seed)
 {
     pthread_mutex_lock(&lock);
@@ -163,17 +173,58 @@ void fault_vfs_power_cut(const char *to, unsigned seed)
         struct shadow copy = {.path = s->path};
         set_size(&copy, s->size);
         memcpy(copy.data, s->data, (size_t)s->size);
-        for (struct pending *p = s->first; seed && p; p = p->next) {
-            int r = rand_r(&seed) & 3;
-            if (r == 0)
-                put(&copy, p, p->size);
-            else if (r == 1 && p->size > 512)
-                put(&copy, p, p->size / 1024 * 512);
-        }
+        for (struct pending *p = s->first; seed != FAULT_CUT_CLEAN && p; p = p->next)
+            put_some(&copy, p, &seed);
         save(&copy, to);
         free(copy.data);
     }
     pthread_mutex_unlock(&lock);
+}
+
+/* A truncation that was lost is overtaken by anything that comes after it. */
+static bool replaces(const struct pending *synced, const struct pending *lost)
+{
+    if (lost->size < 0)
+        return true;
+    if (synced->size < 0)
+        return lost->offset + lost->size > synced->offset;
+    return synced->offset < lost->offset + lost->size &&
+           lost->offset < synced->offset + synced->size;
+}
+
+/* What a sync made certain replaces what was lost in its place. */
+static void drop_replaced(struct shadow *s, const struct pending *synced)
+{
+    for (struct pending **at = &s->first; *at && *at != synced;) {
+        struct pending *p = *at;
+        if (p->lost && replaces(synced, p)) {
+            *at = p->next;
+            free(p);
+        } else {
+            at = &p->next;
+        }
+    }
+}
+
+static void sync_all(struct shadow *s)
+{
+    for (struct pending *p = s->first; p; p = p->next) {
+        if (!p->lost) {
+            put(s, p, p->size);
+            drop_replaced(s, p);
+        }
+    }
+    struct pending **at = &s->first;
+    while (*at) {
+        struct pending *p = *at;
+        if (p->lost) {
+            at = &p->next;
+        } else {
+            *at = p->next;
+            free(p);
+        }
+    }
+    s->last = at;
 }
 
 /* ---- files ---- */
@@ -249,10 +300,10 @@ static int on_sync(sqlite3_file *file, int flags)
     pthread_mutex_lock(&lock);
     bool fail = fails(s, FAULT_SYNC);
     int rc = fail ? plan.code : SQLITE_OK;
-    for (struct pending *p = s && !fail ? s->first : NULL; p; p = p->next)
-        put(s, p, p->size);
-    if (s)
-        drop_pending(s);
+    for (struct pending *p = s && fail ? s->first : NULL; p; p = p->next)
+        p->lost = true;
+    if (s && !fail)
+        sync_all(s);
     pthread_mutex_unlock(&lock);
     return rc;
 }

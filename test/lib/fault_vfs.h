@@ -2,8 +2,8 @@
  *
  * It counts the calls that reach the disk and fails those that a plan names. Beside the real files
  * it keeps, in memory, what a disk would hold after a power cut: a write counts once the file was
- * synced. After a failed sync the writes before it are forgotten for good, as Linux does it; only
- * writing them again helps.
+ * synced. After a failed sync the writes before it are no longer written back, as Linux does it:
+ * only writing them again makes them certain, though by chance they may have reached the disk.
  */
 #ifndef TALLY_TEST_FAULT_VFS_H
 #define TALLY_TEST_FAULT_VFS_H
@@ -34,8 +34,9 @@ void fault_vfs_install(void);                       /* registers FAULT_VFS; once
 void fault_vfs_forget(void);                        /* forgets all files and plans */
 void fault_vfs_plan(const struct fault_plan *plan); /* counting starts again */
 long fault_vfs_fired(void);                         /* calls that failed since then */
-/* Writes what the disk would hold into `to`: for each file that was opened, what was synced, plus,
- * unless seed is 0, a random part of what was not. */
+/* Writes what the disk would hold into `to`: for each file that was opened, what was synced, plus a
+ * random part of what was not; with FAULT_CUT_CLEAN nothing of it, with FAULT_CUT_LATE all. */
+enum { FAULT_CUT_CLEAN = 0, FAULT_CUT_LATE = 1 };
 void fault_vfs_power_cut(const char *to, unsigned seed);
 
 #endif

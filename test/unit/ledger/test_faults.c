@@ -1,0 +1,290 @@
+/* The embedded ledger over a disk that fails at every call in turn, and loses power.
+ *
+ * After each fault: what was acknowledged is there, what was rejected is not, the stock is what the
+ * moves say, and the ledger works again once the disk does.
+ */
+#include "fixture.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fault_vfs.h"
+#include "ledger_rig.h"
+
+enum { BATCHES = 8 };
+
+/* Adds one batch: a lot now and then, orders, ends of earlier ones. */
+static void add_batch(struct rig *rig, int number)
+{
+    char id[32];
+    if (number % 3 == 0)
+        rig_create(rig, 1000);
+    for (int i = 0; i < 12; i++) {
+        snprintf(id, sizeof id, "order-%d-%d", number, i);
+        int64_t r = rig_reserve(rig, 1, 1 + i, id);
+        if (i % 3 == 0)
+            rig_step(rig, MOVE_CONFIRM, r, 1, 1 + i);
+        else if (i % 3 == 1)
+            rig_step(rig, MOVE_REFUND, r, 1, 1 + i);
+    }
+    if (rig->lots > 1)
+        rig_reserve_lines(rig, (struct line[]){{1, 1}, {rig->lots, 2}}, 2, "several");
+}
+
+static void open_rig(struct rig *rig)
+{
+    *rig = (struct rig){.factory = &rig_sqlite, .wal_bytes_max = 20 * 4120};
+    fault_vfs_forget();
+    rig_open_as_set(rig);
+}
+
+/* A rig on what a power cut would leave of another one's disk. */
+static void check_after_power_cut(const struct rig *rig, unsigned seed)
+{
+    struct rig_factory sound = rig_sqlite;
+    struct rig after = {.factory = &sound, .vfs = "unix"};
+    sound.heal = NULL; /* the other rig's disk goes on as planned */
+    rig_new_folder(after.dir);
+    fault_vfs_power_cut(after.dir, seed);
+    after.told = rig->told;
+    rig_open_as_set(&after);
+    after.lots = rig->lots;
+    rig_check_loaded(&after);
+    rig_check_stock(&after);
+    after.told = (struct rig_moves){0};
+    rig_close(&after);
+}
+
+/* The batches, each tried until it is committed. A second outcome is checked at once, before
+ * anything else is written. */
+static void run_batches(struct rig *rig)
+{
+    for (int number = 0; number < BATCHES; number++) {
+        enum ledger_outcome outcome;
+        int tries = 0;
+        do {
+            assert_true(rig_wait_available(rig, true));
+            add_batch(rig, number);
+            outcome = rig_commit(rig);
+            if (outcome == LEDGER_UNKNOWN) {
+                outcome = rig_outcome(rig, 1);
+                rig_settle(rig);
+                check_after_power_cut(rig, FAULT_CUT_CLEAN);
+                check_after_power_cut(rig, FAULT_CUT_LATE);
+            }
+            assert_true(++tries < 10);
+        } while (outcome != LEDGER_COMMITTED);
+    }
+}
+
+static int ignore(void *context, const struct move *m)
+{
+    (void)context, (void)m;
+    return 0;
+}
+
+/* With a reader, the shared index of the log outlives the writer's connection; without, opening it
+ * again recovers the log. */
+static void sweep(struct fault_plan plan, bool with_reader)
+{
+    long fired = 1;
+    for (long first = 1; fired > 0; first += 1 + first / 24) {
+        struct rig rig;
+        open_rig(&rig);
+        if (with_reader)
+            rig.ledger->ops->read_log(rig.ledger, 0, 1, ignore, NULL, NULL);
+        plan.first = first;
+        fault_vfs_plan(&plan);
+        run_batches(&rig);
+        fired = fault_vfs_fired();
+        check_after_power_cut(&rig, FAULT_CUT_CLEAN);
+        check_after_power_cut(&rig, FAULT_CUT_LATE);
+        check_after_power_cut(&rig, 1000 + (unsigned)first);
+        rig_check_stock(&rig);
+        rig_reopen(&rig);
+        rig_check_loaded(&rig);
+        rig_close(&rig);
+    }
+}
+
+static void every_write_may_fail(void **state)
+{
+    (void)state;
+    sweep((struct fault_plan){.calls = FAULT_WRITE, .count = 1, .code = SQLITE_IOERR_WRITE}, false);
+}
+
+static void every_write_may_stop_half_way(void **state)
+{
+    (void)state;
+    sweep(
+        (struct fault_plan){
+            .calls = FAULT_WRITE, .count = 1, .code = SQLITE_IOERR_WRITE, .torn = true},
+        false);
+}
+
+static void the_disk_may_be_full_at_every_write(void **state)
+{
+    (void)state;
+    sweep((struct fault_plan){.calls = FAULT_WRITE, .count = 3, .code = SQLITE_FULL}, false);
+}
+
+static void every_sync_may_fail(void **state)
+{
+    (void)state;
+    sweep((struct fault_plan){.calls = FAULT_SYNC, .count = 1, .code = SQLITE_IOERR_FSYNC}, false);
+    sweep((struct fault_plan){.calls = FAULT_SYNC, .count = 2, .code = SQLITE_IOERR_FSYNC}, false);
+}
+
+static void every_sync_may_fail_while_somebody_reads(void **state)
+{
+    (void)state;
+    sweep((struct fault_plan){.calls = FAULT_SYNC, .count = 1, .code = SQLITE_IOERR_FSYNC}, true);
+    sweep((struct fault_plan){.calls = FAULT_SYNC, .count = 2, .code = SQLITE_IOERR_FSYNC}, true);
+}
+
+static void every_read_and_open_may_fail(void **state)
+{
+    (void)state;
+    sweep((struct fault_plan){.calls = FAULT_READ | FAULT_OPEN,
+                              .count = 1,
+                              .code = SQLITE_IOERR_READ},
+          false);
+}
+
+/* ---- the power fails while batches are on their way ---- */
+
+static size_t open_moves_found(const struct rig *after, const struct rig *rig)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < after->loaded.count; i++) {
+        for (size_t k = 0; k < rig->open.count; k++)
+            found += after->loaded.at[i].move.seq == rig->open.at[k].move.seq;
+    }
+    return found;
+}
+
+/* From its n-th call on, the disk does nothing more. The batch that was under way is there as a
+ * whole or not at all; all others are as they were told. */
+static void a_batch_survives_a_power_cut_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    bool cut = true;
+    for (long first = 1; cut; first += 1 + first / 16) {
+        struct rig rig;
+        open_rig(&rig);
+        fault_vfs_plan(&(struct fault_plan){
+            .calls = FAULT_ALL_WRITES, .first = first, .count = -1, .code = SQLITE_IOERR});
+        enum ledger_outcome outcome = LEDGER_COMMITTED;
+        for (int number = 0; number < BATCHES && outcome == LEDGER_COMMITTED; number++) {
+            add_batch(&rig, number);
+            outcome = rig_commit(&rig);
+        }
+        cut = fault_vfs_fired() > 0;
+        for (unsigned seed = 0; seed < 3; seed++) {
+            struct rig after = {.factory = &rig_sqlite, .vfs = "unix"};
+            rig_new_folder(after.dir);
+            fault_vfs_power_cut(after.dir, seed ? seed * 1000 + (unsigned)first : 0);
+            rig_open_as_set(&after);
+            size_t found = open_moves_found(&after, &rig);
+            assert_true(found == 0 || (outcome == LEDGER_UNKNOWN && found == rig.open.count));
+            for (lot_id lot = 1; lot <= after.loaded_lots.count; lot++)
+                rig_sqlite.stock(&after, lot);
+            assert_true(after.loaded.count <= rig.told.count + found);
+            rig_close(&after);
+        }
+        fault_vfs_plan(&(struct fault_plan){0});
+        if (outcome == LEDGER_UNKNOWN) {
+            rig_outcome(&rig, 1);
+            rig_settle(&rig);
+        }
+        rig_reopen(&rig);
+        rig_check_loaded(&rig);
+        rig_close(&rig);
+    }
+}
+
+/* A commit whose last step failed although everything is in the log: somebody recovers the log, and
+ * the batch is there. The outcome must be COMMITTED, and hold through a power cut. */
+static void a_doubtful_batch_that_is_there_is_made_durable(void **state)
+{
+    (void)state;
+    struct rig rig;
+    char path[512];
+    open_rig(&rig);
+    rig_create(&rig, 1000);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    add_batch(&rig, 1);
+    fault_vfs_plan(&(struct fault_plan){
+        .calls = FAULT_SYNC | FAULT_OPEN, .first = 1, .count = -1, .code = SQLITE_IOERR_FSYNC});
+    assert_int_equal(rig_commit(&rig), LEDGER_UNKNOWN);
+    assert_true(rig_wait_available(&rig, false));
+    /* The index of the log is lost, so that whoever opens the file next reads all of the log. */
+    snprintf(path, sizeof path, "%s/ledger.db-shm", rig.dir);
+    assert_int_equal(remove(path), 0);
+    fault_vfs_plan(&(struct fault_plan){0});
+    assert_int_equal(rig_outcome(&rig, 1), LEDGER_COMMITTED);
+    rig_settle(&rig);
+    assert_true(rig_wait_available(&rig, true));
+    check_after_power_cut(&rig, FAULT_CUT_CLEAN);
+    rig_close(&rig);
+}
+
+static void stopping_while_the_outcome_is_unknown_does_not_hang(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig);
+    rig_create(&rig, 1000);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    add_batch(&rig, 1);
+    fault_vfs_plan(&(struct fault_plan){
+        .calls = FAULT_SYNC, .first = 1, .count = -1, .code = SQLITE_IOERR_FSYNC});
+    assert_int_equal(rig_commit(&rig), LEDGER_UNKNOWN);
+    rig_stop(&rig);
+    assert_int_equal(rig.outcome_count, 1);
+    rig_close(&rig);
+}
+
+static void a_ledger_on_a_dead_disk_is_not_opened(void **state)
+{
+    (void)state;
+    struct rig rig = {.factory = &rig_sqlite};
+    struct error e = {0};
+    fault_vfs_install();
+    fault_vfs_forget();
+    rig_new_folder(rig.dir);
+    for (long first = 1;; first++) {
+        fault_vfs_plan(&(struct fault_plan){
+            .calls = FAULT_ALL_WRITES, .first = first, .count = -1, .code = SQLITE_IOERR_WRITE});
+        pthread_mutex_init(&rig.lock, NULL);
+        pthread_cond_init(&rig.changed, NULL);
+        int rc = rig_try_open(&rig, &e);
+        if (rc == 0 && fault_vfs_fired() == 0)
+            break;
+        if (rc == 0)
+            rig_stop(&rig);
+        else
+            assert_true(e.text[0]);
+    }
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_write_may_fail),
+        cmocka_unit_test(every_write_may_stop_half_way),
+        cmocka_unit_test(the_disk_may_be_full_at_every_write),
+        cmocka_unit_test(every_sync_may_fail),
+        cmocka_unit_test(every_sync_may_fail_while_somebody_reads),
+        cmocka_unit_test(every_read_and_open_may_fail),
+        cmocka_unit_test(a_batch_survives_a_power_cut_whole_or_not_at_all),
+        cmocka_unit_test(a_doubtful_batch_that_is_there_is_made_durable),
+        cmocka_unit_test(stopping_while_the_outcome_is_unknown_does_not_hang),
+        cmocka_unit_test(a_ledger_on_a_dead_disk_is_not_opened),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
