@@ -62,13 +62,6 @@ void decide_create(struct engine *e, struct command *c)
     }
 }
 
-uint64_t adjustment_hash(const struct engine *e, struct str adjustment_id)
-{
-    char text[4 + ADJUSTMENT_ID_MAX] = {'a', 'd', 'j', 0};
-    memcpy(text + 4, adjustment_id.p, adjustment_id.len);
-    return hash64((struct str){text, 4 + adjustment_id.len}, e->config.hash_seed);
-}
-
 /* Finds out whether the adjustment_id was used. True if c waits for that. */
 static bool adjustment_waits(struct engine *e, struct command *c, uint64_t hash,
                              const struct read *answer)
@@ -158,7 +151,7 @@ void decide_adjust(struct engine *e, struct command *c, const struct read *answe
         return;
     }
     if (!str_empty(c->adjust.adjustment_id)) {
-        hash = adjustment_hash(e, c->adjust.adjustment_id);
+        hash = adjustment_hash(c->adjust.adjustment_id, e->config.hash_seed);
         if (adjustment_waits(e, c, hash, answer))
             return;
         if (answer && answer->code == 0) {

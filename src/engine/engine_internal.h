@@ -231,7 +231,6 @@ void reserve_reset(struct reserve_command *r);
 void decide_move(struct engine *e, struct command *c, const struct reservation_record *record);
 void decide_create(struct engine *e, struct command *c);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
-uint64_t adjustment_hash(const struct engine *e, struct str adjustment_id);
 void decide_adjust(struct engine *e, struct command *c, const struct read *r);
 
 /* ---- look_up.c ---- */

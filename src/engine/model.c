@@ -1,7 +1,11 @@
-/* model.c - the names of kinds, states and reasons. */
+/* model.c - the names of kinds, states and reasons; the hash of an adjustment_id. */
 #include "engine/model.h"
 
+#include <assert.h>
 #include <stddef.h>
+#include <string.h>
+
+#include "base/hash.h"
 
 const char *move_kind_name(enum move_kind kind)
 {
@@ -48,4 +52,13 @@ int refund_reason_parse(struct str name)
     REFUND_REASONS(X)
 #undef X
     return -1;
+}
+
+uint64_t adjustment_hash(struct str adjustment_id, uint64_t seed)
+{
+    char text[4 + ADJUSTMENT_ID_MAX] = "adj";
+    assert(adjustment_id.len <= ADJUSTMENT_ID_MAX);
+    if (adjustment_id.len)
+        memcpy(text + 4, adjustment_id.p, adjustment_id.len);
+    return hash64((struct str){text, 4 + adjustment_id.len}, seed);
 }

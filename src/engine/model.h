@@ -118,6 +118,10 @@ static inline int64_t seq_ms(int64_t seq)
     return (seq >> (SEQ_COUNTER_BITS + SEQ_NODE_BITS)) + SEQ_EPOCH_MS;
 }
 
+/* The hash under which the order index knows an adjustment_id: not that of an order_id of the same
+ * text. At most ADJUSTMENT_ID_MAX bytes. */
+uint64_t adjustment_hash(struct str adjustment_id, uint64_t seed);
+
 /* What the ledger knows of one reservation: all that a look-up shows. One malloc'ed block with its
  * strings and arrays inside; the receiver frees it with free(). */
 struct reservation_move {

@@ -167,7 +167,7 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
             return 0;
         if (m->detail.len > ADJUSTMENT_ID_MAX)
             return corrupt(err, m, "its adjustment_id is too long");
-        return load_index(e, m, m->detail, adjustment_hash(e, m->detail), err);
+        return load_index(e, m, m->detail, adjustment_hash(m->detail, e->config.hash_seed), err);
     default:
         return 0;
     }

@@ -6,7 +6,6 @@
  */
 #include "ledger/move_rows.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -84,15 +83,6 @@ static int fill_dims(struct move_reader *r, struct move *m, struct error *e)
     sqlite3_reset(r->lot);
     m->dims = &r->dims;
     return rc;
-}
-
-uint64_t adjustment_hash(struct str adjustment_id, uint64_t seed)
-{
-    char text[4 + ADJUSTMENT_ID_MAX] = "adj";
-    assert(adjustment_id.len <= ADJUSTMENT_ID_MAX);
-    if (adjustment_id.len)
-        memcpy(text + 4, adjustment_id.p, adjustment_id.len);
-    return hash64((struct str){text, 4 + adjustment_id.len}, seed);
 }
 
 static void fill_reserve(struct move_reader *r, sqlite3_stmt *row, struct move *m)

@@ -45,7 +45,4 @@ void move_reader_close(struct move_reader *r); /* a zeroed one is fine */
 int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m,
                      struct error *e) MUST_CHECK;
 
-/* The hash under which the order index knows an adjustment_id: never that of an order_id. */
-uint64_t adjustment_hash(struct str adjustment_id, uint64_t seed);
-
 #endif
