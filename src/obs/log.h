@@ -1,8 +1,8 @@
 /* log.h - JSON lines on stderr: {"time":..., "level":..., "event":..., fields...}. Any thread; a
  * line is written with one write(). Libraries (base, engine, ledger, gate, wire) do not log: they
  * return errors. At most LOG_BURST lines of one event a second; how many were left out is told with
- * the next line of any event. A line longer than LOG_LINE_MAX loses its last fields, never its form.
- * `event` and the fields' names are string literals.
+ * the next line of any event. A line longer than LOG_LINE_MAX loses its last fields, never its
+ * form. `event` and the fields' names are string literals.
  */
 #ifndef TALLY_OBS_LOG_H
 #define TALLY_OBS_LOG_H

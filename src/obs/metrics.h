@@ -17,11 +17,12 @@
 /* Calls, as the label `call`. */
 #define METRIC_CALLS(X)                                                                            \
     X(CREATE_LOT, "CreateLot")                                                                     \
-    X(GET_LOT, "GetLot") X(LIST_LOTS, "ListLots") X(ADJUST_STOCK, "AdjustStock")                   \
-        X(RESERVE, "Reserve") X(RESERVE_BATCH, "ReserveBatch") X(CONFIRM, "Confirm")               \
-            X(REFUND, "Refund") X(EXTEND, "Extend") X(GET_RESERVATION, "GetReservation")           \
-                X(WATCH, "Watch") X(HEALTH, "Health") X(REFLECTION, "Reflection")                  \
-                    X(METRICS, "Metrics") X(OTHER, "other")
+    X(GET_LOT, "GetLot")                                                                           \
+    X(LIST_LOTS, "ListLots") X(ADJUST_STOCK, "AdjustStock") X(RESERVE, "Reserve")                  \
+        X(RESERVE_BATCH, "ReserveBatch") X(CONFIRM, "Confirm") X(REFUND, "Refund")                 \
+            X(EXTEND, "Extend") X(GET_RESERVATION, "GetReservation") X(WATCH, "Watch")             \
+                X(HEALTH, "Health") X(REFLECTION, "Reflection") X(METRICS, "Metrics")              \
+                    X(OTHER, "other")
 
 enum metric_call {
 #define X(name, text) CALL_##name,

@@ -36,21 +36,21 @@ enum {
 };
 
 struct server {
-    int argc;
-    char *const *argv;
-    char *const *environment;
-    struct settings settings;
-    struct data_dir data_dir;
-    struct state state;
     struct engine_thread engine_thread; /* with engine, ledger and gate */
     struct worker *workers[WORKERS_MAX];
+    struct metrics_page page;
+    char *const *argv;
+    char *const *environment;
+    int argc;
     unsigned worker_count;
     unsigned workers_started;
+    struct data_dir data_dir;
+    struct state state;
+    sigset_t signals;
+    struct settings settings;
+    char listen[300]; /* the address that was bound */
     bool ledger_started;
     bool engine_started;
-    struct metrics_page page;
-    char listen[300]; /* the address that was bound */
-    sigset_t signals;
 };
 
 /* ---- the process ---- */

@@ -158,7 +158,7 @@ int settings_load_flags(struct settings *s, int argc, char *const *argv, struct 
 {
     for (int i = 1; i < argc; i++) {
         char key_text[KEY_MAX], source[96];
-        struct str key, value;
+        struct str key = {0}, value = {0};
         const char *flag = argv[i];
         int code = next_flag(argc, argv, &i, key_text, &key, &value, e);
         if (code)
@@ -178,7 +178,7 @@ static int config_flag(int argc, char *const *argv, const char **path, struct er
 {
     for (int i = 1; i < argc; i++) {
         char key_text[KEY_MAX];
-        struct str key, value;
+        struct str key = {0}, value = {0};
         int code = next_flag(argc, argv, &i, key_text, &key, &value, e);
         if (code)
             return code;
