@@ -56,6 +56,8 @@ struct gate_ops {
      * backend is not an error but the verdict GATE_BLIND. `now_ms` is ledger time. */
     void (*admit)(struct gate *g, struct gate_ask *asks, size_t n, int64_t now_ms,
                   gate_admit_cb *cb, void *context);
+    /* Any thread. A hint that an order of this hash will be asked about soon; may be NULL. */
+    void (*prefetch)(struct gate *g, uint64_t order_hash);
     /* The engine's thread. A new lot, with its available units; lots come as 1, 2, 3, ... `key`
      * outlives the gate. 0 or TLY_ENO_MEMORY (the lot stays BLIND). */
     int (*lot_added)(struct gate *g, uint32_t lot_id, struct str key, int64_t available);

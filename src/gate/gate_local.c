@@ -276,6 +276,11 @@ static void local_admit(struct gate *gate, struct gate_ask *asks, size_t n, int6
     cb(context, asks, n);
 }
 
+static void local_prefetch(struct gate *gate, uint64_t order_hash)
+{
+    order_filter_prefetch(&self(gate)->orders, order_hash);
+}
+
 /* ---- the engine's side ---- */
 
 /* Always a read-modify-write, never a plain store: it continues the release sequence of every
@@ -354,6 +359,7 @@ static void local_destroy(struct gate *gate)
 
 static const struct gate_ops local_ops = {
     .admit = local_admit,
+    .prefetch = local_prefetch,
     .lot_added = local_lot_added,
     .add = local_add,
     .reset = local_reset,

@@ -135,10 +135,14 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
                   struct order_flags *flags, struct error *e)
 {
     const struct service *s = c->service;
+    struct gate *gate = s->host.gate;
     int64_t hold_max_ms = s->host.settings->hold_max_ms;
     int code = prepare_order_id(c, m->order_id, out, flags, e);
     if (code)
         return code;
+    out->order_hash = hash64(out->order_id, s->host.hash_seed);
+    if (gate->ops->prefetch)
+        gate->ops->prefetch(gate, out->order_hash);
     out->user_id = str_of(m->user_id);
     code = rule_text(out->user_id, USER_ID_MAX, "user_id", e);
     if (code)
@@ -150,7 +154,6 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
     code = prepare_lines(c, m, out, e);
     if (code)
         return code;
-    out->order_hash = hash64(out->order_id, s->host.hash_seed);
     out->fingerprint = fingerprint(out, s->host.hash_seed);
     return 0;
 }
@@ -186,16 +189,17 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
     }
 }
 
-/* "lines[3]", in the arena; empty at its bound. */
-static struct str line_name(uint16_t i, struct arena *a)
+/* "lines[3]" and a member of it, in the arena; empty at its bound. */
+static struct str line_name(uint16_t i, const char *member, struct arena *a)
 {
-    enum { NAME_BYTES = 16 };
+    enum { NAME_BYTES = 24 };
     struct writer w;
     struct str out;
     writer_init(&w, a, NAME_BYTES);
     WRITER_LITERAL(&w, "lines[");
     writer_decimal(&w, i);
     writer_byte(&w, ']');
+    writer_put(&w, member, strlen(member));
     return writer_result(&w, &out) ? (struct str){0} : out;
 }
 
@@ -234,9 +238,12 @@ struct failure order_failure(const struct reserve_command *order, const char *te
         (f.code == TLY_ESOLD_OUT || f.code == TLY_ENOT_FOUND || f.code == TLY_EINVALID_ARGUMENT);
     if (!about_line)
         return f;
-    f.field = line_name(order->failed_want, a);
+    /* Of a line by sku the engine refuses as invalid only a flavor that the sku does not have. */
+    const struct want *want = &order->wants[order->failed_want];
+    bool flavor = f.code == TLY_EINVALID_ARGUMENT && !want->lot.len && want->flavor.len;
+    f.field = line_name(order->failed_want, flavor ? ".flavor" : "", a);
     if (f.code == TLY_ESOLD_OUT) {
-        f.lot = order->wants[order->failed_want].lot;
+        f.lot = want->lot;
         f.available = order->available;
     }
     if (f.text.len == 0)
