@@ -70,6 +70,7 @@ void engine_destroy(struct engine *e)
             free_records(c);
         batch_close(&e->batches[i]);
     }
+    unknown_forget(e);
     reads_close(e);
     order_index_destroy(e->orders);
     holds_close(&e->holds);

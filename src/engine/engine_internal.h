@@ -8,6 +8,7 @@
  *   decide_lot.c      create, adjust
  *   look_up.c         everything that changes nothing
  *   reads.c           the questions to the ledger, and who waits for their answers
+ *   unknown.c         what look-ups are told while a batch's outcome is not known
  *   batch.c           the open batch and the one with the ledger
  *   outcome.c         what an outcome does: replies, or undo
  *   stock.c           the only place where stock changes
@@ -74,6 +75,12 @@ struct read_slot {
     bool busy;
 };
 
+/* What the batch of unknown outcome did to a lot. */
+struct lot_effect {
+    lot_id lot;
+    struct stock stock;
+};
+
 enum { READ_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
 
 struct engine {
@@ -97,6 +104,8 @@ struct engine {
     struct engine_batch *open;
     struct engine_batch *flight; /* with the ledger; NULL if none */
     bool unknown;                /* flight's outcome is */
+    struct lot_effect *effects;  /* of flight, by lot, while it is unknown */
+    size_t effect_count;
     bool available;
     bool loading;
 
@@ -239,6 +248,14 @@ void look_up_lots(struct engine *e, struct command *c);
 void look_up_changes(struct engine *e, struct command *c);
 void look_up_reservation(struct engine *e, struct command *c);
 void look_up_stats(struct engine *e, struct command *c);
+
+/* ---- unknown.c ---- */
+void unknown_note(struct engine *e);
+void unknown_forget(struct engine *e);
+/* False for a lot that a batch of unknown outcome creates. */
+bool unknown_shows(const struct engine *e, lot_id id);
+/* The lot as look-ups are told; returns the bits of the batches that the answer has to wait for. */
+uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out);
 
 /* ---- reads.c ---- */
 int reads_init(struct engine *e);

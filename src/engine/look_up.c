@@ -1,8 +1,9 @@
 /* look_up.c - what changes nothing: lots, changes, reservations, statistics.
  *
  * An answer that rests on undecided moves is made now and handed out when they are committed; if
- * they are undone it is made anew. A reservation's history is the ledger's to tell: if the hold has
- * undecided moves, it is asked after they are decided.
+ * they are undone it is made anew. While an outcome is unknown, lots are shown without that batch.
+ * A reservation's history is the ledger's to tell: if the hold has undecided moves, it is asked
+ * after they are decided.
  */
 #include <stdlib.h>
 
@@ -17,8 +18,8 @@ void look_up_lot(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(c->get_lot.key));
         return;
     }
-    c->get_lot.lot = engine_view(e, id);
-    batch_attach(e, c, lots_at(&e->lots, id)->touched);
+    uint8_t touched = unknown_view(e, id, &c->get_lot.lot);
+    batch_attach(e, c, touched);
 }
 
 /* The lot to look at after `id`: of the sku if there is one, else of all. 0: no more. */
@@ -53,10 +54,10 @@ void look_up_lots(struct engine *e, struct command *c)
         }
         last = id;
         const struct lot *lot = lots_at(&e->lots, id);
-        if (!lot_matches(lot, c->list.flavor, c->list.size, (struct str){0}))
+        if (!lot_matches(lot, c->list.flavor, c->list.size, (struct str){0}) ||
+            !unknown_shows(e, id))
             continue;
-        touched |= lot->touched;
-        c->list.lots[c->list.count++] = engine_view(e, id);
+        touched |= unknown_view(e, id, &c->list.lots[c->list.count++]);
     }
     batch_attach(e, c, touched);
 }
@@ -87,9 +88,8 @@ void look_up_changes(struct engine *e, struct command *c)
     lot_id id = first_change_after(e, c->changes.since);
     for (; id && c->changes.count < c->changes.page_size; id = lots_at(&e->lots, id)->change_next) {
         const struct lot *lot = lots_at(&e->lots, id);
-        touched |= lot->touched;
+        touched |= unknown_view(e, id, &c->changes.lots[c->changes.count++]);
         c->changes.upto = lot->change;
-        c->changes.lots[c->changes.count++] = engine_view(e, id);
     }
     batch_attach(e, c, touched);
 }

@@ -143,7 +143,7 @@ static void fail_list(struct engine *e, struct command_list list, int code)
     while ((c = list_take(&list))) {
         if (c->kind == COMMAND_RESERVE_BATCH)
             fail_orders(e, c, code);
-        else if (is_look_up(c) && code == TLY_EUNAVAILABLE)
+        else if (is_look_up(c) && (code == TLY_EUNAVAILABLE || c->kind != COMMAND_GET_RESERVATION))
             engine_dispatch(e, c);
         else
             engine_refuse(e, c, code, NULL);
@@ -227,6 +227,7 @@ static void on_unknown(struct engine *e, struct engine_batch *f)
 {
     e->available = false;
     e->unknown = true;
+    unknown_note(e);
     undo_batch(e, e->open);
     struct command_list due = list_steal(&f->due);
     struct command_list again = list_steal(&f->again);
@@ -253,6 +254,7 @@ void engine_outcome(struct engine *e, struct batch *b)
     }
     e->flight = NULL;
     e->unknown = false;
+    unknown_forget(e);
     switch (outcome) {
     case LEDGER_COMMITTED:
         on_committed(e, f);

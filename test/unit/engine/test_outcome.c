@@ -222,6 +222,41 @@ static void an_unknown_outcome_is_told_at_once_and_resolved_later(void **state)
     assert_stock(s, 10, 5, 0);
 }
 
+static void lots_are_shown_without_a_batch_of_unknown_outcome(void **state)
+{
+    struct shop *s = *state;
+    shop_reserve(s, "o-1", key, 4);
+    shop_commit(s);
+    struct ask *r = shop_reserve(s, "o-2", key, 3);
+    shop_confirm(s, r->c.reserve.reservation_id);
+    shop_create(s, "lime#00000002", "lime", "can", "A", LOT_NEVER_EXPIRES, 5);
+    struct ask *waiting = shop_get_lot(s, key);
+    shop_seal(s);
+    shop_outcome(s, LEDGER_UNKNOWN);
+    struct ask *a = shop_get_lot(s, key);
+    struct ask *asks[] = {waiting, a};
+    for (int i = 0; i < 2; i++) {
+        assert_true(asks[i]->answered);
+        assert_int_equal(asks[i]->c.code, 0);
+        assert_int_equal(asks[i]->c.get_lot.lot.stock.reserved, 4);
+        assert_int_equal(asks[i]->c.get_lot.lot.stock.confirmed, 0);
+        assert_int_equal(asks[i]->c.get_lot.lot.stock.version, 2);
+    }
+    assert_int_equal(shop_get_lot(s, "lime#00000002")->c.code, TLY_EOUTCOME_UNKNOWN);
+    struct lot_view lots[4];
+    struct ask *l = shop_ask(s, COMMAND_LIST_LOTS);
+    l->c.list.lots = lots;
+    l->c.list.page_size = 4;
+    shop_send(s, l);
+    assert_true(l->answered);
+    assert_int_equal(l->c.list.count, 1);
+    assert_int_equal(lots[0].stock.reserved, 4);
+    shop_outcome(s, LEDGER_COMMITTED);
+    struct ask *b = shop_get_lot(s, key);
+    assert_int_equal(b->c.get_lot.lot.stock.confirmed, 3);
+    assert_int_equal(shop_get_lot(s, "lime#00000002")->c.code, 0);
+}
+
 static void an_unknown_batch_that_failed_after_all_is_undone_silently(void **state)
 {
     struct shop *s = *state;
@@ -393,6 +428,7 @@ int main(void)
         T(reserved_confirmed_and_returned_in_one_batch_commits_and_undoes),
         T(a_look_up_of_a_touched_lot_waits_and_is_made_anew_after_undo),
         T(an_unknown_outcome_is_told_at_once_and_resolved_later),
+        T(lots_are_shown_without_a_batch_of_unknown_outcome),
         T(an_unknown_batch_that_failed_after_all_is_undone_silently),
         T(a_batch_does_not_point_into_its_commands),
         T(a_stale_lot_is_reloaded_and_the_order_decided_again),

@@ -1,0 +1,89 @@
+/* unknown.c - what look-ups of lots are told while a batch's outcome is not known: the stock
+ * without it, which is certain.
+ *
+ * What the batch did to each lot is summed up once, when it becomes unknown. If memory is short for
+ * that, look-ups of its lots are answered OUTCOME_UNKNOWN.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "engine/engine_internal.h"
+
+static int by_lot(const void *a, const void *b)
+{
+    const struct lot_effect *x = a, *y = b;
+    return x->lot < y->lot ? -1 : x->lot > y->lot;
+}
+
+static struct lot_effect effect_of(const struct move *m, const struct line *line)
+{
+    const struct move_effect *effect = &move_effects[m->kind];
+    return (struct lot_effect){
+        .lot = line->lot,
+        .stock = {.on_hand = effect->on_hand * line->quantity,
+                  .reserved = effect->reserved * line->quantity,
+                  .confirmed = effect->confirmed * line->quantity,
+                  .version = 1},
+    };
+}
+
+static void add(struct stock *to, const struct stock *from, int sign)
+{
+    to->on_hand += sign * from->on_hand;
+    to->reserved += sign * from->reserved;
+    to->confirmed += sign * from->confirmed;
+    to->version += sign * from->version;
+}
+
+void unknown_note(struct engine *e)
+{
+    const struct engine_batch *f = e->flight;
+    size_t lines = 0;
+    for (uint32_t i = 0; i < f->count; i++)
+        lines += f->moves[i].line_count;
+    assert(!e->effects);
+    e->effects = malloc(lines * sizeof *e->effects);
+    if (!e->effects)
+        return;
+    size_t n = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct line *line = move_lines(&f->moves[i]);
+        for (uint16_t j = 0; j < f->moves[i].line_count; j++)
+            e->effects[n++] = effect_of(&f->moves[i], &line[j]);
+    }
+    qsort(e->effects, n, sizeof *e->effects, by_lot);
+    e->effect_count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct lot_effect *last = e->effect_count ? &e->effects[e->effect_count - 1] : NULL;
+        if (last && last->lot == e->effects[i].lot)
+            add(&last->stock, &e->effects[i].stock, +1);
+        else
+            e->effects[e->effect_count++] = e->effects[i];
+    }
+}
+
+void unknown_forget(struct engine *e)
+{
+    free(e->effects);
+    e->effects = NULL;
+    e->effect_count = 0;
+}
+
+bool unknown_shows(const struct engine *e, lot_id id)
+{
+    return !e->unknown || lots_at(&e->lots, id)->created;
+}
+
+uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out)
+{
+    const struct lot *lot = lots_at(&e->lots, id);
+    *out = engine_view(e, id);
+    if (!batch_is_unknown(e, lot->touched) || !e->effects || !lot->created)
+        return lot->touched;
+    struct lot_effect key = {.lot = id};
+    const struct lot_effect *effect =
+        bsearch(&key, e->effects, e->effect_count, sizeof key, by_lot);
+    assert(effect);
+    add(&out->stock, &effect->stock, -1);
+    return lot->touched & (uint8_t)~e->flight->bit;
+}
