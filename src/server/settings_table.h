@@ -108,7 +108,7 @@
       "look-ups in the ledger under way at one time")                                              \
     X(stale_tries_max, NUMBER, 5, 1, 100, START,                                                   \
       "how often a request is decided again when another writer was faster")                       \
-    X(gate_order_filter_bytes, BYTES, MIB(32), KIB(64), MIB(16384), START,                         \
+    X(gate_order_filter_bytes, BYTES, MIB(8), KIB(64), MIB(16384), START,                          \
       "filter of order_ids that tells retries from new orders at the gate; a power of two. "       \
       "Memory is used as it fills")
 
