@@ -194,25 +194,46 @@ static void scatter(struct timers *t, uint32_t number)
     }
 }
 
-/* The start of the first slot in the granule or coarse ring that is in use; INT64_MAX if none. */
-static int64_t next_slot(const struct timers *t, uint32_t *number)
+/* The first slot of each ring that is in use; false if none is. A coarse slot may start before the
+ * first granule and still hold only what is due after it. */
+struct ring_head {
+    uint32_t number;
+    int64_t start_ms;
+};
+
+static bool granule_head(const struct timers *t, struct ring_head *head)
 {
-    int64_t at = INT64_MAX;
     uint32_t ahead = granule_ahead(t);
-    if (ahead) {
-        int64_t granule = (t->now_ms >> GRANULE_SHIFT) + ahead;
-        at = granule << GRANULE_SHIFT;
-        *number = RING_GRANULE + (uint32_t)(granule & (GRANULE_SLOTS - 1));
-    }
-    ahead = coarse_ahead(t);
-    if (ahead) {
-        int64_t coarse = (t->now_ms >> COARSE_SHIFT) + ahead;
-        if (coarse << COARSE_SHIFT <= at) {
-            at = coarse << COARSE_SHIFT;
-            *number = RING_COARSE + (uint32_t)(coarse & (COARSE_SLOTS - 1));
-        }
-    }
-    return at;
+    int64_t granule = (t->now_ms >> GRANULE_SHIFT) + ahead;
+    head->number = RING_GRANULE + (uint32_t)(granule & (GRANULE_SLOTS - 1));
+    head->start_ms = granule << GRANULE_SHIFT;
+    return ahead != 0;
+}
+
+static bool coarse_head(const struct timers *t, struct ring_head *head)
+{
+    uint32_t ahead = coarse_ahead(t);
+    int64_t coarse = (t->now_ms >> COARSE_SHIFT) + ahead;
+    head->number = RING_COARSE + (uint32_t)(coarse & (COARSE_SLOTS - 1));
+    head->start_ms = coarse << COARSE_SHIFT;
+    return ahead != 0;
+}
+
+/* The slot that comes round next; of two at the same time the coarse one, whose holds may belong
+ * into the other. */
+static bool next_slot(const struct timers *t, struct ring_head *head)
+{
+    struct ring_head coarse;
+    bool found = granule_head(t, head);
+    if (!coarse_head(t, &coarse) || (found && head->start_ms < coarse.start_ms))
+        return found;
+    *head = coarse;
+    return true;
+}
+
+static uint32_t granule_now(const struct timers *t)
+{
+    return RING_GRANULE + (uint32_t)((t->now_ms >> GRANULE_SHIFT) & (GRANULE_SLOTS - 1));
 }
 
 struct hold *timers_due(struct timers *t, int64_t now_ms)
@@ -229,12 +250,14 @@ struct hold *timers_due(struct timers *t, int64_t now_ms)
             timers_cancel(t, h);
             return h;
         }
-        uint32_t number = 0;
-        int64_t at = next_slot(t, &number);
-        if (at > now_ms)
+        struct ring_head head;
+        if (!next_slot(t, &head) || head.start_ms > now_ms)
             break;
-        t->now_ms = at;
-        scatter(t, number);
+        t->now_ms = head.start_ms;
+        scatter(t, head.number);
+        /* A coarse slot starts together with a granule, which is the current one now. */
+        if (head.number >= RING_COARSE)
+            scatter(t, granule_now(t));
     }
     if (now_ms > t->now_ms)
         t->now_ms = now_ms;
@@ -247,10 +270,15 @@ int64_t timers_next(const struct timers *t)
         return INT64_MAX;
     if (t->fine_used)
         return t->slots[__builtin_ctzll(t->fine_used)].earliest_ms;
-    uint32_t number = 0;
-    int64_t at = next_slot(t, &number);
-    int64_t earliest_ms = t->slots[number].earliest_ms;
-    return earliest_ms > at ? earliest_ms : at;
+    struct ring_head heads[2];
+    bool found[] = {granule_head(t, &heads[0]), coarse_head(t, &heads[1])};
+    int64_t earliest_ms = INT64_MAX;
+    for (int i = 0; i < 2; i++) {
+        int64_t slot_ms = found[i] ? t->slots[heads[i].number].earliest_ms : INT64_MAX;
+        if (slot_ms < earliest_ms)
+            earliest_ms = slot_ms;
+    }
+    return earliest_ms;
 }
 
 uint64_t timers_count_due(const struct timers *t, int64_t now_ms)

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/holds.h"
 #include "engine/timers.h"
@@ -78,23 +79,65 @@ static void an_idle_hour_is_one_step(void **state)
     timers_destroy(t);
 }
 
-/* Against a list: random inserts, cancels and steps over days. */
-static void random_deadlines_come_in_order_and_none_is_lost(void **state)
+/* Regression: the later hold's slot of 70 minutes begins before the earlier hold's of 64 ms. */
+static void a_coarse_slot_does_not_hide_an_earlier_deadline(void **state)
 {
     (void)state;
-    enum { COUNT = 3000, STEPS = 4000 };
+    const int64_t coarse_ms = 1 << 22;
+    int64_t start_ms = START_MS - START_MS % coarse_ms;
+    struct timers *t = started(start_ms);
+    struct hold late, early;
+    put(t, &late, start_ms + coarse_ms + 3000000);
+    assert_null(timers_due(t, start_ms + coarse_ms - 1000));
+    put(t, &early, start_ms + coarse_ms + 5000);
+    assert_int_equal(timers_next(t), start_ms + coarse_ms + 5000);
+    assert_ptr_equal(timers_due(t, start_ms + coarse_ms + 5000), &early);
+    assert_int_equal(timers_next(t), start_ms + coarse_ms + 3000000);
+    timers_destroy(t);
+}
+
+/* Regression: a granule at a boundary of 70 minutes was passed over when the coarse slot that
+ * starts with it was in use. */
+static void a_granule_that_starts_with_a_coarse_slot_is_not_passed_over(void **state)
+{
+    (void)state;
+    const int64_t coarse_ms = 1 << 22;
+    int64_t start_ms = START_MS - START_MS % coarse_ms;
+    struct timers *t = started(start_ms);
+    struct hold late, early;
+    put(t, &late, start_ms + coarse_ms + 3000000);
+    assert_null(timers_due(t, start_ms + coarse_ms - 1000));
+    put(t, &early, start_ms + coarse_ms + 10);
+    assert_ptr_equal(timers_due(t, start_ms + coarse_ms + 10), &early);
+    assert_ptr_equal(timers_due(t, start_ms + coarse_ms + 3000000), &late);
+    timers_destroy(t);
+}
+
+static int64_t distance(void)
+{
+    if (rand() % 100 == 0)
+        return -1;
+    int bits = rand() % 24;
+    return rand() % (1 << bits);
+}
+
+/* Against a list: random inserts, cancels and steps over days. */
+static void run_random(unsigned seed)
+{
+    srand(seed);
+    enum { COUNT = 500, STEPS = 1000 };
     static struct hold holds[COUNT];
     static bool in[COUNT];
+    memset(in, 0, sizeof in);
     struct timers *t = started(START_MS);
     int64_t now_ms = START_MS;
-    srand(1);
     for (int step = 0; step < STEPS; step++) {
         for (int k = 0; k < 3; k++) {
             int i = rand() % COUNT;
             if (in[i])
                 timers_cancel(t, &holds[i]);
             else
-                put(t, &holds[i], now_ms + (rand() % 100 ? rand() % (1 << rand() % 24) : -1));
+                put(t, &holds[i], now_ms + distance());
             in[i] = !in[i];
         }
         now_ms += rand() % 8 ? rand() % 200 : rand() % 3000000;
@@ -119,12 +162,21 @@ static void random_deadlines_come_in_order_and_none_is_lost(void **state)
     timers_destroy(t);
 }
 
+static void random_deadlines_come_in_order_and_none_is_lost(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 20; seed++)
+        run_random(seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_due_at_its_millisecond_whatever_the_distance),
         cmocka_unit_test(what_is_overdue_when_it_comes_is_due_at_once),
         cmocka_unit_test(an_idle_hour_is_one_step),
+        cmocka_unit_test(a_coarse_slot_does_not_hide_an_earlier_deadline),
+        cmocka_unit_test(a_granule_that_starts_with_a_coarse_slot_is_not_passed_over),
         cmocka_unit_test(random_deadlines_come_in_order_and_none_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
