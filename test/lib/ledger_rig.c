@@ -365,6 +365,7 @@ void rig_submit(struct rig *rig)
                                 .number = rig->batch.number + 1,
                                 .oldest_pending = rig->oldest_pending};
     rig->outcome_count = 0;
+    rig->unavailable_before = rig->unavailable_count;
     rig->ledger->ops->submit(rig->ledger, &rig->batch);
 }
 
@@ -390,6 +391,11 @@ static bool has_outcomes(const struct rig *rig, int64_t number)
 static bool has_availability(const struct rig *rig, int64_t available)
 {
     return rig->available == (available != 0);
+}
+
+static bool has_become_unavailable(const struct rig *rig, int64_t before)
+{
+    return rig->unavailable_count > before;
 }
 
 static bool has_read(const struct rig *rig, int64_t unused)
@@ -428,6 +434,8 @@ enum ledger_outcome rig_commit(struct rig *rig)
 {
     rig_submit(rig);
     enum ledger_outcome outcome = rig_outcome(rig, 0);
+    if (outcome != LEDGER_COMMITTED)
+        assert_true(wait_for(rig, has_become_unavailable, rig->unavailable_before));
     if (outcome != LEDGER_UNKNOWN)
         rig_settle(rig);
     return outcome;

@@ -76,7 +76,7 @@ struct rig {
     enum ledger_outcome outcomes[4];
     int outcome_count;
     bool available;
-    int unavailable_count;
+    int unavailable_count, unavailable_before;
     struct read *read_done;
     int segments_stored;
     int runs_merged;
@@ -104,7 +104,8 @@ struct rig_move *rig_step(struct rig *rig, enum move_kind kind, int64_t reservat
                           int64_t quantity);
 void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
                 const char *note);
-/* Hands the open batch over and waits for the first outcome. */
+/* Hands the open batch over and waits for the first outcome; and, unless that is COMMITTED, for the
+ * ledger to say that it is not available. */
 enum ledger_outcome rig_commit(struct rig *rig);
 void rig_submit(struct rig *rig);                             /* does not wait */
 enum ledger_outcome rig_outcome(struct rig *rig, int number); /* waits for the n-th, from 0 */
