@@ -11,6 +11,9 @@
  *   LEDGER_STALE      none is: another writer was faster; the true stock comes with it
  *   LEDGER_UNKNOWN    the adapter cannot tell. It keeps trying to find out and delivers the same
  *                     batch again with COMMITTED or REJECTED. Until then it takes no other batch.
+ *                     It sets the second outcome any time after the callback of the first has
+ *                     returned: that callback returns when the engine was told.
+ *                     A ledger that is stopped before it knows gives no second outcome.
  *
  * The memory of a batch and all that its moves point to stays valid from submit until a final
  * outcome was delivered.

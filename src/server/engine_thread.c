@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "obs/log.h"
 
@@ -28,6 +29,7 @@ enum {
     QUIET_MAX_US = 1000,        /* commands wait so long for a commit under way, at most */
     QUIET_COMMIT_NS = 20000000, /* a commit that takes longer is not waited for */
     OVERDUE_WAIT_US = 50000,    /* between looks at holds that wait for the ledger */
+    UNKNOWN_WAIT_NS = 200000,   /* between looks whether the engine was told */
 };
 
 /* ---- callbacks of the ledger, on its threads ---- */
@@ -43,7 +45,12 @@ static void hand_over(struct engine_thread *t, struct mailbox *box, struct mail 
 static void on_outcome(void *context, struct batch *b)
 {
     struct engine_thread *t = context;
+    bool unknown = b->outcome == LEDGER_UNKNOWN;
+    uint32_t seen = atomic_load(&t->unknowns_seen);
     hand_over(t, &t->outcomes, &b->mail);
+    /* The ledger sets the batch's second outcome as soon as this returns. */
+    while (unknown && atomic_load(&t->unknowns_seen) == seen && !atomic_load(&t->stopped))
+        nanosleep(&(struct timespec){.tv_nsec = UNKNOWN_WAIT_NS}, NULL);
 }
 
 static void on_read_done(void *context, struct read *r)
@@ -101,7 +108,10 @@ static void take_outcomes(struct engine_thread *t)
             metrics_observe(t->metrics, METRIC_HISTOGRAM_BATCH, b->move_count);
             t->submitted = NULL;
         }
+        bool unknown = b->outcome == LEDGER_UNKNOWN;
         engine_outcome(t->engine, b);
+        if (unknown)
+            atomic_fetch_add(&t->unknowns_seen, 1);
     }
 }
 

@@ -69,8 +69,9 @@ struct engine_thread {
     bool busy;     /* this turn found something to do */
     bool stopping; /* the order to stop was seen */
 
-    _Atomic bool quiet;     /* asleep until a commit is done; commands need not wake it */
-    _Atomic uint64_t turns; /* the watchdog's: grows while the thread lives */
+    _Atomic bool quiet;             /* asleep until a commit is done; commands need not wake it */
+    _Atomic uint32_t unknowns_seen; /* outcomes UNKNOWN that the engine was told */
+    _Atomic uint64_t turns;         /* the watchdog's: grows while the thread lives */
     _Atomic bool stop;
     _Atomic bool stopped;
     pthread_t thread;
