@@ -149,13 +149,23 @@ static void send_commands(struct worker *w)
         engine_thread_send(w->engine_thread, &w->commands);
 }
 
+static struct command *command_of(struct mail *mail)
+{
+    return (struct command *)(void *)((char *)mail - offsetof(struct command, mail));
+}
+
+/* Thousands of calls may be under way, more than the nearer caches hold. */
 static void take_replies(struct worker *w)
 {
     struct mail *mail = mailbox_take(&w->port.replies);
     while (mail) {
-        struct command *c =
-            (struct command *)(void *)((char *)mail - offsetof(struct command, mail));
+        struct command *c = command_of(mail);
         mail = mail->next;
+        if (mail) {
+            service_prefetch(command_of(mail), 1);
+            if (mail->next)
+                service_prefetch(command_of(mail->next), 2);
+        }
         service_complete(w->service, c);
     }
 }

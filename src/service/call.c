@@ -10,21 +10,50 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/pages.h"
 #include "service/service_internal.h"
 
 static bool pool_grow(struct service *s)
 {
-    struct slab *slab = calloc(1, sizeof *slab);
+    size_t bytes = sizeof(struct slab) + CALL_SLAB * sizeof(struct call);
+    struct slab *slab = pool_chunk_alloc(s->slab_bytes, bytes, &bytes);
     if (!slab)
         return false;
     slab->next = s->slabs;
+    slab->bytes = bytes;
+    slab->count = (bytes - sizeof *slab) / sizeof(struct call);
+    memset(slab->calls, 0, slab->count * sizeof(struct call));
     s->slabs = slab;
-    for (size_t i = CALL_SLAB; i-- > 0;) {
+    s->slab_bytes += bytes;
+    for (size_t i = slab->count; i-- > 0;) {
         struct call *c = &slab->calls[i];
         c->next = s->free_calls;
         s->free_calls = c;
     }
     return true;
+}
+
+/* What call_get() and service_complete() touch of a call. */
+static inline void call_prefetch(const struct call *c)
+{
+    const char *p = (const char *)c;
+    if (!c)
+        return;
+    for (size_t i = 0; i < offsetof(struct call, buffer); i += 64)
+        __builtin_prefetch(p + i, 1);
+}
+
+void service_prefetch(const struct command *command, unsigned ahead)
+{
+    enum { EXCHANGE_BYTES = 640 };
+    const struct call *c = call_of((struct command *)(uintptr_t)command);
+    if (ahead > 1) {
+        call_prefetch(c);
+        return;
+    }
+    const char *p = (const char *)c->origin.exchange;
+    for (size_t i = 0; p && i < EXCHANGE_BYTES; i += 64)
+        __builtin_prefetch(p + i, 1);
 }
 
 struct call *call_get(struct service *s)
@@ -33,6 +62,7 @@ struct call *call_get(struct service *s)
         return NULL;
     struct call *c = s->free_calls;
     s->free_calls = c->next;
+    call_prefetch(c->next); /* the one that will be taken next */
     memset(c, 0, offsetof(struct call, ask));
     c->service = s;
     c->text[0] = 0;
@@ -141,12 +171,12 @@ void calls_close(struct service *s)
     while (s->slabs) {
         struct slab *slab = s->slabs;
         s->slabs = slab->next;
-        for (size_t i = 0; i < CALL_SLAB; i++) {
+        for (size_t i = 0; i < slab->count; i++) {
             struct call *c = &slab->calls[i];
             if (c->origin.exchange)
                 reply_code(s, &c->origin, TLY_EOUTCOME_UNKNOWN);
             arena_close(&c->arena);
         }
-        free(slab);
+        pool_chunk_free(slab, slab->bytes);
     }
 }

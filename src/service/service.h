@@ -85,6 +85,9 @@ void service_destroy(struct service *s);
 /* For struct exchange_handler; context is the service. */
 void service_handle(void *context, struct exchange *x);
 bool service_wants_stream(void *context, const struct exchange *x);
+/* A command that will be completed as the second next (ahead 2), or next (ahead 1), comes closer.
+ */
+void service_prefetch(const struct command *c, unsigned ahead);
 /* A command that came back. */
 void service_complete(struct service *s, struct command *c);
 /* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */

@@ -19,14 +19,14 @@
 #include "wire/codec.h"
 
 enum {
-    CALL_BUFFER_BYTES = 2048,          /* a usual request fits, so that nothing is allocated */
-    CALL_ARENA_BYTES_MAX = 64 << 20,   /* a full ReserveBatch fits */
-    CALL_TEXT_BYTES = ERROR_TEXT_MAX,  /* a sentence of the engine's */
-    CALL_SLAB = 32,                    /* calls that the pool grows by */
-    WAIT_SLOTS = 256,                  /* of the wheel of waiting calls */
-    WAIT_SLOT_SHIFT = 24,              /* a slot is 2^24 ns wide: 16.8 ms */
-    BATCH_ORDERS_INFLIGHT_MAX = 131072,/* orders of ReserveBatch calls, per worker */
-    REQUEST_TIMEOUT_MS_MAX = 600000,   /* a client's own limit counts for no longer than this */
+    CALL_BUFFER_BYTES = 2048,           /* a usual request fits, so that nothing is allocated */
+    CALL_ARENA_BYTES_MAX = 64 << 20,    /* a full ReserveBatch fits */
+    CALL_TEXT_BYTES = ERROR_TEXT_MAX,   /* a sentence of the engine's */
+    CALL_SLAB = 32,                     /* calls that the pool grows by */
+    WAIT_SLOTS = 256,                   /* of the wheel of waiting calls */
+    WAIT_SLOT_SHIFT = 24,               /* a slot is 2^24 ns wide: 16.8 ms */
+    BATCH_ORDERS_INFLIGHT_MAX = 131072, /* orders of ReserveBatch calls, per worker */
+    REQUEST_TIMEOUT_MS_MAX = 600000,    /* a client's own limit counts for no longer than this */
     GRPC_MESSAGE_MAX = 16 << 20,
     WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */
     HEARTBEAT_MS = 15000,
@@ -88,7 +88,9 @@ struct call {
 
 struct slab {
     struct slab *next;
-    struct call calls[CALL_SLAB];
+    size_t count;
+    size_t bytes;
+    struct call calls[];
 };
 
 struct stream;
@@ -98,6 +100,7 @@ struct service {
     struct uuid_state uuid;
     struct call *free_calls;
     struct slab *slabs;
+    size_t slab_bytes;
     struct call *waiting[WAIT_SLOTS];
     uint64_t waited_slot; /* number of the last slot that was looked at */
     uint32_t inflight;    /* calls at the gate or with the engine */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define POOL_PLAIN 1
 #elif defined(__has_feature)
@@ -41,7 +43,7 @@ struct pool_head {
 
 struct pool_slab {
     struct pool_slab *next;
-    size_t unused; /* keeps what follows 16-byte aligned */
+    size_t bytes;
 };
 
 struct pool_map {
@@ -87,7 +89,7 @@ void wire_pool_destroy(struct wire_pool *p)
     while (p->slabs) {
         struct pool_slab *slab = p->slabs;
         p->slabs = slab->next;
-        free(slab);
+        pool_chunk_free(slab, slab->bytes);
     }
     while (p->maps) {
         struct pool_map *map = p->maps;
@@ -112,14 +114,16 @@ static struct pool_head *cut(struct wire_pool *p, uint8_t class)
 {
     size_t bytes = class_bytes[class];
     if ((size_t)(p->end - p->next) < bytes) {
-        struct pool_slab *slab = malloc(POOL_SLAB_BYTES);
+        size_t got;
+        struct pool_slab *slab = pool_chunk_alloc(p->slab_bytes, POOL_SLAB_BYTES, &got);
         if (!slab)
             return NULL;
         slab->next = p->slabs;
+        slab->bytes = got;
         p->slabs = slab;
-        p->slab_bytes += POOL_SLAB_BYTES;
+        p->slab_bytes += got;
         p->next = (char *)(slab + 1);
-        p->end = (char *)slab + POOL_SLAB_BYTES;
+        p->end = (char *)slab + got;
     }
     struct pool_head *head = (struct pool_head *)(void *)p->next;
     p->next += bytes;
@@ -134,6 +138,7 @@ void *wire_pool_alloc(struct wire_pool *p, size_t size)
     struct pool_free *block = p->free[class];
     if (block) {
         p->free[class] = block->next;
+        __builtin_prefetch(block->next, 1); /* the next one to be taken, whose link is read then */
         p->blocks++;
         return block;
     }
