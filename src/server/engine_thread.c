@@ -27,6 +27,7 @@ enum {
     DELTAS_MAX = 256,
     IDLE_MAX_US = 1000000,      /* the clock that others compute from is not older */
     QUIET_MAX_US = 1000,        /* commands wait so long for a commit under way, at most */
+    QUIET_COMMANDS_MAX = 128,   /* so many commands are decided during the commit after all */
     QUIET_COMMIT_NS = 20000000, /* a commit that takes longer is not waited for */
     OVERDUE_WAIT_US = 50000,    /* between looks at holds that wait for the ledger */
     UNKNOWN_WAIT_NS = 200000,   /* between looks whether the engine was told */
@@ -167,8 +168,10 @@ static void tell_gate_of_orders(struct engine_thread *t, const struct command *c
 
 static void decide(struct engine_thread *t)
 {
-    if (!t->pending)
+    if (!t->pending) {
+        atomic_store_explicit(&t->command_count, 0, memory_order_relaxed);
         t->pending = mailbox_take(&t->commands);
+    }
     if (!t->pending)
         return;
     t->busy = true;
@@ -260,6 +263,8 @@ static bool commands_can_wait(const struct engine_thread *t)
 
 static bool work_waits(struct engine_thread *t, bool quiet)
 {
+    uint32_t waiting = atomic_load_explicit(&t->command_count, memory_order_relaxed);
+    quiet = quiet && waiting < QUIET_COMMANDS_MAX;
     return t->pending || (!quiet && !mailbox_empty(&t->commands)) || !mailbox_empty(&t->outcomes) ||
            !mailbox_empty(&t->reads) || !mailbox_empty(&t->segments) || !mailbox_empty(&t->runs) ||
            atomic_load_explicit(&t->state->ledger_changes, memory_order_relaxed) !=
@@ -291,11 +296,12 @@ static void sleep_until_work(struct engine_thread *t)
 
 /* The fence, with the one in wake_prepare(): either the thread sees the commands before it goes to
  * sleep, or its last word on being quiet is seen here. */
-void engine_thread_send(struct engine_thread *t, struct mail_chain *commands)
+void engine_thread_send(struct engine_thread *t, struct mail_chain *commands, uint32_t count)
 {
     mailbox_push(&t->commands, commands);
+    uint32_t waiting = atomic_fetch_add(&t->command_count, count) + count;
     atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(&t->quiet, memory_order_relaxed))
+    if (!atomic_load_explicit(&t->quiet, memory_order_relaxed) || waiting >= QUIET_COMMANDS_MAX)
         wake_up(&t->wake);
 }
 
@@ -306,6 +312,13 @@ static void turn(struct engine_thread *t)
     int64_t now_ms = ledger_clock_read_ms(&t->clock);
     state_publish_clock(t->state, &t->clock);
     engine_advance(t->engine, now_ms, clock_monotonic_ns());
+    if (!t->submitted && t->busy) {
+        /* A commit is done: the ledger gets on with what is decided already, and the workers with
+         * their replies, before anything new is decided. */
+        ask_ledger(t);
+        tell_gate(t);
+        hand_back(t);
+    }
     decide(t);
     ask_ledger(t);
     tell_gate(t);

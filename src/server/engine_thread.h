@@ -42,6 +42,7 @@ enum { WORKERS_MAX = 64 };
 
 struct engine_thread {
     struct mailbox commands;
+    _Atomic uint32_t command_count; /* pushed since the last take: a hint */
     struct mailbox outcomes;
     struct mailbox reads;
     struct mailbox segments;
@@ -82,8 +83,8 @@ void engine_thread_events(struct engine_thread *t, struct ledger_events *out);
 /* Tells the gate of all lots after recovery. On the thread that recovered. */
 void engine_thread_fill_gate(struct engine_thread *t);
 
-/* Hands over a chain of commands; any thread. Leaves the chain empty. */
-void engine_thread_send(struct engine_thread *t, struct mail_chain *commands);
+/* Hands over a chain of `count` commands; any thread. Leaves the chain empty. */
+void engine_thread_send(struct engine_thread *t, struct mail_chain *commands, uint32_t count);
 
 int engine_thread_start(struct engine_thread *t, struct error *e) MUST_CHECK;
 /* No commands come any more: what was decided is handed to the ledger, then the thread ends.

@@ -19,7 +19,10 @@
 #include "net/net.h"
 #include "obs/log.h"
 
-enum { TICK_MS = 20 };
+enum {
+    TICK_MS = 20,
+    COMMANDS_MAX = 64, /* handed on while more are still being read: the engine begins meanwhile */
+};
 
 struct worker {
     uv_loop_t loop;
@@ -34,6 +37,7 @@ struct worker {
 
     /* the worker's thread */
     struct mail_chain commands; /* of this turn */
+    uint32_t command_count;
     struct settings settings;
     struct service_settings service_settings; /* what the service reads, from `settings` */
     int64_t now_ms;                           /* ledger time of this turn; 0: not read yet */
@@ -59,6 +63,13 @@ struct worker {
     _Alignas(64) struct reply_port port;
 };
 
+static void send_commands(struct worker *w)
+{
+    if (w->commands.newest)
+        engine_thread_send(w->engine_thread, &w->commands, w->command_count);
+    w->command_count = 0;
+}
+
 /* ---- what the service asks of its host ---- */
 
 static void host_submit(void *context, struct command *c)
@@ -66,6 +77,8 @@ static void host_submit(void *context, struct command *c)
     struct worker *w = context;
     c->worker = (uint8_t)w->config.index;
     mail_chain_add(&w->commands, &c->mail);
+    if (++w->command_count >= COMMANDS_MAX)
+        send_commands(w);
 }
 
 static char *host_metrics_text(void *context, enum metrics_format format,
@@ -142,12 +155,6 @@ static void host_request_done(void *context, const struct request_summary *s)
 }
 
 /* ---- one turn ---- */
-
-static void send_commands(struct worker *w)
-{
-    if (w->commands.newest)
-        engine_thread_send(w->engine_thread, &w->commands);
-}
 
 static struct command *command_of(struct mail *mail)
 {

@@ -89,7 +89,7 @@ static void send_command(struct command *c)
 {
     struct mail_chain chain = {0};
     mail_chain_add(&chain, &c->mail);
-    engine_thread_send(t, &chain);
+    engine_thread_send(t, &chain, 1);
 }
 
 static struct mail *next_replies(void)
