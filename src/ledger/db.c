@@ -12,13 +12,10 @@
 #define WRITER_PRAGMAS                                                                             \
     "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"                     \
     "PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;"                    \
-    "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=2000"
+    "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF"
 #define READER_PRAGMAS                                                                             \
-    "PRAGMA query_only=1; PRAGMA mmap_size=0; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;"  \
-    "PRAGMA busy_timeout=2000"
-#define COPY_PRAGMAS                                                                               \
-    "PRAGMA mmap_size=0; PRAGMA synchronous=FULL; PRAGMA cache_size=-1024;"                        \
-    "PRAGMA busy_timeout=2000"
+    "PRAGMA query_only=1; PRAGMA mmap_size=0; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY"
+#define COPY_PRAGMAS "PRAGMA mmap_size=0; PRAGMA synchronous=FULL; PRAGMA cache_size=-1024"
 
 static int code_of(int sqlite_code)
 {
@@ -43,6 +40,16 @@ int db_fail(sqlite3 *db, const char *doing, struct error *e)
                      db ? sqlite3_errmsg(db) : "out of memory", code);
 }
 
+/* A file system without shared memory keeps the old mode, and says so only here. */
+static int check_wal(sqlite3 *db, struct error *e)
+{
+    int64_t is = 0;
+    int rc = db_get_int(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is, e);
+    if (rc == 0 && !is)
+        rc = error_set(e, TLY_EIO, "ledger.db", "this file system cannot hold a write-ahead log");
+    return rc;
+}
+
 int db_open(sqlite3 **out, const char *path, const char *vfs, enum db_role role, struct error *e)
 {
     static const char *const pragmas[] = {WRITER_PRAGMAS, READER_PRAGMAS, COPY_PRAGMAS};
@@ -56,7 +63,10 @@ int db_open(sqlite3 **out, const char *path, const char *vfs, enum db_role role,
     } else {
         /* Only the writer's last act may checkpoint by closing; see writer.c. */
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, role != DB_COPY, NULL);
+        sqlite3_busy_timeout(db, DB_BUSY_WAIT_MS);
         rc = db_exec(db, pragmas[role], e);
+        if (rc == 0 && role == DB_WRITER)
+            rc = check_wal(db, e);
     }
     if (rc) {
         sqlite3_close(db);

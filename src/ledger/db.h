@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 
+enum { DB_BUSY_WAIT_MS = 2000 }; /* for another process that holds a lock */
+
 enum db_role {
     DB_WRITER, /* creates the file; WAL, synchronous=FULL; checkpoints only when told to */
     DB_READER, /* read-only */

@@ -101,7 +101,7 @@ static void arrange(struct order_store *s, int64_t floor)
 static int fill_gap(struct order_store *s, sqlite3 *db, uint32_t at, int64_t after, int64_t upto,
                     struct error *e)
 {
-    struct run_file *made[RUNS_MAX];
+    struct run_file *made[RUNS_MAX] = {0};
     int count = order_rebuild(s, db, after, upto, made, (int)(RUNS_MAX - s->run_count), e);
     for (int i = 0; i < count; i++)
         order_store_replace(s, at + (uint32_t)i, 0, made[i]);
@@ -221,6 +221,8 @@ static int scan(struct rebuild *r, sqlite3 *db, sqlite3_stmt *rows, struct error
         int64_t seq = sqlite3_column_int64(rows, 0);
         if (r->count == REBUILD_ENTRIES_MAX)
             rc = flush(r, last, e);
+        if (rc)
+            break;
         if (r->count == 0)
             r->first_seq = seq;
         uint64_t hash = order ? hash64(id, r->store->seed) : adjustment_hash(id, r->store->seed);
@@ -245,12 +247,13 @@ int order_rebuild(struct order_store *s, sqlite3 *db, int64_t after, int64_t upt
     if (rc)
         return rc;
     r.entries = malloc(2 * (size_t)REBUILD_ENTRIES_MAX * sizeof *r.entries);
-    if (!r.entries)
-        rc = error_set(e, TLY_ENO_MEMORY, "order run", "no memory to rebuild a run");
+    if (!r.entries) {
+        sqlite3_finalize(rows);
+        return error_set(e, TLY_ENO_MEMORY, "order run", "no memory to rebuild a run");
+    }
     sqlite3_bind_int64(rows, 1, after);
     sqlite3_bind_int64(rows, 2, upto);
-    if (rc == 0)
-        rc = scan(&r, db, rows, e);
+    rc = scan(&r, db, rows, e);
     if (rc == 0)
         rc = flush(&r, upto, e);
     sqlite3_finalize(rows);

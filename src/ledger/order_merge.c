@@ -128,7 +128,7 @@ int order_store_merge(struct order_store *s, struct error *e)
     int64_t first = choose(s);
     if (first < 0)
         return 0;
-    struct run_file *run;
+    struct run_file *run = NULL;
     int rc = merge(s, (uint32_t)first, &run, e);
     if (rc)
         return rc;

@@ -84,8 +84,11 @@ static int consider(const struct step *s, sqlite3_stmt *moves, sqlite3_stmt *ins
         rc = db_fail(s->w->db, "read a reservation's moves", e);
     *stays = *stays || !finished;
     sqlite3_reset(moves);
+    step = SQLITE_DONE;
     while (rc == 0 && !*stays && (step = sqlite3_step(moves)) == SQLITE_ROW)
         rc = note(insert, sqlite3_column_int64(moves, 0), s->w->db, e);
+    if (rc == 0 && step != SQLITE_DONE) /* a part of its moves must never leave alone */
+        rc = db_fail(s->w->db, "read a reservation's moves", e);
     sqlite3_reset(moves);
     if (rc == 0 && !*stays)
         rc = note(insert, reservation_id, s->w->db, e);

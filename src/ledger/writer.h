@@ -73,6 +73,7 @@ struct writer {
     uint64_t moves_since_snapshot;
     int wal_frames;         /* since the log was last started again */
     int wal_frames_checked; /* of them, when a checkpoint was last tried */
+    int wal_frames_peak;    /* the size of its file, in frames */
     bool wal_pending;       /* frames that no checkpoint has copied */
     bool down;
     char why[ERROR_TEXT_MAX]; /* it is down */

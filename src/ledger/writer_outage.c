@@ -47,6 +47,8 @@ static int on_wal_commit(void *context, sqlite3 *db, const char *name, int frame
     (void)db;
     if (strcmp(name, "main") == 0) {
         w->wal_frames = frames;
+        if (frames > w->wal_frames_peak)
+            w->wal_frames_peak = frames;
         w->wal_pending = true;
     }
     return SQLITE_OK;

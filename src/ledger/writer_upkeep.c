@@ -102,6 +102,21 @@ static void checkpoint(struct writer *w, int mode)
     counter_set(&w->ledger->counters.wal_bytes, (int64_t)wal_bytes(w->wal_frames));
 }
 
+/* A log that had to grow far beyond its limit, because somebody read for long, gives its blocks
+ * back. Readers are not waited for: a batch may come. */
+static void checkpoint_idle(struct writer *w)
+{
+    if (wal_bytes(w->wal_frames_peak) <= 2 * w->ledger->config.wal_bytes_max) {
+        checkpoint(w, SQLITE_CHECKPOINT_PASSIVE);
+        return;
+    }
+    sqlite3_busy_timeout(w->db, 0);
+    checkpoint(w, SQLITE_CHECKPOINT_TRUNCATE);
+    sqlite3_busy_timeout(w->db, DB_BUSY_WAIT_MS);
+    if (!w->wal_pending)
+        w->wal_frames_peak = 0;
+}
+
 void writer_checkpoint_if_long(struct writer *w)
 {
     uint64_t limit = w->ledger->config.wal_bytes_max;
@@ -155,7 +170,7 @@ int64_t writer_upkeep(struct writer *w, uint64_t now_ns)
     if (w->wal_pending) {
         uint64_t due_ns = w->last_commit_ns + (uint64_t)CHECKPOINT_IDLE_MS * 1000000;
         if (now_ns >= due_ns) {
-            checkpoint(w, SQLITE_CHECKPOINT_PASSIVE);
+            checkpoint_idle(w);
             if (w->wal_pending) /* somebody reads; not again before there is something new */
                 w->last_commit_ns = now_ns;
             return 0;

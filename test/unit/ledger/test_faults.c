@@ -232,6 +232,33 @@ static void a_doubtful_batch_that_is_there_is_made_durable(void **state)
     rig_close(&rig);
 }
 
+/* A start writes a snapshot of its own before any batch tells it which holds are PENDING. */
+static void a_pending_hold_is_loaded_also_at_the_second_start_after_a_crash(void **state)
+{
+    (void)state;
+    struct rig rig, after = {.factory = &rig_sqlite, .vfs = "unix", .retention_ms = 1};
+    open_rig(&rig);
+    rig.oldest_pending = INT64_MAX;
+    for (int i = 0; i < 40; i++)
+        rig_create(&rig, 1000); /* enough for a snapshot that knows of no hold */
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    rig_reopen(&rig);
+    rig.oldest_pending = rig_reserve(&rig, 1, 1, "pending");
+    rig.now_ms += 1000; /* so that the order index has no need of it */
+    rig_adjust(&rig, 1, 1, "", "");
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    rig_new_folder(after.dir);
+    fault_vfs_power_cut(after.dir, FAULT_CUT_CLEAN);
+    rig_open_as_set(&after);
+    rig_reopen(&after);
+    bool loaded = false;
+    for (size_t i = 0; i < after.loaded.count; i++)
+        loaded = loaded || after.loaded.at[i].move.seq == rig.oldest_pending;
+    assert_true(loaded);
+    rig_close(&after);
+    rig_close(&rig);
+}
+
 static void stopping_while_the_outcome_is_unknown_does_not_hang(void **state)
 {
     (void)state;
@@ -283,6 +310,7 @@ int main(void)
         cmocka_unit_test(every_read_and_open_may_fail),
         cmocka_unit_test(a_batch_survives_a_power_cut_whole_or_not_at_all),
         cmocka_unit_test(a_doubtful_batch_that_is_there_is_made_durable),
+        cmocka_unit_test(a_pending_hold_is_loaded_also_at_the_second_start_after_a_crash),
         cmocka_unit_test(stopping_while_the_outcome_is_unknown_does_not_hang),
         cmocka_unit_test(a_ledger_on_a_dead_disk_is_not_opened),
     };
