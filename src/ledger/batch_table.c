@@ -27,8 +27,12 @@ static int on_connect(sqlite3 *db, void *source, int argc, const char *const *ar
     if (!table)
         return SQLITE_NOMEM;
     *table = (struct batch_table){.source = source};
-    *out = &table->base;
-    return sqlite3_declare_vtab(db, "CREATE TABLE batch(" MOVE_COLUMNS ")");
+    int rc = sqlite3_declare_vtab(db, "CREATE TABLE batch(" MOVE_COLUMNS ")");
+    if (rc == SQLITE_OK)
+        *out = &table->base;
+    else
+        sqlite3_free(table);
+    return rc;
 }
 
 static int on_disconnect(sqlite3_vtab *table)
