@@ -6,10 +6,12 @@
  */
 #include "ledger/writer.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/prompt.h"
 #include "ledger/ledger_internal.h"
 
 enum { STOP_WAIT_MS = 3000, BATCHES_PER_RETENTION = 64 };
@@ -63,6 +65,8 @@ static void sleep_until_work(struct writer *w, int64_t sleep_us)
 static void *thread_main(void *context)
 {
     struct writer *w = context;
+    pthread_setname_np(pthread_self(), "tally-ledger");
+    thread_prompt();
     uint32_t batches = 0;
     for (;;) {
         bool stopping = atomic_load(&w->stopping); /* before looking: what came earlier is done */

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/prompt.h"
 #include "obs/log.h"
 
 enum {
@@ -331,6 +332,7 @@ static void *run(void *context)
 {
     struct engine_thread *t = context;
     pthread_setname_np(pthread_self(), "tally-engine");
+    thread_prompt();
     for (;;) {
         turn(t);
         bool done = !t->busy && (!t->submitted || !atomic_load(&t->state->ledger_up));
