@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/prompt.h"
 #include "ledger/ledger_internal.h"
 
 enum { STOP_WAIT_MS = 3000, BATCHES_PER_RETENTION = 64 };
@@ -66,7 +65,6 @@ static void *thread_main(void *context)
 {
     struct writer *w = context;
     pthread_setname_np(pthread_self(), "tally-ledger");
-    thread_prompt();
     uint32_t batches = 0;
     for (;;) {
         bool stopping = atomic_load(&w->stopping); /* before looking: what came earlier is done */

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/prompt.h"
 #include "obs/log.h"
 
 enum {
@@ -332,7 +331,6 @@ static void *run(void *context)
 {
     struct engine_thread *t = context;
     pthread_setname_np(pthread_self(), "tally-engine");
-    thread_prompt();
     for (;;) {
         turn(t);
         bool done = !t->busy && (!t->submitted || !atomic_load(&t->state->ledger_up));
