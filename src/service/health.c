@@ -11,7 +11,7 @@ struct health_watcher {
     int told;             /* the status sent last; -1: none */
 };
 
-static int status_now(const struct service *s)
+static Grpc__Health__V1__HealthCheckResponse__ServingStatus status_now(const struct service *s)
 {
     struct str why;
     bool ready = s->host.readiness(s->host.context, &why) == READY_YES;
