@@ -14,6 +14,7 @@ import glob
 import http.client
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -143,6 +144,17 @@ class TallyServer:
     def pid(self):
         """Process id of the server (of its wrapper, if there is one)."""
         return self.process.pid
+
+    def memory_kib(self):
+        """Resident memory."""
+        with open("/proc/%d/statm" % self.pid, encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize() // 1024
+
+    def sanitized(self):
+        """True if the binary has a sanitizer in it, whose own memory and time then count too."""
+        with open(self.binary, "rb") as binary:
+            text = binary.read()
+        return b"__asan_init" in text or b"__tsan_init" in text
 
     def close(self):
         """Stops it, whatever its state, and removes what this object made."""
