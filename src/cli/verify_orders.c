@@ -207,7 +207,7 @@ static int merge(struct order_sort *s, struct pairs *pairs, struct error *e)
     size_t count = s->run_count;
     int code = 0;
     for (size_t i = 0; i < count && !code; i++) {
-        s->runs[i].window = malloc(WINDOW_ENTRIES * sizeof(struct entry));
+        s->runs[i].window = calloc(WINDOW_ENTRIES, sizeof(struct entry));
         if (!s->runs[i].window)
             return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
         heap[i] = i;

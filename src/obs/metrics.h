@@ -15,14 +15,24 @@
 #include "base/str.h"
 
 /* Calls, as the label `call`. */
+/* clang-format off */
 #define METRIC_CALLS(X)                                                                            \
     X(CREATE_LOT, "CreateLot")                                                                     \
     X(GET_LOT, "GetLot")                                                                           \
-    X(LIST_LOTS, "ListLots") X(ADJUST_STOCK, "AdjustStock") X(RESERVE, "Reserve")                  \
-        X(RESERVE_BATCH, "ReserveBatch") X(CONFIRM, "Confirm") X(REFUND, "Refund")                 \
-            X(EXTEND, "Extend") X(GET_RESERVATION, "GetReservation") X(WATCH, "Watch")             \
-                X(HEALTH, "Health") X(REFLECTION, "Reflection") X(METRICS, "Metrics")              \
-                    X(OTHER, "other")
+    X(LIST_LOTS, "ListLots")                                                                       \
+    X(ADJUST_STOCK, "AdjustStock")                                                                 \
+    X(RESERVE, "Reserve")                                                                          \
+    X(RESERVE_BATCH, "ReserveBatch")                                                               \
+    X(CONFIRM, "Confirm")                                                                          \
+    X(REFUND, "Refund")                                                                            \
+    X(EXTEND, "Extend")                                                                            \
+    X(GET_RESERVATION, "GetReservation")                                                           \
+    X(WATCH, "Watch")                                                                              \
+    X(HEALTH, "Health")                                                                            \
+    X(REFLECTION, "Reflection")                                                                    \
+    X(METRICS, "Metrics")                                                                          \
+    X(OTHER, "other")
+/* clang-format on */
 
 enum metric_call {
 #define X(name, text) CALL_##name,

@@ -86,15 +86,9 @@ static void put_escaped(struct writer *w, unsigned char c)
     static const char hex[] = "0123456789abcdef";
     static const char short_form[] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
                                       ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
-    char out[6] = {'\\', c < sizeof short_form ? short_form[c] : 0};
-    if (out[1]) {
-        writer_put(w, out, 2);
-        return;
-    }
-    memcpy(out, "\\u00", 4);
-    out[4] = hex[c >> 4];
-    out[5] = hex[c & 15];
-    writer_put(w, out, 6);
+    char letter = c < sizeof short_form ? short_form[c] : 0;
+    const char out[] = {'\\', letter ? letter : 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    writer_put(w, out, letter ? 2 : sizeof out);
 }
 
 /* True if one of eight bytes is a quote, a backslash or below 0x20. May be true without need when a

@@ -196,8 +196,10 @@ static bool fail_unknown(struct json_text *j, const ProtobufCMessageDescriptor *
             used = 0;
             break;
         }
-        if (i > 0)
-            memcpy(known + used, ", ", 2), used += 2;
+        if (i > 0) {
+            known[used++] = ',';
+            known[used++] = ' ';
+        }
         memcpy(known + used, type->fields[i].name, size + 1);
         used += size;
     }
