@@ -32,7 +32,7 @@ void arena_reset(struct arena *a)
     }
     a->chunk_bytes = 0;
     a->next = a->first;
-    a->end = a->first + a->first_size;
+    a->end = a->first ? a->first + a->first_size : NULL;
 }
 
 void arena_close(struct arena *a)
