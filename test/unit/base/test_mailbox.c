@@ -17,7 +17,7 @@ struct letter {
 static void an_empty_mailbox_gives_nothing(void **state)
 {
     (void)state;
-    struct mailbox box = {0};
+    struct mailbox box = {.top = NULL};
     assert_true(mailbox_empty(&box));
     assert_null(mailbox_take(&box));
 }
@@ -25,7 +25,7 @@ static void an_empty_mailbox_gives_nothing(void **state)
 static void letters_come_in_the_order_of_arrival(void **state)
 {
     (void)state;
-    struct mailbox box = {0};
+    struct mailbox box = {.top = NULL};
     struct letter letters[4] = {{.number = 0}, {.number = 1}, {.number = 2}, {.number = 3}};
     struct mail_chain chain = {0};
     mail_chain_add(&chain, &letters[0].mail);

@@ -215,10 +215,10 @@ static void strings_of_every_length_end_where_they_should(void **state)
 static void what_ends_a_plain_run_is_seen_at_every_place(void **state)
 {
     (void)state;
+    static const char run[] = "abcdefghijklmnopqrstuvwx";
     for (size_t at = 0; at < 24; at++) {
         char text[64];
-        snprintf(text, sizeof text, "{\"user_id\":\"%.*s\\t%s\"}", (int)at,
-                 "abcdefghijklmnopqrstuvwx", "abcdefghijklmnopqrstuvwx" + at);
+        snprintf(text, sizeof text, "{\"user_id\":\"%.*s\\t%s\"}", (int)at, run, &run[at]);
         assert_int_equal(strlen(reserve(text)->user_id), 25);
         assert_int_equal(reserve(text)->user_id[at], '\t');
         text[12 + at] = 'x';
