@@ -119,13 +119,14 @@ static unsigned distance(struct str a, const char *b)
     return line[b_size];
 }
 
+/* The key that was probably meant: near against its length. NULL if there is none. */
 static const struct setting *nearest(struct str key)
 {
     const struct setting *best = settings_table;
     for (const struct setting *row = settings_table; row < settings_table + settings_count; row++)
         if (distance(key, row->key) < distance(key, best->key))
             best = row;
-    return best;
+    return distance(key, best->key) <= 1 + key.len / 3 ? best : NULL;
 }
 
 static const struct setting *find(struct str key)
@@ -196,8 +197,11 @@ int settings_set(struct settings *s, const char *source, struct str key, struct 
     const struct setting *row = find(key);
     if (!row) {
         char start[48];
-        return error_set(e, TLY_EINVALID_ARGUMENT, "", "%s: unknown setting %s; the nearest is %s",
-                         source, setting_show(key, start, sizeof start), nearest(key)->key);
+        const struct setting *near = nearest(key);
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "%s: unknown setting %s; %s%s", source,
+                         setting_show(key, start, sizeof start),
+                         near ? "the nearest is " : "tally serve --help lists them",
+                         near ? near->key : "");
     }
     int64_t number = 0;
     bool on = false;

@@ -80,6 +80,8 @@ static void an_unknown_key_names_its_line_and_the_nearest_key(void **state)
     (void)state;
     refuses_text("node = 1\n\nio_worker = 2\n", "t.conf:3: unknown setting io_worker");
     refuses_text("io_worker = 2\n", "the nearest is io_workers");
+    refuses_text("hold_default = 2\n", "the nearest is hold_default_ms");
+    refuses_text("colour = 2\n", "unknown setting colour; tally serve --help lists them");
     refuses_text("= 2\n", "unknown setting");
 }
 
