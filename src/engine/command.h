@@ -152,8 +152,9 @@ struct command {
             enum hold_state state;
             enum refund_reason state_reason;
             int64_t expires_ms;
-            bool replayed;      /* the move had happened already */
-            struct line *lines; /* asked: room for line_max. answered: as held now */
+            bool replayed;        /* the move had happened already */
+            uint16_t failed_want; /* INVALID_ARGUMENT with wants: the one that is wrong */
+            struct line *lines;   /* asked: room for line_max. answered: as held now */
             uint16_t line_max;
             uint16_t line_count;
             struct reservation_record *record; /* always NULL when answered */

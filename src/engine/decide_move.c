@@ -39,14 +39,15 @@ static int split(struct engine *e, struct command *c, const struct hold *h, stru
         const struct want *w = &c->move.wants[i];
         lot_id id = lots_find(&e->lots, w->lot);
         uint8_t j = 0;
+        c->move.failed_want = i;
         while (j < h->line_count && held[j].lot != id)
             j++;
         if (j == h->line_count)
-            return engine_say(c, TLY_EINVALID_ARGUMENT, "lines[%u]: it holds nothing of lot %.*s",
-                              i, STR_ARG(w->lot));
+            return engine_say(c, TLY_EINVALID_ARGUMENT, "the reservation holds nothing of lot %.*s",
+                              STR_ARG(w->lot));
         if (w->quantity < 1 || w->quantity > rest[j].quantity)
             return engine_say(c, TLY_EINVALID_ARGUMENT,
-                              "lines[%u]: 1 to %lld units of lot %.*s can be confirmed", i,
+                              "1 to %lld units of lot %.*s can be confirmed",
                               (long long)rest[j].quantity, STR_ARG(w->lot));
         confirmed[j].quantity += w->quantity;
         rest[j].quantity -= w->quantity;
@@ -143,6 +144,18 @@ static int confirm(struct engine *e, struct command *c, struct hold *h)
     return 0;
 }
 
+static int too_late(const struct engine *e, struct command *c)
+{
+    enum { SECOND_MS = 1000, HOUR_MS = 3600 * SECOND_MS };
+    int64_t window_ms = e->config.refund_window_ms;
+    const char *unit = window_ms % HOUR_MS == 0 ? "h" : window_ms % SECOND_MS == 0 ? "s" : "ms";
+    int64_t unit_ms = *unit == 'h' ? HOUR_MS : unit[0] == 's' ? SECOND_MS : 1;
+    return engine_say(
+        c, TLY_EINVALID_TRANSITION,
+        "the reservation was confirmed more than %lld %s ago and cannot be refunded any more",
+        (long long)(window_ms / unit_ms), unit);
+}
+
 static int refund(struct engine *e, struct command *c, struct hold *h)
 {
     if (h->state == HOLD_REFUNDED) {
@@ -155,9 +168,7 @@ static int refund(struct engine *e, struct command *c, struct hold *h)
     if (!engine_takes_writes(e))
         return TLY_EUNAVAILABLE;
     if (!pending && e->now_ms - h->confirmed_ms > e->config.refund_window_ms)
-        return engine_say(c, TLY_EINVALID_TRANSITION,
-                          "it was confirmed more than %lld hours ago and cannot be REFUNDED",
-                          (long long)(e->config.refund_window_ms / 3600000));
+        return too_late(e, c);
     enum refund_reason reason = (enum refund_reason)c->move.reason;
     if (reason == REASON_NONE)
         reason = pending ? REASON_CANCELLED : REASON_RETURNED;

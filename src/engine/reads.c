@@ -171,7 +171,8 @@ static void answer(struct engine *e, struct command *c, uint32_t order, struct r
         break;
     case COMMAND_GET_RESERVATION:
         if (r->code == TLY_ENOT_FOUND && c->get.reservation_id)
-            engine_refuse(e, c, TLY_ENOT_FOUND, NULL);
+            engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld",
+                          (long long)c->get.reservation_id);
         else
             answer_search(e, c, &c->get.search,
                           c->get.reservation_id && r->record ? r->record->order_id

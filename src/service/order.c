@@ -189,8 +189,7 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
     }
 }
 
-/* "lines[3]" and a member of it, in the arena; empty at its bound. */
-static struct str line_name(uint16_t i, const char *member, struct arena *a)
+struct str line_name(uint16_t i, const char *member, struct arena *a)
 {
     enum { NAME_BYTES = 24 };
     struct writer w;
@@ -218,9 +217,9 @@ static struct str line_sentence(const struct reserve_command *order, const struc
         writer_decimal(&w, want->quantity);
         WRITER_LITERAL(&w, " of ");
         writer_put(&w, name.p, name.len);
-        WRITER_LITERAL(&w, " were asked for, ");
+        WRITER_LITERAL(&w, " asked for, ");
         writer_decimal(&w, order->available);
-        WRITER_LITERAL(&w, " can be had");
+        WRITER_LITERAL(&w, " available");
     } else {
         WRITER_LITERAL(&w, ": ");
         writer_put(&w, name.p, name.len);

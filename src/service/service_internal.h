@@ -188,6 +188,8 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
 /* Why it was refused; texts in the arena. */
 struct failure order_failure(const struct reserve_command *order, const char *text,
                              struct arena *a);
+/* "lines[3]" and a member of it, in the arena; empty at its bound. */
+struct str line_name(uint16_t i, const char *member, struct arena *a);
 
 /* ---- show.c: the engine's answers as messages; texts in the arena ---- */
 

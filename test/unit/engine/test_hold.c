@@ -220,6 +220,8 @@ static void refund_after_72_hours_is_refused(void **state)
     shop_commit(s);
     assert_int_equal(b->c.code, TLY_EINVALID_TRANSITION);
     assert_int_equal(b->c.move.state, HOLD_CONFIRMED);
+    assert_string_equal(b->text, "the reservation was confirmed more than 72 h ago "
+                                 "and cannot be refunded any more");
     assert_stock(s, 10, 0, 1);
 }
 

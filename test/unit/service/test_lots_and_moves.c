@@ -175,6 +175,19 @@ static void a_reservation_is_confirmed_in_part(void **state)
                                "\"status\":\"CONFIRMED\""));
 }
 
+static void a_confirm_of_what_is_not_held_names_the_line(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations/7/confirm",
+                                   "{\"lines\":[{\"lot\":\"cola#00000000\",\"quantity\":1},"
+                                   "{\"lot\":\"cola#00000001\",\"quantity\":1}]}");
+    struct command *c = fixture_command(f);
+    c->move.failed_want = 1;
+    fixture_answer(f, c, TLY_EINVALID_ARGUMENT);
+    assert_int_equal(x->status, 400);
+    assert_true(answer_says(x, "\"field\":\"lines[1]\""));
+}
+
 static void a_refund_says_why(void **state)
 {
     struct fixture *f = *state;
@@ -393,6 +406,7 @@ int main(void)
         TEST(lots_are_listed_a_page_at_a_time),
         TEST(stock_that_is_held_cannot_be_written_off),
         TEST(a_reservation_is_confirmed_in_part),
+        TEST(a_confirm_of_what_is_not_held_names_the_line),
         TEST(a_refund_says_why),
         TEST(an_extension_is_from_now),
         TEST(a_move_that_is_not_allowed_says_from_and_to),

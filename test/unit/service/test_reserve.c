@@ -259,7 +259,7 @@ static void sold_out_at_the_gate_is_answered_at_once_with_what_is_available(void
     assert_true(answer_says(x, "\"code\":\"SOLD_OUT\""));
     assert_true(answer_says(x, "\"available\":1"));
     assert_true(answer_says(x, "\"lot\":\"cola#00000000\""));
-    assert_true(answer_says(x, "lines[0]: 2 of cola#00000000 were asked for, 1 can be had"));
+    assert_true(answer_says(x, "lines[0]: 2 of cola#00000000 asked for, 1 available"));
     Tally__V1__WantedLine line, *lines[1];
     Tally__V1__ReserveRequest m = reserve_request(&line, lines);
     x = grpc(f, "Reserve", &m.base);
