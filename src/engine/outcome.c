@@ -137,16 +137,37 @@ static void fail_orders(struct engine *e, struct command *c, int code)
     engine_reply(e, c);
 }
 
-static void fail_list(struct engine *e, struct command_list list, int code)
+/* Its answer is that it moved a hold itself: undone, that is not done for certain. */
+static bool moved_itself(const struct command *c)
+{
+    bool of_hold =
+        c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND || c->kind == COMMAND_EXTEND;
+    return of_hold && c->code == 0 && !c->move.replayed;
+}
+
+/* What was undone is not done, and that is the answer of who did it. Any other answer rested on
+ * what somebody else did, which may be committed or not known: it is made anew. */
+static void answer_undone(struct engine *e, struct command_list list)
+{
+    struct command *c;
+    while ((c = list_take(&list))) {
+        if (moved_itself(c))
+            engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
+        else
+            engine_dispatch(e, c);
+    }
+}
+
+static void answer_unknown(struct engine *e, struct command_list list)
 {
     struct command *c;
     while ((c = list_take(&list))) {
         if (c->kind == COMMAND_RESERVE_BATCH)
-            fail_orders(e, c, code);
-        else if (is_look_up(c) && (code == TLY_EUNAVAILABLE || c->kind != COMMAND_GET_RESERVATION))
+            fail_orders(e, c, TLY_EOUTCOME_UNKNOWN);
+        else if (is_look_up(c) && c->kind != COMMAND_GET_RESERVATION)
             engine_dispatch(e, c);
         else
-            engine_refuse(e, c, code, NULL);
+            engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
     }
 }
 
@@ -185,9 +206,9 @@ static void on_rejected(struct engine *e, struct engine_batch *f)
                                    list_steal(&e->open->due), list_steal(&e->open->again)};
     batch_clear(f);
     batch_clear(e->open);
-    fail_list(e, lists[0], TLY_EUNAVAILABLE);
+    answer_undone(e, lists[0]);
     dispatch_list(e, lists[1]);
-    fail_list(e, lists[2], TLY_EUNAVAILABLE);
+    answer_undone(e, lists[2]);
     dispatch_list(e, lists[3]);
 }
 
@@ -234,9 +255,9 @@ static void on_unknown(struct engine *e, struct engine_batch *f)
     struct command_list open_due = list_steal(&e->open->due);
     struct command_list open_again = list_steal(&e->open->again);
     batch_clear(e->open);
-    fail_list(e, due, TLY_EOUTCOME_UNKNOWN);
-    fail_list(e, again, TLY_EOUTCOME_UNKNOWN);
-    fail_list(e, open_due, TLY_EUNAVAILABLE);
+    answer_unknown(e, due);
+    answer_unknown(e, again);
+    answer_undone(e, open_due);
     dispatch_list(e, open_again);
 }
 

@@ -205,6 +205,24 @@ static void an_engine_that_ends_frees_what_its_commands_found(void **state)
     *state = shop_open(NULL);
 }
 
+static void an_order_of_unknown_outcome_is_told_so_beside_a_new_one_that_was_undone(void **state)
+{
+    struct shop *s = *state;
+    struct many first = {0}, second = {0};
+    add(&first, "o-1", 4);
+    send(s, &first);
+    shop_seal(s);
+    struct reserve_command *retry = add(&second, "o-1", 4);
+    struct reserve_command *fresh = add(&second, "o-2", 1);
+    struct ask *ask = send(s, &second);
+    assert_false(ask->answered);
+    shop_outcome(s, LEDGER_UNKNOWN);
+    assert_true(ask->answered);
+    assert_int_equal(retry->code, TLY_EOUTCOME_UNKNOWN);
+    assert_int_equal(fresh->code, TLY_EUNAVAILABLE);
+    shop_outcome(s, LEDGER_COMMITTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +232,7 @@ int main(void)
         T(more_questions_than_may_be_asked_at_once_are_asked_in_turn),
         T(a_rejected_batch_fails_what_it_decided_and_nothing_else),
         T(an_unknown_outcome_is_each_orders_own),
+        T(an_order_of_unknown_outcome_is_told_so_beside_a_new_one_that_was_undone),
         T(a_ledger_that_cannot_tell_fails_only_the_order_that_asked),
         T(an_engine_that_ends_frees_what_its_commands_found),
 #undef T

@@ -257,6 +257,39 @@ static void lots_are_shown_without_a_batch_of_unknown_outcome(void **state)
     assert_int_equal(shop_get_lot(s, "lime#00000002")->c.code, 0);
 }
 
+/* The retry waits for the later batch, which is undone; what it was about is not known. */
+static void a_retry_of_an_unknown_order_is_never_told_that_it_was_not_done(void **state)
+{
+    struct shop *s = *state;
+    struct ask *a = shop_reserve(s, "o-1", key, 4);
+    shop_seal(s);
+    struct ask *extension = shop_extend(s, a->c.reserve.reservation_id, 3600000);
+    struct ask *retry = shop_reserve(s, "o-1", key, 4);
+    assert_false(extension->answered || retry->answered);
+    shop_outcome(s, LEDGER_UNKNOWN);
+    assert_int_equal(extension->c.code, TLY_EUNAVAILABLE); /* it certainly was not */
+    assert_int_equal(retry->c.code, TLY_EOUTCOME_UNKNOWN);
+    shop_outcome(s, LEDGER_COMMITTED);
+    assert_stock(s, 10, 4, 0);
+}
+
+static void a_retry_of_a_committed_order_gets_it_though_a_later_move_was_rejected(void **state)
+{
+    struct shop *s = *state;
+    struct ask *a = shop_reserve(s, "o-1", key, 4);
+    shop_commit(s);
+    int64_t deadline_ms = a->c.reserve.expires_ms;
+    struct ask *extension = shop_extend(s, a->c.reserve.reservation_id, 3600000);
+    struct ask *retry = shop_reserve(s, "o-1", key, 4);
+    shop_seal(s);
+    assert_false(retry->answered);
+    shop_outcome(s, LEDGER_REJECTED);
+    assert_int_equal(extension->c.code, TLY_EUNAVAILABLE);
+    assert_int_equal(retry->c.code, 0);
+    assert_true(retry->c.reserve.replayed);
+    assert_int_equal(retry->c.reserve.expires_ms, deadline_ms);
+}
+
 static void an_unknown_batch_that_failed_after_all_is_undone_silently(void **state)
 {
     struct shop *s = *state;
@@ -429,6 +462,8 @@ int main(void)
         T(a_look_up_of_a_touched_lot_waits_and_is_made_anew_after_undo),
         T(an_unknown_outcome_is_told_at_once_and_resolved_later),
         T(lots_are_shown_without_a_batch_of_unknown_outcome),
+        T(a_retry_of_an_unknown_order_is_never_told_that_it_was_not_done),
+        T(a_retry_of_a_committed_order_gets_it_though_a_later_move_was_rejected),
         T(an_unknown_batch_that_failed_after_all_is_undone_silently),
         T(a_batch_does_not_point_into_its_commands),
         T(a_stale_lot_is_reloaded_and_the_order_decided_again),
