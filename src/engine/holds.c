@@ -17,7 +17,7 @@ static const uint16_t text_bytes[TEXT_CLASSES] = {16, 40, ORDER_ID_MAX};
 static unsigned text_class(uint32_t len)
 {
     unsigned i = 0;
-    while (text_bytes[i] < len)
+    while (i < TEXT_CLASSES - 1 && text_bytes[i] < len)
         i++;
     return i;
 }

@@ -41,7 +41,7 @@ void unknown_note(struct engine *e)
     size_t lines = 0;
     for (uint32_t i = 0; i < f->count; i++)
         lines += f->moves[i].line_count;
-    assert(!e->effects);
+    assert(!e->effects && lines > 0);
     e->effects = malloc(lines * sizeof *e->effects);
     if (!e->effects)
         return;
