@@ -304,7 +304,8 @@ def redis_500(b):
             run("redis-cli", "-p", server.port, "set", "stock", UNITS)
             out = run("redis-benchmark", "-p", server.port, "-c", 500, "-n", n, "--csv",
                       "EVAL", REDIS_SCRIPT, "1", "stock")
-            return float(out.strip().splitlines()[-1].split(",")[1].strip('"'))
+            # The first column is the command in quotes, commas and all; numbers follow.
+            return float(re.search(r'","([\d.]+)"', out.strip().splitlines()[-1]).group(1))
 
     b.pair("redis-500", "the same at 500 × 1, against Redis, appendfsync always, "
            "check-and-decrement script, 500 connections", "0.7 ×", ours, peer)

@@ -8,7 +8,7 @@
 
 enum {
     HTTP1_PIPELINE_MAX = 64,    /* requests of a connection under way */
-    HTTP1_EXCHANGE_SIZE = 1528, /* bytes, with the first part of the arena */
+    HTTP1_EXCHANGE_SIZE = 2040, /* bytes, with the first part of the arena */
 };
 
 /* In the session's queue from the first byte of its request to the last of its answer. */

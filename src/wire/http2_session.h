@@ -8,7 +8,7 @@
 #include "wire/session.h"
 
 enum {
-    HTTP2_EXCHANGE_SIZE = 1144, /* bytes, with the first part of the arena: a small call fits */
+    HTTP2_EXCHANGE_SIZE = 1784, /* bytes, with the first part of the arena: a small call fits */
     HTTP2_NV_MAX = RESPONSE_HEADERS_MAX * 2 + 4,
 };
 
