@@ -14,6 +14,7 @@ import glob
 import http.client
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -23,6 +24,10 @@ import time
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+# How a report begins; TSan and LSan let the process go on to its end.
+SANITIZER = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error:")
 
 
 class ServerFailed(Exception):
@@ -157,13 +162,22 @@ class TallyServer:
         return b"__asan_init" in text or b"__tsan_init" in text
 
     def close(self):
-        """Stops it, whatever its state, and removes what this object made."""
+        """Stops it, whatever its state, and removes what this object made. A server that ended by
+        itself, or in whose log a sanitizer reports, fails the test."""
         try:
+            code = 0
             if self.running():
                 self.process.send_signal(signal.SIGCONT)
-                self.stop()
+                code = self.stop()
             elif self.process is not None:
+                code = self.process.returncode
                 self.kill()
+            text = self.log_text(False) if os.path.exists(self.log_path) else ""
+            report = SANITIZER.search(text)
+            if report:
+                raise ServerFailed(text[report.start():][:8000])
+            if code:
+                raise ServerFailed("ended with %d\n%s" % (code, self.log_tail()))
         finally:
             if self._own:
                 shutil.rmtree(self._own, ignore_errors=True)
