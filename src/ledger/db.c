@@ -7,6 +7,7 @@
 #include "ledger/db.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 /* The page cache grows to these sizes and no further. */
 #define WRITER_PRAGMAS                                                                             \
@@ -116,4 +117,29 @@ int db_get_int(sqlite3 *db, const char *sql, int64_t *value, struct error *e)
         rc = db_fail(db, "read", e);
     sqlite3_finalize(statement);
     return rc;
+}
+
+int db_rewrite_log(sqlite3 *db, struct error *e)
+{
+    enum { COPY_BYTES = 64 << 10 };
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    char *buffer = malloc(COPY_BYTES);
+    int rc = buffer ? SQLITE_OK : SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        rc = sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (rc == SQLITE_OK && log && log->pMethods)
+        rc = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += COPY_BYTES) {
+        int piece = size - at < COPY_BYTES ? (int)(size - at) : COPY_BYTES;
+        rc = log->pMethods->xRead(log, buffer, piece, at);
+        if (rc == SQLITE_OK)
+            rc = log->pMethods->xWrite(log, buffer, piece, at);
+    }
+    if (rc == SQLITE_OK && size > 0)
+        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+    free(buffer);
+    return rc == SQLITE_OK
+               ? 0
+               : error_set(e, TLY_EIO, "ledger", "the log cannot be rewritten (SQLite %d)", rc);
 }

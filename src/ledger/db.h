@@ -30,6 +30,9 @@ int db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct error *e
 int db_run(sqlite3 *db, sqlite3_stmt *statement, const char *doing, struct error *e) MUST_CHECK;
 /* The first column of the first row; TLY_ENOT_FOUND if there is none or it is NULL. */
 int db_get_int(sqlite3 *db, const char *sql, int64_t *value, struct error *e) MUST_CHECK;
+/* Writes the log over itself and syncs it: after a failed sync the frames that recovery sees may be
+ * nowhere but in memory, and all that is committed behind them would be lost with them. */
+int db_rewrite_log(sqlite3 *db, struct error *e) MUST_CHECK;
 /* What SQLite's last failure on `db` means here. */
 int db_fail(sqlite3 *db, const char *doing, struct error *e);
 

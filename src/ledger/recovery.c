@@ -29,20 +29,17 @@ struct recovery {
 };
 
 /* Whatever is visible now is answered as done from now on, so it must be durable first: a killed
- * process may have written a commit to the log without the fsync that it would have waited for. */
+ * process may have written a commit to the log without the fsync that it would have waited for, or
+ * after one that failed. A full disk may refuse the checkpoint; then the log is enough. */
 static int make_durable(sqlite3 *db, struct error *e)
 {
-    sqlite3_file *log = NULL;
     int64_t rows;
     int rc = db_get_int(db, "SELECT count(*) FROM snapshot", &rows, e); /* opens the log */
     if (rc)
         return rc;
-    if (sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
-        log->pMethods && log->pMethods->xSync(log, SQLITE_SYNC_FULL) != SQLITE_OK)
-        return error_set(e, TLY_EIO, "ledger.db-wal", "cannot be synced");
-    /* A full disk may refuse this; the log is enough. */
-    sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    return 0;
+    if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+        return 0;
+    return db_rewrite_log(db, e);
 }
 
 static int load_lots(struct recovery *r, struct error *e)

@@ -1,22 +1,21 @@
 /* When the disk fails: the connection is closed, opened again, and asked what is true.
  *
  * Going down: whatever failed, the connection is closed without a checkpoint. It is opened again
- * after 10 ms, then after twice as long each time, at most a second; it is up when a small
- * transaction has become durable.
+ * after 10 ms, then after twice as long each time, at most a second; it is up when the log was
+ * written again (after a failed fsync the system may have forgotten that its pages are dirty) and a
+ * small transaction has become durable.
  *
  * Doubt: a COMMIT that failed may have left all frames of its transaction in the write-ahead log,
  * where a later recovery could find them. So the answer "not done" is given only when other frames
  * stand in their place: the small transaction is written at the very position at which the failed
  * one began, and every frame's checksum depends on all before it. The answer "done" is given only
- * when the frames are on the disk for certain: after a failed fsync the system may have forgotten
- * that pages are dirty, so the log is read, written again and synced before the small transaction.
+ * when the frames are on the disk for certain, by the same two steps.
  *
  * Failure modes: none of this gives up, except when the ledger is stopped; then the batch's second
  * outcome never comes, and the next start finds out by recovery.
  */
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,7 +24,7 @@
 #include "ledger/lot_rows.h"
 #include "ledger/schema.h"
 
-enum { BACKOFF_MIN_MS = 10, BACKOFF_MAX_MS = 1000, COPY_BYTES = 64 << 10 };
+enum { BACKOFF_MIN_MS = 10, BACKOFF_MAX_MS = 1000 };
 
 static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -115,7 +114,9 @@ void writer_come_up(struct writer *w)
 static int probe(struct writer *w, struct error *e)
 {
     sqlite3_stmt *put = w->statements[STATEMENT_PROBE];
-    int rc = writer_begin(w, e);
+    int rc = db_rewrite_log(w->db, e);
+    if (rc == 0)
+        rc = writer_begin(w, e);
     if (rc)
         return rc;
     sqlite3_bind_int64(put, 1, (int64_t)(clock_monotonic_ns() / 1000000));
@@ -161,38 +162,11 @@ static int has_seq(struct writer *w, int64_t seq, bool *there, struct error *e)
     return rc;
 }
 
-/* Writes the log over itself and syncs it. */
-static int rewrite_log(struct writer *w, struct error *e)
-{
-    sqlite3_file *log = NULL;
-    sqlite3_int64 size = 0;
-    char *buffer = malloc(COPY_BYTES);
-    int rc = buffer ? SQLITE_OK : SQLITE_NOMEM;
-    if (rc == SQLITE_OK)
-        rc = sqlite3_file_control(w->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
-    if (rc == SQLITE_OK && log && log->pMethods)
-        rc = log->pMethods->xFileSize(log, &size);
-    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += COPY_BYTES) {
-        int piece = size - at < COPY_BYTES ? (int)(size - at) : COPY_BYTES;
-        rc = log->pMethods->xRead(log, buffer, piece, at);
-        if (rc == SQLITE_OK)
-            rc = log->pMethods->xWrite(log, buffer, piece, at);
-    }
-    if (rc == SQLITE_OK && size > 0)
-        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
-    free(buffer);
-    return rc == SQLITE_OK
-               ? 0
-               : error_set(e, TLY_EIO, "ledger", "the log cannot be rewritten (SQLite %d)", rc);
-}
-
 static int look(struct writer *w, int64_t last_seq, bool *committed, struct error *e)
 {
     int rc = writer_connect(w, e);
     if (rc == 0)
         rc = has_seq(w, last_seq, committed, e);
-    if (rc == 0 && *committed)
-        rc = rewrite_log(w, e);
     return rc ? rc : probe(w, e);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "fault_vfs.h"
 #include "ledger_rig.h"
@@ -232,6 +233,66 @@ static void a_doubtful_batch_that_is_there_is_made_durable(void **state)
     rig_close(&rig);
 }
 
+static void commit_one(struct rig *rig)
+{
+    do {
+        assert_true(rig_wait_available(rig, true));
+        rig_adjust(rig, 1, 1, "", "");
+    } while (rig_commit(rig) != LEDGER_COMMITTED);
+}
+
+/* Frames that a failed sync left in the log look sound to whoever opens it, but may never have
+ * reached the disk: what is committed behind them would be lost with them. */
+static void fail_syncs_of_upkeep(long failures)
+{
+    struct rig rig;
+    open_rig(&rig);
+    rig_create(&rig, 1000);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    /* Idle, the ledger writes a snapshot: its sync fails, and perhaps what is tried after it. */
+    fault_vfs_plan(&(struct fault_plan){
+        .calls = FAULT_SYNC, .first = 1, .count = failures, .code = SQLITE_IOERR_FSYNC});
+    for (int i = 0; i < 1000 && fault_vfs_fired() < failures; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    assert_int_equal(fault_vfs_fired(), failures);
+    commit_one(&rig);
+    check_after_power_cut(&rig, FAULT_CUT_CLEAN);
+    rig_close(&rig);
+}
+
+static void commits_after_failed_syncs_of_upkeep_survive_a_power_cut(void **state)
+{
+    (void)state;
+    for (long failures = 1; failures <= 4; failures++)
+        fail_syncs_of_upkeep(failures);
+}
+
+/* The batch is not there, and the probe that makes sure of it is not durable at the first try. */
+static void commits_after_a_doubtful_batch_and_a_failed_probe_survive_a_power_cut(void **state)
+{
+    (void)state;
+    struct rig rig;
+    open_rig(&rig);
+    rig_create(&rig, 1000);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    add_batch(&rig, 1);
+    fault_vfs_plan(&(struct fault_plan){.calls = FAULT_WRITE,
+                                        .first = 2,
+                                        .count = 1,
+                                        .code = SQLITE_IOERR_WRITE,
+                                        .wal_only = true});
+    rig_submit(&rig);
+    assert_int_equal(rig_outcome(&rig, 0), LEDGER_UNKNOWN);
+    fault_vfs_plan(&(struct fault_plan){
+        .calls = FAULT_SYNC, .first = 1, .count = 1, .code = SQLITE_IOERR_FSYNC});
+    assert_int_equal(rig_outcome(&rig, 1), LEDGER_REJECTED);
+    rig_settle(&rig);
+    assert_int_equal(fault_vfs_fired(), 1);
+    commit_one(&rig);
+    check_after_power_cut(&rig, FAULT_CUT_CLEAN);
+    rig_close(&rig);
+}
+
 /* A start writes a snapshot of its own before any batch tells it which holds are PENDING. */
 static void a_pending_hold_is_loaded_also_at_the_second_start_after_a_crash(void **state)
 {
@@ -310,6 +371,8 @@ int main(void)
         cmocka_unit_test(every_read_and_open_may_fail),
         cmocka_unit_test(a_batch_survives_a_power_cut_whole_or_not_at_all),
         cmocka_unit_test(a_doubtful_batch_that_is_there_is_made_durable),
+        cmocka_unit_test(commits_after_failed_syncs_of_upkeep_survive_a_power_cut),
+        cmocka_unit_test(commits_after_a_doubtful_batch_and_a_failed_probe_survive_a_power_cut),
         cmocka_unit_test(a_pending_hold_is_loaded_also_at_the_second_start_after_a_crash),
         cmocka_unit_test(stopping_while_the_outcome_is_unknown_does_not_hang),
         cmocka_unit_test(a_ledger_on_a_dead_disk_is_not_opened),
