@@ -409,7 +409,10 @@ def batch(b):
         with Tally(b.place()) as server:
             lot = server.create_lot("COLA", UNITS)
             b.orders(server, 1, 2, 10, "--lot", lot, "--batch", 8190)
-            return b.orders(server, 1, 2, n, "--lot", lot, "--batch", 8190)["orders_per_s"]
+            rate = b.orders(server, 1, 2, n, "--lot", lot, "--batch", 8190)["orders_per_s"]
+            if server.metric("tally_engine_units_reserved") != (n + 10) * 8190:
+                sys.exit("batch: not every order was reserved")
+            return rate
 
     def peer():
         out = json.loads(run(TOOLS / "raw_sqlite", b.place() / "raw.db", n * 8190, 8190))
@@ -430,9 +433,10 @@ def many_lots(b):
 
     def peer():
         with Tally(b.place(), "--order-memory-max", "8000000") as server:
-            lot = server.create_lot("COLA", UNITS)
-            b.orders(server, 10, 100, n // 10, "--lot", lot)
-            return b.orders(server, 10, 100, n, "--lot", lot)["requests_per_s"]
+            lot = server.folder / "lots.txt"  # a list of one, so that the client does the same
+            lot.write_text(server.create_lot("COLA", UNITS) + "\n")
+            b.orders(server, 10, 100, n // 10, "--lots", lot)
+            return b.orders(server, 10, 100, n, "--lots", lot)["requests_per_s"]
 
     b.pair("many-lots", "100,000 lots, uniform, 10 × 100, against one lot", "0.6 ×", ours, peer)
 

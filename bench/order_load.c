@@ -25,6 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    ID_DIGITS = 12, /* the part of an order_id that differs */
+};
 enum { STREAMS_MAX = 4096, OUTPUT_SIZE = 1 << 18, LOT_SIZE = 96, BUCKETS = 64 * 64 };
 
 struct load;
@@ -51,6 +54,10 @@ struct load {
     unsigned connections, streams, batch;
     uint64_t requests, started, finished, ok, refused;
     bool order_ids;
+    bool one_lot;
+    struct request pattern; /* one lot: packed once, then copied and given new order_ids */
+    size_t *id_places;      /* of the differing digits in it */
+    size_t id_count;
     char (*lots)[LOT_SIZE];
     size_t lot_count;
     uint64_t random;
@@ -162,7 +169,7 @@ static void fill_order(struct load *l, struct order *o, uint64_t number)
     o->message.n_lines = 1;
 }
 
-static void fill_request(struct load *l, struct request *r)
+static void pack_request(struct load *l, struct request *r)
 {
     static struct order *orders;
     static Tally__V1__ReserveRequest **pointers;
@@ -188,6 +195,51 @@ static void fill_request(struct load *l, struct request *r)
     batch.orders = pointers;
     batch.n_orders = l->batch;
     write_body(r, tally__v1__reserve_batch_request__get_packed_size(&batch), pack_batch, &batch);
+}
+
+/* Packs one request and finds where its order_ids end, so that the client costs as little as it
+ * can, and the same with order_ids as without. */
+static void make_pattern(struct load *l)
+{
+    struct request *p = &l->pattern;
+    char run[24];
+    int run_size = snprintf(run, sizeof run, "%016" PRIx64 "-", l->run);
+    pack_request(l, p);
+    l->id_places = calloc(l->batch ? l->batch : 1, sizeof *l->id_places);
+    if (!l->id_places)
+        die("memory");
+    const uint8_t *at = p->body, *end = p->body + p->body_size;
+    while (l->order_ids && (at = memmem(at, (size_t)(end - at), run, (size_t)run_size))) {
+        at += run_size;
+        l->id_places[l->id_count++] = (size_t)(at - p->body);
+    }
+}
+
+static void write_digits(uint8_t *to, uint64_t number)
+{
+    for (int i = ID_DIGITS; i-- > 0; number /= 10)
+        to[i] = (uint8_t)('0' + number % 10);
+}
+
+static void fill_request(struct load *l, struct request *r)
+{
+    const struct request *p = &l->pattern;
+    if (!p->body) {
+        pack_request(l, r);
+        return;
+    }
+    if (r->body_capacity < p->body_size) {
+        r->body = realloc(r->body, p->body_size);
+        if (!r->body)
+            die("memory");
+        r->body_capacity = p->body_size;
+    }
+    memcpy(r->body, p->body, p->body_size);
+    r->body_size = p->body_size;
+    r->body_sent = 0;
+    uint64_t first = l->started * (l->batch ? l->batch : 1);
+    for (size_t i = 0; i < l->id_count; i++)
+        write_digits(r->body + l->id_places[i], first + i);
 }
 
 static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out, size_t size,
@@ -419,6 +471,7 @@ static void parse(struct load *l, int argc, char **argv, struct sockaddr_in *to)
                 die("memory");
             snprintf(l->lots[0], LOT_SIZE, "%s", optarg);
             l->lot_count = 1;
+            l->one_lot = true;
             break;
         default:
             exit(2);
@@ -455,6 +508,8 @@ int main(int argc, char **argv)
     struct connection *connections = calloc(l.connections, sizeof *connections);
     if (l.epoll < 0 || !connections)
         die("start");
+    if (l.one_lot)
+        make_pattern(&l);
     uint64_t start = now_ns();
     for (unsigned i = 0; i < l.connections; i++)
         open_connection(&l, &connections[i], &to);
