@@ -208,12 +208,13 @@ static void create_lots(struct bench *x, uint32_t lots)
                                         .size = STR("330ml_can"),
                                         .batch = STR("BATCH-20261122-A"),
                                         .expires_on = 20800};
-        x->moves[count++] = (struct move){.seq = ++x->seq,
-                                          .kind = MOVE_CREATE,
-                                          .at_ms = START_MS,
-                                          .line_count = 1,
-                                          .line = {lot, 1000000000},
-                                          .dims = &dims[count - 1]};
+        x->moves[count] = (struct move){.seq = ++x->seq,
+                                        .kind = MOVE_CREATE,
+                                        .at_ms = START_MS,
+                                        .line_count = 1,
+                                        .line = {lot, 1000000000},
+                                        .dims = &dims[count]};
+        count++;
         if (count == PER_COMMIT_MAX || lot == lots) {
             commit(x, count);
             count = 0;

@@ -14,6 +14,9 @@ echo "house rules"
 # shellcheck disable=SC2086
 /usr/bin/python3 test/lint/house_rules.py $sources || status=1
 
+echo "the other compiler"
+/usr/bin/python3 test/lint/other_compiler.py build/dev || status=1
+
 echo "names"
 /usr/bin/python3 test/lint/symbols.py build/dev || status=1
 
