@@ -229,7 +229,8 @@ int rule_lot_key(struct str key, const char *field, struct error *e)
         valid = is_digit(key.p[i]) || (key.p[i] >= 'a' && key.p[i] <= 'f');
     if (valid)
         return 0;
-    return rule_broken(e, field, "must be a lot key sku#hhhhhhhh with 8 hex digits, is \"%.*s\"",
+    return rule_broken(e, field,
+                       "must be a lot key sku#hhhhhhhh with 8 lower-case hex digits, is \"%.*s\"",
                        shown(key), key.p);
 }
 
