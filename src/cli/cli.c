@@ -5,6 +5,7 @@
  */
 #include "cli/cli.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "cli/nearest.h"
@@ -77,8 +78,14 @@ void cli_print_markdown(void)
     print_overview(stdout);
     fputs("```\n", stdout);
     for (const struct subcommand *s = table; s->name; s++) {
-        if (s->run == cli_serve || s->run == cli_docs)
-            continue; /* settings.md is about the one; the other prints this page */
+        if (s->run == cli_docs)
+            continue; /* it prints this page */
+        if (s->run == cli_serve) {
+            fputs("\n## tally serve\n\n```text\n", stdout);
+            cli_serve_usage();
+            fputs("```\n\nEvery KEY is in [settings.md](settings.md).\n", stdout);
+            continue;
+        }
         print_help_of("tally", s);
         if (s->run != cli_lot)
             continue;
@@ -87,14 +94,30 @@ void cli_print_markdown(void)
     }
 }
 
+/* tally help lot create: tally lot create --help */
+static int help_of(int argc, char **argv)
+{
+    enum { WORDS_MAX = 4 };
+    char help[] = "--help";
+    char *arguments[WORDS_MAX + 2] = {NULL};
+    if (argc > WORDS_MAX)
+        argc = WORDS_MAX;
+    memcpy(arguments, argv, (size_t)argc * sizeof *argv);
+    arguments[argc] = help;
+    const struct subcommand *s = cli_find(table, "tally", arguments[0]);
+    return s ? s->run(argc + 1, arguments) : EXIT_USAGE;
+}
+
 int cli_run(int argc, char **argv)
 {
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    bool help = strcmp(argv[1], "help") == 0;
+    if (help && argc > 2)
+        return help_of(argc - 2, argv + 2);
+    if (help || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_overview(stdout);
         return EXIT_DONE;
     }

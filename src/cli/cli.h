@@ -36,6 +36,7 @@ int cli_run(int argc, char **argv);
  * nearest name, on stderr. `family` is what stands before it: "tally", "tally lot". */
 const struct subcommand *cli_find(const struct subcommand *table, const char *family,
                                   const char *name);
+void cli_serve_usage(void);
 /* All of --help as Markdown, for docs/cli.md. */
 void cli_print_markdown(void);
 

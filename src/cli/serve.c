@@ -10,16 +10,15 @@
 #include "server/server.h"
 #include "server/settings.h"
 
-static void print_help(void)
+void cli_serve_usage(void)
 {
-    printf(
-        "tally serve - reservations over gRPC and HTTP on one port\n\n"
-        "  tally serve [--config FILE] [--data DIR] [--listen HOST:PORT] [--KEY VALUE ...]\n\n"
-        "Settings come from FILE (or the file that TALLY_CONFIG names), then TALLY_KEY in the\n"
-        "environment, then flags. SIGHUP reads them again, SIGTERM drains and stops; a second\n"
-        "signal hurries. Log lines go to stderr. Exit codes: 0 stopped in order, 2 a setting is\n"
-        "wrong, 5 it could not start.\n");
-    settings_print_help(stdout);
+    fputs(
+        "usage: tally serve [--config FILE] [--data DIR] [--listen HOST:PORT] [--KEY VALUE ...]\n\n"
+        "Serves reservations over gRPC and HTTP on one port. Settings come from FILE (or the\n"
+        "file that TALLY_CONFIG names), then TALLY_KEY in the environment, then flags. SIGHUP\n"
+        "reads them again, SIGTERM drains and stops; a second signal hurries. Log lines go to\n"
+        "stderr. Exit codes: 0 stopped in order, 2 a setting is wrong, 5 it could not start.\n",
+        stdout);
 }
 
 int cli_serve(int argc, char **argv)
@@ -27,7 +26,8 @@ int cli_serve(int argc, char **argv)
     struct error e = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
+            cli_serve_usage();
+            settings_print_help(stdout);
             return EXIT_DONE;
         }
     }

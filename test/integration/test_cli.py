@@ -366,6 +366,7 @@ class Usage(unittest.TestCase):
             done = run(*arguments, "--help")
             self.assertEqual(done.returncode, DONE, arguments)
             self.assertIn(arguments[-1], done.stdout)
+            self.assertEqual(run("help", *arguments).stdout, done.stdout)
 
     def test_a_slip_is_answered_with_the_name_that_was_meant(self):
         done = run("reserv")
