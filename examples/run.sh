@@ -5,6 +5,11 @@ set -eu
 tally=$1 data=$2 listen=$3
 here=$(dirname "$0")
 
+# Whoever answers there already would be taken for the server that is started here.
+if curl -s -m 2 -o /dev/null "http://$listen/livez"; then
+    echo "$listen is in use. Give another address: ./dev run $data 127.0.0.1:7071" >&2
+    exit 1
+fi
 "$tally" serve --data "$data" --listen "$listen" &
 server=$!
 trap 'kill -TERM "$server" 2>/dev/null || true' INT TERM

@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "test", "lib"))
 
 # pylint: disable=wrong-import-position
-from tally_server import TallyServer, clean_environment, tally_binary
+from tally_server import ROOT, TallyServer, clean_environment, tally_binary
 
 DRINKS = os.path.join(ROOT, "examples", "drinks.csv")
 HEADER = "sku,flavor,size,batch,expires_on,quantity\n"
@@ -353,6 +353,19 @@ class Shop(CliCase):
 
     def test_7_verify_tells_a_folder_without_a_ledger(self):
         self.assertIn("no ledger", self.cli("verify", self.folder, code=FAILED).stderr)
+
+
+class Example(CliCase):
+    def test_the_example_leaves_a_server_that_is_there_already_alone(self):
+        folder = os.path.join(self.folder, "other")
+        done = subprocess.run(
+            ["sh", os.path.join(ROOT, "examples", "run.sh"), self.server.binary, folder,
+             self.server.address], capture_output=True, text=True, env=clean_environment(),
+            timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{self.server.address} is in use", done.stderr)
+        self.assertFalse(os.path.exists(folder))
+        self.assertEqual(self.json("lot", "list"), [])
 
 
 class Usage(unittest.TestCase):
