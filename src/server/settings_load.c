@@ -211,17 +211,27 @@ int settings_load(struct settings *s, int argc, char *const *argv, char *const *
     return code;
 }
 
-static int order(const char *less_key, int64_t less, const char *more_key, int64_t more,
-                 struct error *e)
+static const struct setting *row_of(const char *key)
+{
+    const struct setting *row = settings_table;
+    while (strcmp(row->key, key) != 0)
+        row++;
+    return row;
+}
+
+static int order(const struct settings *s, const char *less_key, int64_t less, const char *more_key,
+                 int64_t more, struct error *e)
 {
     if (less <= more)
         return 0;
-    return error_set(e, TLY_EINVALID_ARGUMENT, less_key,
-                     "%s = %" PRId64 ": must be at most %s, which is %" PRId64, less_key, less,
-                     more_key, more);
+    char less_text[SETTING_TEXT_MAX], more_text[SETTING_TEXT_MAX];
+    setting_format(row_of(less_key), s, less_text, sizeof less_text);
+    setting_format(row_of(more_key), s, more_text, sizeof more_text);
+    return error_set(e, TLY_EINVALID_ARGUMENT, less_key, "%s = %s: must be at most %s, which is %s",
+                     less_key, less_text, more_key, more_text);
 }
 
-#define IN_ORDER(less, more) order(#less, s->less, #more, s->more, e)
+#define IN_ORDER(less, more) order(s, #less, s->less, #more, s->more, e)
 
 int settings_check(const struct settings *s, struct error *e)
 {

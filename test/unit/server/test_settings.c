@@ -211,9 +211,9 @@ static void settings_that_contradict_each_other_are_refused(void **state)
 {
     (void)state;
     static char *const rows[][3] = {
-        {"--hold-default-ms=2d", NULL, "hold_default_ms = 172800000: must be at most hold_max_ms"},
-        {"--hold-max-ms=4d", NULL, "must be at most hold_total_max_ms, which is 259200000"},
-        {"--archive-after-ms=1d", NULL, "order_retention_ms = 604800000: must be at most archive"},
+        {"--hold-default-ms=2d", NULL, "hold_default_ms = 2d: must be at most hold_max_ms"},
+        {"--hold-max-ms=4d", NULL, "must be at most hold_total_max_ms, which is 3d"},
+        {"--archive-after-ms=1d", NULL, "order_retention_ms = 7d: must be at most archive"},
         {"--header-line-max=64KiB", NULL, "must be at most header_bytes_max"},
         {"--gate-order-filter-bytes=3MiB", NULL, "must be a power of two"},
         {"--log-level=loud", NULL, "log_level = loud: must be debug, info, warn or error"},
