@@ -56,6 +56,7 @@ struct order_search {
     int64_t ruled_out[2];              /* reservations that turned out to be of other order_ids */
     uint8_t ruled_out_count;
     bool disk_asked; /* the part of the index on disk doesn't know it */
+    uint32_t stored; /* segments that were on disk when it was asked; see engine_internal.h */
 };
 
 struct reserve_command {

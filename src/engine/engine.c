@@ -375,5 +375,7 @@ struct order_segment *engine_next_segment(struct engine *e)
 
 void engine_segment_stored(struct engine *e, struct order_segment *s, struct order_run *run)
 {
+    if (s && run)
+        e->segments_stored++;
     order_index_install(e->orders, s, run);
 }

@@ -72,6 +72,7 @@ struct read_slot {
     struct read_slot *next_to_ask;
     struct waiter *first;
     struct waiter *last;
+    uint32_t stored; /* segments_stored when the question was put */
     bool busy;
 };
 
@@ -120,6 +121,8 @@ struct engine {
     struct read_slot *ask_last;
     struct read_slot *read_buckets[READ_BUCKETS];
     uint32_t reads_busy;
+    uint32_t
+        segments_stored; /* of the index, ever: an answer about the disk is of one such number */
 
     uint64_t change;
     lot_id change_oldest;

@@ -67,7 +67,8 @@ static struct read_slot *new_slot(struct engine *e, struct read_slot **bucket)
     if (!slot)
         return NULL;
     e->free_slots = slot->next_to_ask;
-    *slot = (struct read_slot){.next_in_bucket = *bucket, .busy = true};
+    *slot =
+        (struct read_slot){.next_in_bucket = *bucket, .stored = e->segments_stored, .busy = true};
     *bucket = slot;
     if (e->ask_last)
         e->ask_last->next_to_ask = slot;
@@ -130,9 +131,18 @@ static struct reservation_record *share(struct read *r, bool last)
     return record;
 }
 
+/* A candidate that the ledger has no row of is past retention: nobody needs its entry. */
+static void drop_archived(struct engine *e, const struct read *r, uint64_t order_hash)
+{
+    if (r->kind == READ_RESERVATION && r->code == TLY_ENOT_FOUND &&
+        !holds_find(&e->holds, r->reservation_id))
+        order_index_remove(e->orders, order_hash, r->reservation_id);
+}
+
 static void answer_search(struct engine *e, struct command *c, struct order_search *s,
                           struct str order_id, struct read *r, bool last)
 {
+    drop_archived(e, r, c->kind == COMMAND_RESERVE ? c->reserve.order_hash : c->get.order_hash);
     struct reservation_record *record = share(r, last);
     if (r->code == 0 && !record) {
         search_reset(s);
@@ -158,6 +168,7 @@ static void refuse_unavailable(struct engine *e, struct command *c)
 static void answer(struct engine *e, struct command *c, uint32_t order, struct read *r, bool last)
 {
     if (c->kind == COMMAND_RESERVE_BATCH) {
+        drop_archived(e, r, c->batch.orders[order].order_hash);
         decide_batch_answer(e, c, order, r);
         return;
     }

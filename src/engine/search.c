@@ -78,7 +78,9 @@ struct seen_order search_order(const struct engine *e, const struct order_search
         struct hold *h = holds_find(&e->holds, s->record->reservation_id);
         return h ? resident(e, s, h, content) : same_or_not(e, s, NULL, content);
     }
-    if (!s->disk_asked && order_index_on_disk(e->orders, order_hash))
+    /* What has gone to disk since it was asked is not in memory any more. */
+    bool disk_asked = s->disk_asked && s->stored == e->segments_stored;
+    if (!disk_asked && order_index_on_disk(e->orders, order_hash))
         return ask(s, READ_ORDER, 0);
     return (struct seen_order){.verdict = SEEN_NEW};
 }
@@ -88,8 +90,10 @@ void search_answer(struct order_search *s, const struct read *r, struct str orde
 {
     free(s->record);
     s->record = NULL;
-    if (r->kind == READ_ORDER)
+    if (r->kind == READ_ORDER) {
         s->disk_asked = true;
+        s->stored = ((const struct read_slot *)r)->stored;
+    }
     if (record && str_equal(record->order_id, order_id)) {
         s->record = record;
         return;

@@ -223,6 +223,57 @@ static void an_order_of_unknown_outcome_is_told_so_beside_a_new_one_that_was_und
     shop_outcome(s, LEDGER_COMMITTED);
 }
 
+static int noted_frees;
+
+static void note_free(struct order_run *run)
+{
+    (void)run;
+    noted_frees++;
+}
+
+/* o-1 was looked for on disk before somebody else reserved it; then it went there. */
+static void an_order_that_went_to_disk_since_it_was_looked_for_is_not_made_twice(void **state)
+{
+    struct engine_config config = shop_config();
+    config.order_memory_max = 4; /* segments of two */
+    struct shop *s = shop_open(&config);
+    shop_close(*state);
+    *state = s;
+    noted_frees = 0;
+    shop_lot(s, key, 10);
+    struct order_run all = {.count = 1, .seq_min = 1, .seq_max = 1, .release = note_free};
+    struct order_run more = {.count = 2, .seq_min = 2, .release = note_free};
+    engine_segment_stored(s->engine, NULL, &all); /* no filter: whatever is new is looked for */
+    struct many m = {0};
+    struct reserve_command *twin = add(&m, "o-1", 1);
+    struct reserve_command *other = add(&m, "o-2", 1);
+    struct ask *ask = send(s, &m);
+    struct read *first = engine_next_read(s->engine), *second = engine_next_read(s->engine);
+    first->code = second->code = TLY_ENOT_FOUND;
+    engine_read_done(s->engine, first);
+    struct many rivals = {0};
+    struct reserve_command *rival = add(&rivals, "o-1", 1);
+    add(&rivals, "o-3", 1);
+    add(&rivals, "o-4", 1); /* the segment is full */
+    struct ask *rival_ask = send(s, &rivals);
+    shop_commit(s);
+    assert_true(rival_ask->answered && !ask->answered);
+    struct order_segment *segment = engine_next_segment(s->engine);
+    assert_non_null(segment);
+    more.seq_max = segment->seq_max;
+    engine_segment_stored(s->engine, segment, &more);
+    engine_read_done(s->engine, second);
+    shop_commit(s);
+    assert_true(ask->answered);
+    assert_true(twin->replayed);
+    assert_int_equal(twin->reservation_id, rival->reservation_id);
+    assert_int_equal(other->code, 0);
+    assert_int_equal(shop_available(s, 1), 6);
+    shop_close(s);
+    assert_int_equal(noted_frees, 2);
+    *state = shop_open(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +285,7 @@ int main(void)
         T(an_unknown_outcome_is_each_orders_own),
         T(an_order_of_unknown_outcome_is_told_so_beside_a_new_one_that_was_undone),
         T(a_ledger_that_cannot_tell_fails_only_the_order_that_asked),
+        T(an_order_that_went_to_disk_since_it_was_looked_for_is_not_made_twice),
         T(an_engine_that_ends_frees_what_its_commands_found),
 #undef T
     };

@@ -440,11 +440,33 @@ static void a_late_command_gives_back_to_the_gate(void **state)
     assert_int_equal(s->gate[lot], 5);
 }
 
+/* The index keeps what is past retention until it is asked for again. */
+static void an_order_id_may_be_used_again_and_again_when_the_ledger_has_archived_it(void **state)
+{
+    struct shop *s = *state;
+    shop_lot(s, "cola#00000001", 10);
+    uint32_t kept = s->row_count;
+    for (int i = 0; i < 6; i++) {
+        struct ask *a = shop_reserve(s, "o-1", "cola#00000001", 1);
+        shop_commit(s);
+        assert_int_equal(a->c.code, 0);
+        assert_false(a->c.reserve.replayed);
+        shop_refund(s, a->c.reserve.reservation_id, REASON_NONE);
+        shop_commit(s);
+        s->row_count = kept; /* retention */
+    }
+    struct ask *get = shop_get(s, 0, "o-1");
+    shop_commit(s);
+    assert_int_equal(get->c.code, TLY_ENOT_FOUND);
+    assert_int_equal(shop_stats(s).orders_in_memory, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
         T(an_order_is_answered_after_its_commit_and_not_before),
+        T(an_order_id_may_be_used_again_and_again_when_the_ledger_has_archived_it),
         T(the_move_carries_what_the_ledger_needs),
         T(more_than_is_available_is_sold_out_and_says_how_many_there_are),
         T(the_retry_of_the_order_that_took_the_last_unit_gets_that_order),
