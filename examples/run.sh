@@ -12,7 +12,8 @@ if curl -s -m 2 -o /dev/null "http://$listen/livez"; then
 fi
 "$tally" serve --data "$data" --listen "$listen" &
 server=$!
-trap 'kill -TERM "$server" 2>/dev/null || true' INT TERM
+trap 'kill -TERM "$server" 2>/dev/null || true' TERM
+trap : INT # Ctrl-C reaches the server too; a second signal would hurry it
 tries=0
 until curl -fs -o /dev/null "http://$listen/readyz"; do
     kill -0 "$server" 2>/dev/null || { wait "$server"; exit $?; }
