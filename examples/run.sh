@@ -23,6 +23,10 @@ until curl -fs -o /dev/null "http://$listen/readyz"; do
 done
 "$tally" lot import "$here/drinks.csv" --server "$listen"
 
+grpcurl_note=""
+command -v grpcurl >/dev/null || grpcurl_note="
+  (grpcurl is at github.com/fullstorydev/grpcurl; ./dev setup builds it into build/peers, given Go)
+"
 cat <<TEXT
 
 Tallystick listens on $listen, its data is in $data. Try, in another terminal:
@@ -32,7 +36,7 @@ Tallystick listens on $listen, its data is in $data. Try, in another terminal:
 
   grpcurl -plaintext -d '{"user_id": "bob", "lines": [{"sku": "LEMONADE-CLASSIC", "quantity": 1}]}' \\
        $listen tally.v1.Inventory/Reserve
-
+$grpcurl_note
   $tally lot list --server $listen
 
 Ctrl-C stops it. Then: $tally verify $data

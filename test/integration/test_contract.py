@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The two halves of the contract, api/tally.proto and api/openapi.yaml, say the same: every field of
-every message is in its schema with its type, and the other way round; and every route of the
-server's table is a path with its parameters."""
+"""The two halves of the contract, api/tally.proto and api/openapi.yaml, say the same: every field
+of every message is in its schema with its type, and the other way round; every route of the
+server's table is a path with its parameters; docs/api.md leaves none out."""
 import os
 import re
 import subprocess
@@ -154,6 +154,12 @@ class Contract(unittest.TestCase):
                               env=clean_environment(), check=True).stdout
         self.assertEqual(set(self.schemas["Problem"]["properties"]["code"]["enum"]),
                          set(re.findall(r"^\| `(\w+)` \|", page, re.M)))
+
+    def test_the_page_about_the_api_names_every_call_and_every_field(self):
+        words = set(re.findall(r"\w+", read("docs", "api.md")))
+        for message, fields in self.messages.items():
+            self.assertLessEqual(set(fields), words, message)
+        self.assertLessEqual(set(re.findall(r"rpc (\w+)\(", read("api", "tally.proto"))), words)
 
     def test_every_reference_leads_somewhere(self):
         count = 0

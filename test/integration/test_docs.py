@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """The pages of docs/ that are made from declarations in the code are current."""
+import glob
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -38,6 +40,27 @@ class Docs(unittest.TestCase):
         self.assertGreater(len(keys), 30)
         for key in keys:
             self.assertIn("  --" + key.replace("_", "-") + " ", text)
+
+    def test_every_link_leads_to_a_file_and_its_heading(self):
+        places = ("*.md", "docs/*.md", "bench/*.md", "src/*/*.md", "test/*/*.md")
+        pages = [page for place in places for page in glob.glob(os.path.join(ROOT, place))]
+        count = 0
+        for page in pages:
+            with open(page, encoding="utf-8") as file:
+                links = re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", file.read())
+            for path, heading in links:
+                if "://" in path:
+                    continue
+                count += 1
+                target = os.path.join(os.path.dirname(page), path) if path else page
+                self.assertTrue(os.path.exists(target), f"{page}: {path}")
+                if heading:
+                    with open(target, encoding="utf-8") as file:
+                        names = {re.sub(r"[^a-z0-9 _-]", "", line.strip("# \n").lower())
+                                 .replace(" ", "-") for line in file if line.startswith("#")}
+                    self.assertIn(heading, names, f"{page}: {path}")
+        self.assertGreater(count, 20)
+
 
 
 if __name__ == "__main__":
