@@ -82,8 +82,10 @@ int recover(struct engine_thread *t, uint64_t hash_seed, struct error *e)
         return code;
     struct ledger_stats stats = {0};
     t->ledger->ops->stats(t->ledger, &stats);
-    if (stats.last_seq > 0 && seq_ms(stats.last_seq) > r.newest_ms)
-        r.newest_ms = seq_ms(stats.last_seq);
+    /* The moves of the newest millisecond may be archived, and its numbers are used up all the
+     * same: the clock starts after it. */
+    if (stats.last_seq > 0 && seq_ms(stats.last_seq) >= r.newest_ms)
+        r.newest_ms = seq_ms(stats.last_seq) + 1;
     ledger_clock_init(&t->clock, r.newest_ms);
     state_publish_clock(t->state, &t->clock);
     engine_loaded(t->engine, t->clock.now_ns / 1000000);
