@@ -16,6 +16,8 @@
 #include "ledger/ledger_internal.h"
 #include "ledger/move_rows.h"
 
+enum { MARGIN_PART = 8, MARGIN_MAX_MS = 60000 };
+
 struct step {
     struct writer *w;
     int64_t cutoff_ms; /* moves younger than this stay */
@@ -173,16 +175,23 @@ static int remove_all(struct step *s, struct error *e)
     return rc;
 }
 
-static int limits(struct step *s, struct error *e)
+/* A bit more than the longer of the two: a refund that was decided while it was allowed may still
+ * be on its way here, and must find what it returns. */
+static int64_t age_of_leaving_ms(const struct ledger_sqlite_config *config)
 {
-    struct writer *w = s->w;
-    const struct ledger_sqlite_config *config = &w->ledger->config;
-    int64_t cursor;
     int64_t age_ms = config->archive_after_ms > config->order_retention_ms
                          ? config->archive_after_ms
                          : config->order_retention_ms;
+    int64_t part_ms = age_ms / MARGIN_PART;
+    return age_ms + (part_ms < MARGIN_MAX_MS ? part_ms : MARGIN_MAX_MS);
+}
+
+static int limits(struct step *s, struct error *e)
+{
+    struct writer *w = s->w;
+    int64_t cursor;
     int64_t idle_ms = (int64_t)((clock_monotonic_ns() - w->last_at_ns) / 1000000);
-    s->cutoff_ms = w->last_at_ms + idle_ms - age_ms;
+    s->cutoff_ms = w->last_at_ms + idle_ms - age_of_leaving_ms(&w->ledger->config);
     s->seq_max = w->snapshot_seq;
     if (w->oldest_pending - 1 < s->seq_max)
         s->seq_max = w->oldest_pending - 1;

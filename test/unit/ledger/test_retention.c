@@ -214,10 +214,33 @@ static void younger_orders_stay(void **state)
     rig_close(&rig);
 }
 
+/* A refund that was decided at the last moment at which it was allowed is not in the log yet. */
+static void what_can_still_be_refunded_does_not_leave_while_the_refund_is_on_its_way(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, true);
+    rig_create(&rig, 1000);
+    int64_t bought = rig_reserve(&rig, 1, 4, "bought");
+    int64_t confirmed_ms = rig_step(&rig, MOVE_CONFIRM, bought, 1, 4)->move.at_ms;
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    rig.oldest_pending = rig.seq + 1;
+    rig.now_ms = confirmed_ms + DAY_MS - 1;
+    rig_reserve(&rig, 1, 1, "new");
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    nanosleep(&(struct timespec){1, 500000000}, NULL); /* retention looks once a second */
+    assert_int_equal(archived(&rig), 0);
+    rig_step(&rig, MOVE_RETURN, bought, 1, 4);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    rig_check_stock(&rig);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finished_old_orders_leave_and_the_stock_stays),
+        cmocka_unit_test(what_can_still_be_refunded_does_not_leave_while_the_refund_is_on_its_way),
         cmocka_unit_test(without_an_archive_they_are_gone),
         cmocka_unit_test(a_pending_hold_stays_and_so_do_those_after_it),
         cmocka_unit_test(what_a_reader_of_the_log_has_not_seen_stays),
