@@ -30,12 +30,15 @@ class LoadClients(unittest.TestCase):
         cls.folder.cleanup()
 
     def setUp(self):
+        self.lot = self.create_lot(UNITS)
+
+    def create_lot(self, quantity):
         letter = chr(ord("A") + len(self.server.request("GET", "/v1/lots")[2]["lots"]))
         status, _, lot = self.server.request("POST", "/v1/lots", {
             "sku": "COLA", "flavor": "lime", "size": "330ml_can",
-            "batch": f"BATCH-20261122-{letter}", "quantity": UNITS})
+            "batch": f"BATCH-20261122-{letter}", "quantity": quantity})
         assert status == 201, lot
-        self.lot = lot["lot"]
+        return lot["lot"]
 
     def tearDown(self):
         done = self.server.cli("verify", self.server.data)
@@ -94,6 +97,17 @@ class LoadClients(unittest.TestCase):
         self.h2load(5_000, "--h1", "-c", "20", "-d", self.json_body(),
                     "-H", "content-type: application/json",
                     self.server.url("/v1/reservations"))
+
+    def test_what_is_sold_is_what_there_was_neither_more_nor_less(self):
+        units, buyers = 1_000, 6_000
+        self.lot = self.create_lot(units)
+        done = subprocess.run(["h2load", "-t", "1", "-n", str(buyers), "-c", "20", "-m", "20",
+                               "-d", self.json_body(), "-H", "content-type: application/json",
+                               self.server.url("/v1/reservations")],
+                              check=True, capture_output=True, text=True, timeout=120)
+        self.assertIn(f"status codes: {units} 2xx, 0 3xx, {buyers - units} 4xx, 0 5xx",
+                      done.stdout)
+        self.assertEqual(self.reserved(), units)
 
     def test_an_upgrade_from_http1_is_answered_over_http2(self):
         done = subprocess.run(["nghttp", "-v", "-u", self.server.url("/livez")], check=True,
