@@ -29,6 +29,9 @@ from tally_server import TallyServer  # noqa: E402
 
 KILLS = int(os.environ.get("TALLY_CRASH_KILLS", "50"))
 SEED = int(os.environ.get("TALLY_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
+# Small limits, so that order runs, snapshots and checkpoints are under way when the kill comes.
+FLAGS = ("--hold-max-ms", "7200000", "--io-workers", "2", "--order-memory-max", "4096",
+         "--snapshot-moves", "2000", "--wal-bytes-max", "1MiB")
 CLIENTS = 4
 DEPTH = 16  # pipelined requests of a client
 LOTS = 3
@@ -180,7 +183,7 @@ class Crash(unittest.TestCase):
         print(f"seed {SEED}, {KILLS} kills", flush=True)
         choices = random.Random(SEED)
         journal = []
-        with TallyServer("--hold-max-ms", "7200000") as server:
+        with TallyServer(*FLAGS) as server:
             lots = [self.create_lot(server, i) for i in range(LOTS)]
             for number in range(KILLS):
                 clients = [Client(i, number, server.port, lots, journal) for i in range(CLIENTS)]
