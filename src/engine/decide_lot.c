@@ -46,7 +46,8 @@ void decide_create(struct engine *e, struct command *c)
     } else if (!engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     } else if (e->lots.count >= e->config.lots_max) {
-        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED, "there are %u lots", e->config.lots_max);
+        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED, "there are %u lots, the most there may be",
+                      e->config.lots_max);
     } else {
         struct lot *lot = batch_make_room(e, 1, 1) ? lots_add(&e->lots, dims) : NULL;
         if (!lot) {

@@ -70,7 +70,9 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
                               int64_t hold_ms, int *code)
 {
     if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
-        *code = engine_say(c, TLY_ELIMIT_EXCEEDED, "%u orders are pending", e->config.holds_max);
+        *code =
+            engine_say(c, TLY_ELIMIT_EXCEEDED, "%u reservations are pending, the most there may be",
+                       e->config.holds_max);
         return NULL;
     }
     if (!batch_make_room(e, 1, r->line_count)) {
