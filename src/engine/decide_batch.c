@@ -63,6 +63,12 @@ static void decide_all(struct engine *e, struct command *c)
     uint8_t touched = 0;
     for (uint32_t i = 0; i < c->batch.count; i++) {
         struct reserve_command *r = &c->batch.orders[i];
+        if (i + PREFETCH_AHEAD < c->batch.count) {
+            const struct reserve_command *ahead = &c->batch.orders[i + PREFETCH_AHEAD];
+            order_index_prefetch(e->orders, ahead->order_hash);
+            __builtin_prefetch(ahead->order_id.p);
+            __builtin_prefetch(ahead->wants);
+        }
         if (r->code)
             continue;
         struct seen_order seen = look(e, r);
