@@ -178,6 +178,8 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock, stru
     assert(e->loading);
     if (m->kind < MOVE_CREATE || m->kind > MOVE_EXTEND)
         return corrupt(err, m, "there is no such kind");
+    if (m->reason > REASON_UNSETTLED)
+        return corrupt(err, m, "there is no such reason");
     if (m->seq <= e->last_seq)
         return corrupt(err, m, "its number is not higher than the one before");
     int code = check_lines(e, m, err);

@@ -94,6 +94,12 @@ static void fill_reserve(struct move_reader *r, sqlite3_stmt *row, struct move *
     m->order_hash = hash64(m->order_id, r->seed);
 }
 
+static bool reason_is_known(sqlite3_stmt *row)
+{
+    int64_t reason = sqlite3_column_int64(row, COLUMN_REASON);
+    return reason >= REASON_NONE && reason <= REASON_UNSETTLED;
+}
+
 static void fill_other(sqlite3_stmt *row, struct move *m)
 {
     m->reservation_id = sqlite3_column_int64(row, COLUMN_RESERVATION_ID);
@@ -112,6 +118,8 @@ int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, s
         return corrupt(m, "its kind is unknown", e);
     if (lot < 0 || lot > UINT32_MAX)
         return corrupt(m, "its lot_id is not a lot number", e);
+    if (kind != MOVE_RESERVE && !reason_is_known(row))
+        return corrupt(m, "its reason is unknown", e);
     m->kind = (uint8_t)kind;
     m->line = (struct line){(lot_id)lot, sqlite3_column_int64(row, COLUMN_QUANTITY)};
     m->at_ms = sqlite3_column_int64(row, COLUMN_AT_MS);

@@ -189,6 +189,10 @@ static void a_row_that_contradicts_what_came_before_is_corrupt(void **state)
                                .line = {1, 3},
                                .reason = REASON_CANCELLED};
     assert_int_equal(load(&good, &other_units), TLY_ECORRUPT);
+    struct move no_reason = other_units;
+    no_reason.line.quantity = 4;
+    no_reason.reason = 16;
+    assert_int_equal(load(&good, &no_reason), TLY_ECORRUPT);
     other_units.line.quantity = 4;
     assert_int_equal(load(&good, &other_units), 0);
 }

@@ -1,9 +1,13 @@
 /* Dates in rows, and the table of stocks. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "ledger/db.h"
 #include "ledger/lot_rows.h"
+#include "ledger/move_rows.h"
+#include "ledger/schema.h"
 #include "ledger/stock_table.h"
 
 static void dates_survive_the_way_to_text_and_back(void **state)
@@ -90,12 +94,40 @@ static void a_move_that_contradicts_the_stock_applies_nothing(void **state)
     stock_table_close(&t);
 }
 
+/* Nothing but what an engine can have written may reach one. */
+static void a_row_that_no_engine_wrote_is_corrupt(void **state)
+{
+    (void)state;
+    static const char *const refunds[] = {"3", "6", "16", "256", "-1"};
+    struct move_reader reader;
+    struct move m;
+    struct error e;
+    sqlite3 *db;
+    uint64_t seed;
+    assert_int_equal(db_open(&db, ":memory:", NULL, DB_COPY, &e), 0);
+    assert_int_equal(schema_apply(db, &seed, &e), 0);
+    assert_int_equal(move_reader_init(&reader, db, seed, &e), 0);
+    for (size_t i = 0; i < sizeof refunds / sizeof refunds[0]; i++) {
+        char sql[128];
+        sqlite3_stmt *row;
+        snprintf(sql, sizeof sql, "SELECT 2, 6, 1, 1, 1, NULL, NULL, NULL, 1, %s, NULL, NULL",
+                 refunds[i]);
+        assert_int_equal(db_prepare(db, &row, sql, &e), 0);
+        assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+        assert_int_equal(move_reader_fill(&reader, row, &m, &e), i ? TLY_ECORRUPT : 0);
+        sqlite3_finalize(row);
+    }
+    move_reader_close(&reader);
+    db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_survive_the_way_to_text_and_back),
         cmocka_unit_test(what_is_no_date_is_refused),
         cmocka_unit_test(undo_takes_back_exactly_what_was_applied),
+        cmocka_unit_test(a_row_that_no_engine_wrote_is_corrupt),
         cmocka_unit_test(a_move_that_contradicts_the_stock_applies_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
