@@ -37,8 +37,10 @@ void finish_move(struct service *s, struct call *c, enum hold_state to)
             f.from = str_of(hold_state_name(command->move.state));
             f.to = str_of(hold_state_name(to));
         }
-        if (f.code == TLY_EINVALID_ARGUMENT && command->move.want_count > 0)
+        if (f.code == TLY_EINVALID_ARGUMENT && command->move.want_count > 0) {
             f.field = line_name(command->move.failed_want, "", a);
+            f.text = after_field(f.field, f.text, a);
+        }
         reply_failure(s, &c->origin, &f);
         return;
     }

@@ -202,6 +202,17 @@ struct str line_name(uint16_t i, const char *member, struct arena *a)
     return writer_result(&w, &out) ? (struct str){0} : out;
 }
 
+struct str after_field(struct str field, struct str text, struct arena *a)
+{
+    struct writer w;
+    struct str out;
+    writer_init(&w, a, field.len + text.len + 2);
+    writer_put(&w, field.p, field.len);
+    WRITER_LITERAL(&w, ": ");
+    writer_put(&w, text.p, text.len);
+    return writer_result(&w, &out) ? text : out;
+}
+
 /* Every sold-out order is told so; that is a sale's hot path too, hence no printf. */
 static struct str line_sentence(const struct reserve_command *order, const struct failure *f,
                                 struct arena *a)
@@ -245,7 +256,6 @@ struct failure order_failure(const struct reserve_command *order, const char *te
         f.lot = want->lot;
         f.available = order->available;
     }
-    if (f.text.len == 0)
-        f.text = line_sentence(order, &f, a);
+    f.text = f.text.len == 0 ? line_sentence(order, &f, a) : after_field(f.field, f.text, a);
     return f;
 }

@@ -190,6 +190,8 @@ struct failure order_failure(const struct reserve_command *order, const char *te
                              struct arena *a);
 /* "lines[3]" and a member of it, in the arena; empty at its bound. */
 struct str line_name(uint16_t i, const char *member, struct arena *a);
+/* "field: text", in the arena; the text alone at its bound. */
+struct str after_field(struct str field, struct str text, struct arena *a);
 
 /* ---- show.c: the engine's answers as messages; texts in the arena ---- */
 

@@ -185,6 +185,7 @@ static void a_confirm_of_what_is_not_held_names_the_line(void **state)
     c->move.failed_want = 1;
     fixture_answer(f, c, TLY_EINVALID_ARGUMENT);
     assert_int_equal(x->status, 400);
+    assert_true(answer_says(x, "\"detail\":\"lines[1]: "));
     assert_true(answer_says(x, "\"field\":\"lines[1]\""));
 }
 

@@ -303,7 +303,7 @@ static void the_engines_sentence_is_the_detail(void **state)
     snprintf(c->text, c->text_size, "cola comes in lime and cherry");
     fixture_answer(f, c, TLY_EINVALID_ARGUMENT);
     assert_int_equal(x->status, 400);
-    assert_true(answer_says(x, "\"detail\":\"cola comes in lime and cherry\""));
+    assert_true(answer_says(x, "\"detail\":\"lines[0]: cola comes in lime and cherry\""));
 }
 
 static void a_gate_that_answers_later_is_waited_for(void **state)
