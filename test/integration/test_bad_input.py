@@ -206,16 +206,22 @@ class BadInput(unittest.TestCase):
             return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
         head = (literal(b":method", b"GET") + literal(b":scheme", b"http")
                 + literal(b":path", b"/livez") + literal(b":authority", b"a"))
-        before = self.memory_kib()
-        with self.connect() as s:
-            s.settimeout(20)
-            with self.assertRaises(OSError):
-                s.sendall(PREFACE)
-                for start in range(1, 2_000_000, 200):
-                    s.sendall(b"".join(
-                        frame(1, 5, stream, head) + frame(3, 0, stream, b"\0\0\0\x08")
-                        for stream in range(start, start + 200, 2)))
-        self.assertLess(self.memory_kib() - before, 16 * 1024 * MEMORY_FACTOR)
+
+        def flood():
+            before = self.memory_kib()
+            with self.connect() as s:
+                s.settimeout(20)
+                with self.assertRaises(OSError):
+                    s.sendall(PREFACE)
+                    for start in range(1, 2_000_000, 200):
+                        s.sendall(b"".join(
+                            frame(1, 5, stream, head) + frame(3, 0, stream, b"\0\0\0\x08")
+                            for stream in range(start, start + 200, 2)))
+            return self.memory_kib() - before
+
+        # 5,000 resets are borne, at 4 KiB each; what they took is used again by the next flood.
+        self.assertLess(flood(), 32 * 1024 * MEMORY_FACTOR)
+        self.assertLess(flood() + flood(), 4 * 1024 * MEMORY_FACTOR)
 
     def test_a_client_that_leaves_in_mid_request_harms_nobody(self):
         body = json.dumps({"user_id": "u", "lines": [{"lot": self.lot, "quantity": 1}]}).encode()
