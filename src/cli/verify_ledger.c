@@ -265,7 +265,9 @@ int verify_load_tables(struct verify *v, struct error *e)
         return code;
     if (!v->config->now_ms && r->newest_at_ms > v->now_ms)
         v->now_ms = r->newest_at_ms;
-    if (v->snapshot_seq > r->newest_seq && v->snapshot_seq > v->archived_seq)
+    /* Retention may have removed the newest moves, the last ones of a reservation that it removed.
+     */
+    if (v->snapshot_seq > r->newest_seq && r->archived_moves == 0)
         verify_fault(v, VERIFY_LOG, (struct place){.seq = v->snapshot_seq},
                      "the snapshot is newer than the newest move");
     if (v->archived_seq > v->snapshot_seq)
@@ -348,8 +350,8 @@ int verify_check_cursors(struct verify *v, struct error *e)
 {
     sqlite3_stmt *stmt = NULL;
     int64_t newest = v->report->newest_seq;
-    if (v->archived_seq > newest)
-        newest = v->archived_seq;
+    if (v->snapshot_seq > newest)
+        newest = v->snapshot_seq; /* of a move that retention removed */
     int code = verify_prepare(v, "SELECT reader, seq FROM cursor", &stmt, e);
     while (!code && (code = verify_step(v, stmt, e)) == SQLITE_ROW) {
         int64_t seq = sqlite3_column_int64(stmt, 1);
