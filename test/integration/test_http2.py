@@ -4,6 +4,7 @@ bounded memory, nothing changed in stock, and other clients unharmed."""
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import unittest
@@ -17,6 +18,7 @@ from tally_server import TallyServer  # noqa: E402
 
 FLAGS = ("--receive-timeout-ms", "1500", "--send-timeout-ms", "1500")
 MEMORY_KIB_MAX = 16 * 1024
+RESETS_KIB_MAX = 16 * 1024  # more, for what a client may reset at once
 
 
 class Http2(unittest.TestCase):
@@ -64,6 +66,19 @@ class Http2(unittest.TestCase):
 
     def test_a_flood_of_pings_is_cut_off(self):
         self.assert_flood_ends(h2.frame(h2.PING, 0, 0, b"12345678") * 100, 100_000)
+
+    def test_floods_of_resets_are_cut_off_and_bounded_all_together(self):
+        head = h2.head("GET", "/livez")
+        cancel = b"\0\0\0\x08"
+        for _ in range(4):
+            with self.peer() as peer, self.assertRaises(OSError):
+                for start in range(1, 2_000_000, 200):
+                    peer.send(b"".join(
+                        h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, stream, head)
+                        + h2.frame(h2.RST_STREAM, 0, stream, cancel)
+                        for stream in range(start, start + 200, 2)))
+        # 5,000 resets are borne, at 4 KiB each; the next flood uses the same memory again.
+        self.memory += RESETS_KIB_MAX
 
     def test_a_flood_of_settings_is_cut_off(self):
         self.assert_flood_ends(h2.frame(h2.SETTINGS, 0, 0, b"\0\4\0\0\xff\xff") * 100, 100_000)
@@ -156,6 +171,15 @@ class Http2(unittest.TestCase):
                 peer.grpc(1, "Reserve", message)
                 frames = peer.answer(1)
                 self.assertFalse([f for f in frames if f.kind == h2.DATA])
+
+    def test_a_length_of_two_gibibytes_is_refused(self):
+        done = subprocess.run(
+            ["curl", "-si", "--http2-prior-knowledge", "-H", "content-type: application/grpc",
+             "--data-binary", "@-", self.server.url("/tally.v1.Inventory/Reserve")],
+            input=b"\0\x7f\xff\xff\xff" + self.message(), capture_output=True, timeout=20,
+            check=True)
+        status = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        self.assertIn(b"grpc-status: %d\r\n" % status, done.stdout)
 
     def test_deep_json_is_refused_over_http2_too(self):
         for text in (b"[" * 200_000, b'{"lines":' * 50_000, b'{"a":' + b"[" * 65 + b"]" * 65 + b"}"):
