@@ -18,6 +18,9 @@ struct mail {
     struct mail *next;
 };
 
+/* The object whose member `mail` this is. */
+#define MAIL_OF(item, type) ((type *)(void *)((char *)(item)-offsetof(type, mail)))
+
 struct mailbox {
     _Alignas(64) _Atomic(struct mail *) top;
 };

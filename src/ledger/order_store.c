@@ -202,8 +202,7 @@ static void take_segments(struct order_store *s)
     struct mail *mail = mailbox_take(&s->box);
     while (mail) {
         struct mail *next = mail->next;
-        struct order_segment *segment =
-            (struct order_segment *)((char *)mail - offsetof(struct order_segment, mail));
+        struct order_segment *segment = MAIL_OF(mail, struct order_segment);
         segment->link = NULL;
         if (s->waiting)
             s->waiting_last->link = segment;

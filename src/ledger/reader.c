@@ -95,7 +95,7 @@ static void answer_all(struct reader *r, struct mail *mail)
         rc = db_run(r->db, r->begin, "begin a read", &e);
     bool begun = rc == 0;
     while (mail) {
-        struct read *read = (struct read *)((char *)mail - offsetof(struct read, mail));
+        struct read *read = MAIL_OF(mail, struct read);
         mail = mail->next; /* the engine may have it as soon as it is told */
         read->record = NULL;
         read->code = rc;

@@ -41,7 +41,7 @@ static struct batch *take(struct writer *w)
     if (!mail)
         return NULL;
     w->taken = mail->next;
-    return (struct batch *)((char *)mail - offsetof(struct batch, mail));
+    return MAIL_OF(mail, struct batch);
 }
 
 static bool has_cursors(struct writer *w)

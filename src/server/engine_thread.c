@@ -94,8 +94,6 @@ void engine_thread_events(struct engine_thread *t, struct ledger_events *out)
 
 /* ---- one turn ---- */
 
-#define MAIL_OF(item, type) ((type *)(void *)((char *)(item)-offsetof(type, mail)))
-
 static void take_outcomes(struct engine_thread *t)
 {
     struct mail *mail = mailbox_take(&t->outcomes);

@@ -156,22 +156,17 @@ static void host_request_done(void *context, const struct request_summary *s)
 
 /* ---- one turn ---- */
 
-static struct command *command_of(struct mail *mail)
-{
-    return (struct command *)(void *)((char *)mail - offsetof(struct command, mail));
-}
-
 /* Thousands of calls may be under way, more than the nearer caches hold. */
 static void take_replies(struct worker *w)
 {
     struct mail *mail = mailbox_take(&w->port.replies);
     while (mail) {
-        struct command *c = command_of(mail);
+        struct command *c = MAIL_OF(mail, struct command);
         mail = mail->next;
         if (mail) {
-            service_prefetch(command_of(mail), 1);
+            service_prefetch(MAIL_OF(mail, struct command), 1);
             if (mail->next)
-                service_prefetch(command_of(mail->next), 2);
+                service_prefetch(MAIL_OF(mail->next, struct command), 2);
         }
         service_complete(w->service, c);
     }
