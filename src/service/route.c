@@ -140,11 +140,6 @@ static const struct route routes[] = {
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
 
-const struct route *route_at(size_t i)
-{
-    return i < ROUTE_COUNT ? &routes[i] : NULL;
-}
-
 static bool starts_with(struct str text, struct str head)
 {
     return text.len >= head.len && memcmp(text.p, head.p, head.len) == 0;

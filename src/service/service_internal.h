@@ -116,7 +116,6 @@ struct service {
 
 /* 0, or a refusal. METHOD_NOT_ALLOWED: `allow` names the methods (room for 64 bytes). */
 int route_find(const struct exchange *x, struct origin *o, char allow[64], struct error *e);
-const struct route *route_at(size_t i); /* NULL behind the last */
 bool is_grpc(struct str content_type);
 
 /* ---- request.c ---- */

@@ -49,6 +49,8 @@ class Faults(unittest.TestCase):
 
     def test_a_full_disk_refuses_writes_and_heals_by_itself(self):
         if os.geteuid() != 0:
+            if os.environ.get("CI") == "true":
+                self.fail("mounting a small file system needs root")
             self.skipTest("mounting a small file system needs root")
         folder = tempfile.mkdtemp(prefix="tally-disk-")
         data = os.path.join(folder, "data")
