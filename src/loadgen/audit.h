@@ -1,0 +1,67 @@
+/* audit.h - counts, after a run, what was sold, through the public API alone.
+ *
+ * 1. Calls in doubt are resolved: the order is looked up by its order_id until there is an answer.
+ * 2. Holds that were to expire are waited for.
+ * 3. Every acknowledged order (or a sample, if there are more than look_ups_max) is looked up: is
+ * it there, the same reservation, the same units, in the state that was acknowledged, reserved
+ * once?
+ * 4. For every lot, what the server counts as reserved and confirmed must be what it held before
+ * the run plus what the run's orders hold, and never more than on_hand.
+ * 5. One unit of every lot that shows some available is reserved and cancelled; of one that shows
+ *    none, it must be refused. (At most PROBES_MAX lots.)
+ *
+ * The lots must be the run's alone while it lasts; orders that others place there are reported as
+ * differences.
+ */
+#ifndef TALLY_LOADGEN_AUDIT_H
+#define TALLY_LOADGEN_AUDIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loadgen/order_book.h"
+#include "loadgen/target.h"
+#include "loadgen/worker.h"
+
+enum { FINDINGS_MAX = 20, FINDING_SIZE = 200, PROBES_MAX = 1000 };
+
+/* Per lot, kept by the workers during the run (relaxed atomics): units held for certain at the
+ * moment, which counts an order from its acknowledgement until its Refund is sent, and only if its
+ * hold cannot have expired. A peak above on_hand is an oversell even if it is gone at the end. */
+struct lot_tally {
+    atomic_llong held;
+    atomic_llong held_peak;
+};
+
+struct audit_input {
+    const struct order_book *books; /* entries are completed by step 1 */
+    uint32_t book_count;
+    const struct order_mix *mix;
+    const struct target_lots *lots;
+    const struct lot_tally *tallies; /* one a lot */
+    struct worker_options worker;    /* protocol, target, address; connections as the audit likes */
+    const char *target;              /* HOST:PORT */
+    uint64_t look_ups_max;
+    uint64_t seed;
+    uint32_t wait_ms; /* how long to go on asking a server that does not answer */
+    /* May be NULL: called a few times a second; true: stop at once. */
+    bool (*progress)(void *owner, const char *step, uint64_t done, uint64_t of);
+    void *owner;
+};
+
+struct audit_result {
+    /* Units, units, orders, orders. */
+    int64_t oversold, undersold, lost, duplicated;
+    bool complete; /* false: the four cannot be trusted; `reason` says why */
+    char reason[200];
+    uint64_t acknowledged, looked_up, in_doubt, in_doubt_held, refused_checked, lots_checked,
+        probed;
+    char findings[FINDINGS_MAX][FINDING_SIZE]; /* "order 7f..-00..2a: ... ", the first ones */
+    uint32_t finding_count;
+};
+
+/* Never fails but by what is in `out`. */
+void audit_run(const struct audit_input *in, struct audit_result *out);
+
+#endif

@@ -1,0 +1,83 @@
+/* order_book.h - what the server said of every order of a run: what the audit holds it to.
+ *
+ * An order is a number: the thread that sends it in bits 40 to 47, and an index below. All that it
+ * asks for follows from the run's seed and that number (order_plan_of), so the book keeps only what
+ * was answered, 16 bytes an order, in chunks that are never moved. A book has one writer, its
+ * worker; others read it after the workers have ended.
+ */
+#ifndef TALLY_LOADGEN_ORDER_BOOK_H
+#define TALLY_LOADGEN_ORDER_BOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "loadgen/random.h"
+
+enum { ORDER_INDEX_BITS = 40, ORDER_CHUNK = 1 << 16, BOOKS_MAX = 256 };
+
+/* What becomes of an order once it is held. */
+enum order_fate {
+    FATE_KEEP,   /* nothing: it is still held when the run ends */
+    FATE_PAY,    /* Confirm */
+    FATE_CANCEL, /* Refund */
+    FATE_EXPIRE, /* a short hold, left alone until its deadline */
+    FATE_RETURN, /* Confirm, then Refund */
+};
+
+/* Shares are 0 to 1; what is left of 1 is kept. */
+struct order_mix {
+    uint64_t seed;
+    struct choice choice; /* of lots */
+    double pay, cancel, expire, retry;
+    bool sessions;         /* all are FATE_RETURN */
+    uint32_t quantity_max; /* 1 to this many units, uniformly */
+    uint32_t hold_ms;      /* of holds that are not to expire */
+    uint32_t expire_ms;    /* of those that are */
+};
+
+struct order_plan {
+    uint32_t lot, quantity, hold_ms;
+    enum order_fate fate;
+    bool retry; /* the same Reserve once more, after it was acknowledged */
+};
+
+struct order_plan order_plan_of(const struct order_mix *mix, uint64_t order);
+
+/* The last step that was answered well. */
+enum order_step {
+    ORDER_UNUSED,  /* never sent */
+    ORDER_SENT,    /* Reserve was sent; no good answer */
+    ORDER_REFUSED, /* told that nothing was done: it must not exist */
+    ORDER_HELD,
+    ORDER_CONFIRMED,
+    ORDER_REFUNDED,
+};
+
+struct order_entry {
+    uint64_t reservation_id; /* 0: none was told */
+    uint8_t step;            /* enum order_step */
+    bool in_doubt;           /* the step after it was sent, and what became of it is not known */
+    bool denied;             /* a retry after the acknowledgement was not answered with it */
+    bool twice;              /* two answers named different reservations */
+};
+
+struct order_book {
+    uint32_t thread;
+    uint64_t count; /* indexes given out */
+    struct order_entry **chunks;
+    size_t chunk_count, chunk_capacity;
+};
+
+void order_book_init(struct order_book *b, uint32_t thread);
+void order_book_close(struct order_book *b);
+/* The next order's number, its entry empty; false: memory ran short. */
+bool order_book_add(struct order_book *b, uint64_t *order) MUST_CHECK;
+/* `order` is of this book. The pointer stays valid. */
+struct order_entry *order_book_at(const struct order_book *b, uint64_t order);
+uint64_t order_number(uint32_t thread, uint64_t index);
+uint32_t order_thread(uint64_t order);
+uint64_t order_index(uint64_t order);
+
+#endif
