@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "cli/http_client.h"
 #include "cli/table.h"
+#include "client/http_client.h"
 
 const char *client_server(const struct client_options *o)
 {
@@ -41,23 +41,6 @@ void print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2));
     putchar('\n');
-}
-
-bool url_append(char *url, size_t size, const char *text)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    size_t len = strlen(url);
-    for (; *text; text++) {
-        if (len + 4 > size)
-            return false;
-        if (strchr(plain, *text))
-            url[len++] = *text;
-        else
-            len += (size_t)snprintf(url + len, size - len, "%%%02X", (unsigned char)*text);
-    }
-    url[len] = '\0';
-    return true;
 }
 
 int client_exit_of(const json_t *problem, int status)

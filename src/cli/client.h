@@ -66,10 +66,6 @@ int client_ask(const struct client_options *o, const struct client_call *call, i
 void client_print_problem(const json_t *problem, int status, const char *before);
 int client_exit_of(const json_t *problem, int status);
 
-/* Appends `text`, percent-encoded for one segment of a path or one value of a query. False if it
- * does not fit. */
-bool url_append(char *url, size_t size, const char *text);
-
 /* Members of an answer; "" or 0 where they are not there or of another type. */
 const char *text_of(const json_t *object, const char *name);
 int64_t number_of(const json_t *object, const char *name);

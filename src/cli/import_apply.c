@@ -17,8 +17,9 @@
 
 #include "base/hash.h"
 #include "cli/cli.h"
-#include "cli/http_client.h"
 #include "cli/import.h"
+#include "client/http_client.h"
+#include "client/url.h"
 
 enum { WINDOW = 64, TRIES_MAX = 10, ATTEMPTS_MAX = 32, RECONNECTS_MAX = 6, PATH_BYTES = 320 };
 

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client_id.h"
 #include "cli/views.h"
+#include "client/url.h"
 
 static int send_adjustment(const struct client_options *client, const struct usage *usage,
                            const char *lot, int64_t delta, const char *reason, const char *id)

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/lot_pages.h"
 #include "cli/views.h"
+#include "client/url.h"
 
 static int keep(void *context, json_t *lots)
 {

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "client/url.h"
 
 int lot_pages(const struct client_options *o, const char *filter, lot_page_fn *fn, void *context)
 {

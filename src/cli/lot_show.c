@@ -1,6 +1,7 @@
 /* lot_show.c - `tally lot show`. */
 #include "cli/cli.h"
 #include "cli/views.h"
+#include "client/url.h"
 
 int cli_lot_show(int argc, char **argv)
 {

@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/views.h"
+#include "client/url.h"
 
 int cli_show(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* http_answer.c - status line, headers, then a body by Content-Length or in chunks. Strict where it
  * decides where an answer ends; an answer that ends with the connection is not taken. */
-#include "cli/http_answer.h"
+#include "client/http_answer.h"
 
 #include <string.h>
 #include <strings.h>
@@ -106,18 +106,18 @@ static enum http_answer_result take_head(const char *data, size_t size, size_t a
     struct str line;
     *h = (struct head){0};
     if (!take_line(data, size, &at, &line))
-        return size - at > 64 * 1024 ? ANSWER_BROKEN : ANSWER_MORE;
+        return size - at > 64 * 1024 ? HTTP_ANSWER_BROKEN : HTTP_ANSWER_MORE;
     if (!take_status(h, line))
-        return ANSWER_BROKEN;
+        return HTTP_ANSWER_BROKEN;
     while (take_line(data, size, &at, &line)) {
         if (line.len == 0) {
             h->body_at = at;
-            return h->chunked && h->has_length ? ANSWER_BROKEN : ANSWER_COMPLETE;
+            return h->chunked && h->has_length ? HTTP_ANSWER_BROKEN : HTTP_ANSWER_COMPLETE;
         }
         if (!take_header(h, line))
-            return ANSWER_BROKEN;
+            return HTTP_ANSWER_BROKEN;
     }
-    return ANSWER_MORE;
+    return HTTP_ANSWER_MORE;
 }
 
 /* One pass that only looks (`to` NULL), one that moves the chunks together. */
@@ -128,19 +128,19 @@ static enum http_answer_result walk_chunks(const char *data, size_t size, size_t
     size_t total = 0;
     for (;;) {
         if (!take_line(data, size, &at, &line))
-            return size - at > 1024 ? ANSWER_BROKEN : ANSWER_MORE;
+            return size - at > 1024 ? HTTP_ANSWER_BROKEN : HTTP_ANSWER_MORE;
         const char *extension = memchr(line.p, ';', line.len);
         if (extension)
             line.len = (uint32_t)(extension - line.p);
         size_t chunk;
         if (!parse_size(trimmed(line), 16, &chunk))
-            return ANSWER_BROKEN;
+            return HTTP_ANSWER_BROKEN;
         if (chunk == 0)
             break;
         if (size - at < chunk + 2)
-            return ANSWER_MORE;
+            return HTTP_ANSWER_MORE;
         if (memcmp(data + at + chunk, "\r\n", 2) != 0)
-            return ANSWER_BROKEN;
+            return HTTP_ANSWER_BROKEN;
         if (to)
             memmove(to + total, data + at, chunk);
         total += chunk;
@@ -148,11 +148,11 @@ static enum http_answer_result walk_chunks(const char *data, size_t size, size_t
     }
     do {
         if (!take_line(data, size, &at, &line))
-            return ANSWER_MORE;
+            return HTTP_ANSWER_MORE;
     } while (line.len > 0);
     *body_size = total;
     *end = at;
-    return ANSWER_COMPLETE;
+    return HTTP_ANSWER_COMPLETE;
 }
 
 enum http_answer_result http_answer_parse(char *data, size_t size, struct http_answer *out,
@@ -161,31 +161,32 @@ enum http_answer_result http_answer_parse(char *data, size_t size, struct http_a
     struct head h;
     size_t start = 0;
     enum http_answer_result result;
-    while ((result = take_head(data, size, start, &h)) == ANSWER_COMPLETE && h.answer.status < 200)
+    while ((result = take_head(data, size, start, &h)) == HTTP_ANSWER_COMPLETE &&
+           h.answer.status < 200)
         start = h.body_at;
-    if (result != ANSWER_COMPLETE)
+    if (result != HTTP_ANSWER_COMPLETE)
         return result;
 
     size_t body_size = h.content_length, end = h.body_at + h.content_length;
     if (h.chunked) {
         result = walk_chunks(data, size, h.body_at, NULL, &body_size, &end);
-        if (result != ANSWER_COMPLETE)
+        if (result != HTTP_ANSWER_COMPLETE)
             return result;
         result = walk_chunks(data, size, h.body_at, data + h.body_at, &body_size, &end);
-        if (result != ANSWER_COMPLETE)
-            return ANSWER_BROKEN;
+        if (result != HTTP_ANSWER_COMPLETE)
+            return HTTP_ANSWER_BROKEN;
     } else if (h.answer.status == 204 || h.answer.status == 304) {
         body_size = 0;
         end = h.body_at;
     } else if (!h.has_length) {
-        return ANSWER_BROKEN;
+        return HTTP_ANSWER_BROKEN;
     } else if (size - h.body_at < h.content_length) {
-        return ANSWER_MORE;
+        return HTTP_ANSWER_MORE;
     }
     if (body_size > UINT32_MAX)
-        return ANSWER_BROKEN;
+        return HTTP_ANSWER_BROKEN;
     *out = h.answer;
     out->body = (struct str){data + h.body_at, (uint32_t)body_size};
     *used = end;
-    return ANSWER_COMPLETE;
+    return HTTP_ANSWER_COMPLETE;
 }

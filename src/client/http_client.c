@@ -1,9 +1,9 @@
 /* http_client.c - one non-blocking socket under poll(), an output and an input buffer.
  *
  * Failures: nobody there (before anything was sent), the connection ends or stalls (after), an
- * answer that is no HTTP or does not end within ANSWER_BYTES_MAX.
+ * answer that is no HTTP or does not end within HTTP_ANSWER_BYTES_MAX.
  */
-#include "cli/http_client.h"
+#include "client/http_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES_MAX = 64 << 20, READ_BYTES = 64 << 10, HOST_MAX = 256 };
+#include "client/address.h"
+
+enum { HTTP_ANSWER_BYTES_MAX = 64 << 20, READ_BYTES = 64 << 10 };
 
 struct buffer {
     char *data;
@@ -27,7 +29,7 @@ struct buffer {
 struct http_client {
     int fd;
     int64_t timeout_ms;
-    char host[HOST_MAX + 8]; /* for the Host header */
+    char host[ADDRESS_HOST_SIZE + ADDRESS_PORT_SIZE + 2]; /* for the Host header */
     struct buffer out, in;
     size_t answer_size; /* bytes of the answer that was handed out last */
     bool ended;         /* the server sends nothing more */
@@ -51,34 +53,6 @@ static int reserve(struct buffer *b, size_t room)
     b->data = data;
     b->capacity = capacity;
     return 0;
-}
-
-/* Splits "http://[::1]:7070/" into "::1" and "7070". */
-static bool split_address(const char *server, char host[HOST_MAX], char port[8])
-{
-    if (strncmp(server, "http://", 7) == 0)
-        server += 7;
-    size_t len = strlen(server);
-    if (len > 0 && server[len - 1] == '/')
-        len--;
-    const char *colon = memrchr(server, ':', len);
-    if (!colon)
-        return false;
-    size_t host_len = (size_t)(colon - server);
-    size_t port_len = len - host_len - 1;
-    if (host_len > 2 && server[0] == '[' && colon[-1] == ']') {
-        server++;
-        host_len -= 2;
-    } else if (memchr(server, ':', host_len)) {
-        return false;
-    }
-    if (host_len == 0 || host_len >= HOST_MAX || port_len == 0 || port_len > 5 ||
-        strspn(colon + 1, "0123456789") < port_len)
-        return false;
-    snprintf(host, HOST_MAX, "%.*s", (int)host_len, server);
-    snprintf(port, 8, "%.*s", (int)port_len, colon + 1);
-    long number = strtol(port, NULL, 10); /* digits only */
-    return number >= 1 && number <= 65535;
 }
 
 static int wait_for(int fd, short events, int64_t timeout_ms)
@@ -138,17 +112,17 @@ static int connect_any(struct http_client *c, const char *server, const char *ho
 int http_client_open(struct http_client **out, const char *server, int64_t timeout_ms,
                      struct error *e)
 {
-    char host[HOST_MAX], port[8];
-    if (!split_address(server, host, port))
-        return error_set(e, TLY_EINVALID_ARGUMENT, server,
-                         "a server is named as HOST:PORT or [ADDRESS]:PORT");
+    char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE];
+    int code = address_split(server, host, port, e);
+    if (code)
+        return code;
     struct http_client *c = calloc(1, sizeof(*c));
     if (!c)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     c->fd = -1;
     c->timeout_ms = timeout_ms;
     snprintf(c->host, sizeof(c->host), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-    int code = connect_any(c, server, host, port, e);
+    code = connect_any(c, server, host, port, e);
     if (code) {
         http_client_close(c);
         return code;
@@ -253,12 +227,12 @@ int http_client_receive(struct http_client *c, struct http_answer *out, struct e
     for (;;) {
         char *data = c->in.data + c->in.start;
         size_t size = c->in.end - c->in.start;
-        enum http_answer_result result = ANSWER_MORE;
+        enum http_answer_result result = HTTP_ANSWER_MORE;
         if (size > 0)
             result = http_answer_parse(data, size, out, &c->answer_size);
-        if (result == ANSWER_COMPLETE)
+        if (result == HTTP_ANSWER_COMPLETE)
             return 0;
-        if (result == ANSWER_BROKEN || size > ANSWER_BYTES_MAX)
+        if (result == HTTP_ANSWER_BROKEN || size > HTTP_ANSWER_BYTES_MAX)
             return error_set(e, TLY_ECORRUPT, "", "the answer is not what a tally server sends");
         int code = pump(c, e);
         if (code)

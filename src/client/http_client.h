@@ -5,14 +5,14 @@
  * against each other. Nothing is retried here: after TLY_ECLOSED or a time-out the caller decides
  * what that means for the requests that were not answered.
  */
-#ifndef TALLY_CLI_HTTP_CLIENT_H
-#define TALLY_CLI_HTTP_CLIENT_H
+#ifndef TALLY_CLIENT_HTTP_CLIENT_H
+#define TALLY_CLIENT_HTTP_CLIENT_H
 
 #include <stdint.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "cli/http_answer.h"
+#include "client/http_answer.h"
 
 struct http_client;
 

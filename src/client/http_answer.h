@@ -1,6 +1,6 @@
 /* http_answer.h - takes an HTTP/1.1 answer apart. Pure: bytes in, a struct out. */
-#ifndef TALLY_CLI_HTTP_ANSWER_H
-#define TALLY_CLI_HTTP_ANSWER_H
+#ifndef TALLY_CLIENT_HTTP_ANSWER_H
+#define TALLY_CLIENT_HTTP_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,14 +17,14 @@ struct http_answer {
 };
 
 enum http_answer_result {
-    ANSWER_COMPLETE,
-    ANSWER_MORE,   /* cut short: come again with more */
-    ANSWER_BROKEN, /* not HTTP, or something that a server of this kind does not send */
+    HTTP_ANSWER_COMPLETE,
+    HTTP_ANSWER_MORE,   /* cut short: come again with more */
+    HTTP_ANSWER_BROKEN, /* not HTTP, or something that a server of this kind does not send */
 };
 
 /* Takes the first answer in `data` (100 Continue is passed over) and tells how many bytes it was.
  * The strings point into `data`; a chunked body is put together in place, so `data` is changed when
- * the result is ANSWER_COMPLETE. */
+ * the result is HTTP_ANSWER_COMPLETE. */
 enum http_answer_result http_answer_parse(char *data, size_t size, struct http_answer *out,
                                           size_t *used);
 
