@@ -32,6 +32,7 @@ struct order_mix {
     struct choice choice; /* of lots */
     double pay, cancel, expire, retry;
     bool sessions;         /* all are FATE_RETURN */
+    uint32_t batch;        /* so many orders in a row ask for the same: those of one call; 0 is 1 */
     uint32_t quantity_max; /* 1 to this many units, uniformly */
     uint32_t hold_ms;      /* of holds that are not to expire */
     uint32_t expire_ms;    /* of those that are */
