@@ -7,6 +7,8 @@
  * slow the count down (no coordinated omission). Lost connections are opened again, with a growing
  * pause; while there is none, calls that are due wait until their time-out. The thread does all of
  * it: epoll, non-blocking sockets, no locks on the way of a call.
+ *
+ * (The server has workers of its own in src/server; the program holds both, hence load_worker_.)
  */
 #ifndef TALLY_LOADGEN_WORKER_H
 #define TALLY_LOADGEN_WORKER_H
@@ -18,8 +20,9 @@
 
 /* Called on the worker's thread. */
 struct call_source {
-    /* When the next call is due, monotonic ns; in the past: at once. UINT64_MAX: not before an
-     * answer has come. */
+    /* When the next call is due, monotonic ns; in the past: at once, but timeout_ms after that time
+     * it is not sent any more, so a source that wants to send whenever there is room says now_ns.
+     * UINT64_MAX: not before an answer has come. Calls are given in order of their due times. */
     uint64_t (*due_ns)(void *owner, uint64_t now_ns);
     /* That call (kind, lot, order, ..., due_ns, tag); sent_ns is the worker's. False: there is none
      * after all. */
@@ -59,19 +62,19 @@ struct worker;
 
 /* Nothing runs yet. TLY_ENO_MEMORY, TLY_EIO (epoll). `source` and what the options point to outlive
  * the worker. */
-int worker_create(struct worker **out, const struct worker_options *o,
-                  const struct call_source *source, struct error *e) MUST_CHECK;
+int load_worker_create(struct worker **out, const struct worker_options *o,
+                       const struct call_source *source, struct error *e) MUST_CHECK;
 /* Starts the thread, which first opens the connections. */
-int worker_start(struct worker *w, struct error *e) MUST_CHECK;
-const struct worker_counts *worker_counts(const struct worker *w);
+int load_worker_start(struct worker *w, struct error *e) MUST_CHECK;
+const struct worker_counts *load_worker_counts(const struct worker *w);
 /* From any thread: no further call is asked for; those on their way are awaited up to their
- * time-out; then the thread ends. The connections stay until worker_destroy(). */
-void worker_finish(struct worker *w);
-/* True once the thread has ended, after worker_finish(). */
-bool worker_ended(const struct worker *w);
+ * time-out; then the thread ends. The connections stay until load_worker_destroy(). */
+void load_worker_finish(struct worker *w);
+/* True once the thread has ended, after load_worker_finish(). */
+bool load_worker_ended(const struct worker *w);
 /* Waits for the end. */
-void worker_join(struct worker *w);
-void worker_destroy(
-    struct worker *w); /* after the join, or if it was never started; NULL is fine */
+void load_worker_join(struct worker *w);
+/* After the join, or if it was never started; NULL is fine. */
+void load_worker_destroy(struct worker *w);
 
 #endif
