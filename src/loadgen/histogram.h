@@ -1,9 +1,9 @@
-/* histogram.h - latencies, log-linear: three significant digits from 1 µs to about 70 minutes.
+/* histogram.h - latencies, log-linear: three significant digits up to 73 minutes.
  *
- * Values are nanoseconds. Each power of two from HISTOGRAM_LOW on has 1,024 equal steps, so a value
- * is told to better than 0.1 %; smaller ones share one step. An octave's counts are allocated when
- * it is first needed, so a quiet histogram is small. Exact quantiles of the recorded steps, no
- * decay, no sampling. One thread at a time.
+ * Values are nanoseconds, exact below 2^11. From 2^10 on each power of two has 1,024 equal steps,
+ * so a value is told to better than 0.1 %; the last step also takes all that is longer. An octave's
+ * counts are allocated when it is first needed, so a quiet histogram is small. Exact quantiles of
+ * the recorded steps, no decay, no sampling. One thread at a time.
  */
 #ifndef TALLY_LOADGEN_HISTOGRAM_H
 #define TALLY_LOADGEN_HISTOGRAM_H
@@ -19,7 +19,7 @@ enum {
 
 struct histogram {
     uint64_t *octaves[HISTOGRAM_OCTAVES];
-    uint64_t count;
+    uint64_t count;          /* recorded; those lost are not in it, nor in what follows */
     uint64_t min_ns, max_ns; /* exact; 0 while empty */
     double sum_ns;
     uint64_t lost; /* not recorded because memory ran short: a report says so */
@@ -30,7 +30,7 @@ void histogram_close(struct histogram *h);
 /* Empties it and keeps its memory. */
 void histogram_reset(struct histogram *h);
 void histogram_record(struct histogram *h, uint64_t ns);
-/* Adds all of `from` to `h`. */
+/* Adds all of `from` to `h`; nothing, and all of it as lost, if memory runs short. */
 void histogram_add(struct histogram *h, const struct histogram *from);
 /* The smallest step that at least `share` (0 to 1) of all values do not exceed, as its upper bound,
  * never above max_ns; 0 while empty. */

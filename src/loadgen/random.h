@@ -19,6 +19,8 @@ double random_unit(struct random *r); /* [0, 1) */
 /* A hash: the draw number `n` of `seed`, without any state. */
 uint64_t random_at(uint64_t seed, uint64_t n);
 
+enum { CHOICE_MAX = 1000000, CHOICE_EXPONENT_MAX = 10 };
+
 /* Which lot an order wants. */
 enum choice_kind { CHOICE_ONE, CHOICE_UNIFORM, CHOICE_ZIPF };
 
@@ -29,6 +31,7 @@ struct choice {
     double *shares;  /* zipf: cumulated, `count` of them */
 };
 
+/* TLY_EINVALID_ARGUMENT ("lots", "zipf-exponent"), TLY_ENO_MEMORY. */
 int choice_init(struct choice *c, enum choice_kind kind, uint32_t count, double exponent,
                 struct error *e) MUST_CHECK;
 void choice_close(struct choice *c);
