@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "loadgen/random.h"
 
 /* name in C, name for the user, help (one line) */
 #define MODELS(X)                                                                                  \
@@ -21,7 +22,7 @@
       "quiet, a countdown of look-ups, a spike at the opening, sell-out, a long tail of refusals") \
     X(HEARTBEAT, "heartbeat", "every connection calls at a fixed period, in its own phase")        \
     X(SIGNALLING, "signalling", "bursts of sessions: reserve, confirm, refund, one after another") \
-    X(DIURNAL, "diurnal", "a day with a night, a morning and an evening peak, in --duration")
+    X(DIURNAL, "diurnal", "a shop's day in --duration: night, a bump at lunch, the evening's peak")
 
 enum model {
 #define X(name, text, help) MODEL_##name,
@@ -32,7 +33,14 @@ enum model {
 
 enum arrivals { ARRIVALS_POISSON, ARRIVALS_UNIFORM };
 
-enum { STAGES_MAX = 4096, STAGE_NAME_SIZE = 24 };
+enum {
+    STAGES_MAX = 4096,
+    STAGE_NAME_SIZE = 24,
+    RATE_MAX = 100000000, /* calls a second */
+    BURST_MAX = 100000,
+    PLAN_MS_MIN = 1,
+    PLAN_DAYS_MAX = 30,
+};
 
 struct stage {
     char name[STAGE_NAME_SIZE]; /* "opening", "1200/s" */
@@ -45,7 +53,8 @@ struct stage {
 
 struct model_options {
     enum model model;
-    double rate;           /* calls a second; the peak for flash-sale and diurnal */
+    double rate;           /* calls a second; the peak for flash-sale and diurnal; sessions a second
+                            * for signalling */
     uint64_t duration_ns;  /* all but staircase */
     double from, to, step; /* staircase, calls a second; step > 0 */
     uint64_t every_ns;     /* staircase: how long each step lasts */
@@ -59,11 +68,14 @@ struct plan {
     size_t stage_count;
     uint64_t duration_ns;
     bool sessions; /* signalling: each order is confirmed, then refunded, as soon as it can be */
-    bool phased;   /* heartbeat: call k goes to connection k modulo connections */
+    bool phased; /* heartbeat: a thread's call k goes to its connection k modulo its connections */
+    uint32_t connections; /* phased: of all threads, each with its thread_share() */
 };
 
 const char *model_name(enum model m);
 const char *model_help(enum model m);
+/* What exactly it does, its stages in numbers: lines of at most 80 columns, each ended. */
+const char *model_text(enum model m);
 /* False if there is no such model. */
 bool model_parse(const char *text, enum model *out);
 
@@ -73,25 +85,34 @@ void plan_close(struct plan *p);
 /* The stage at a time since the start; stage_count at and after the end. */
 size_t plan_stage_at(const struct plan *p, uint64_t at_ns);
 
+/* One thread's part of `whole` connections: the first threads take one more, if need be. */
+uint32_t thread_share(uint32_t whole, uint32_t thread, uint32_t threads);
+
 /* Due times of one thread's share of a plan (a `threads`-th of each rate; for Poisson arrivals
- * these are independent streams that add up to the plan's). Inverse of the integrated rate, so
- * ramps are exact and a rate of 0 is simply silent. */
+ * these are independent streams that add up to the plan's; uniform ones take turns). Inverse of the
+ * integrated rate, so ramps are exact and a rate of 0 is simply silent. The last stage's arrivals
+ * are those of its rate, no more: what is left of a gap at the end is dropped.
+ *
+ * A phased plan's arrivals are uniform whatever is asked for, and a thread's share is that of its
+ * connections, so each connection's calls are exactly a period apart. */
 struct schedule {
     const struct plan *plan;
-    enum arrivals arrivals;
-    uint32_t thread, threads;
-    uint64_t random_state;
+    bool poisson;
+    double share; /* of the plan's rates */
+    struct random random;
     size_t stage;
-    double passed;     /* expected arrivals since the start of the stage */
+    /* Of the stage, in this thread's groups of `burst` arrivals: rate at its begin, in groups a ns;
+     * change of the rate, in groups a ns a ns; groups in all. */
+    double rate, slope, groups;
+    double next;       /* the next group is due when so many groups of the stage are */
     uint32_t in_burst; /* arrivals still to come at the same time */
     uint64_t due_ns;
-    double next; /* ... and at which value of `passed` the next one comes */
 };
 
 void schedule_init(struct schedule *s, const struct plan *p, enum arrivals arrivals, uint64_t seed,
                    uint32_t thread, uint32_t threads);
 /* The next due time since the start of the run, never before the last one; UINT64_MAX after the
- * end. *stage is the stage it belongs to. */
+ * end. *stage is the stage it belongs to (at the end, stage_count). */
 uint64_t schedule_next(struct schedule *s, size_t *stage);
 
 #endif
