@@ -81,6 +81,17 @@ void report_close(struct report *r);
 uint64_t stage_accepted(const struct report_stage *s);
 uint64_t stage_refused(const struct report_stage *s);
 uint64_t stage_errors(const struct report_stage *s);
+double stage_offered_per_s(const struct report_stage *s);
+double stage_achieved_per_s(const struct report_stage *s);
+/* All stages as one, named "all": sums, largest memory, mean processor time. Nothing to close. */
+void report_total(const struct report *r, struct report_stage *out);
+/* By name; NULL if there is none. */
+const char *report_setting(const struct report *r, const char *name);
+const char *report_end_text(enum report_end end); /* "complete", ... */
+
+/* A count that is not zero is WRONG, even in an audit that is not complete. */
+enum report_verdict { VERDICT_RIGHT, VERDICT_WRONG, VERDICT_UNKNOWN };
+enum report_verdict report_verdict(const struct report *r);
 
 /* 0 or TLY_EIO, TLY_ENO_MEMORY. */
 int report_print(const struct report *r, FILE *to, struct error *e) MUST_CHECK;

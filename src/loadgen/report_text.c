@@ -1,0 +1,151 @@
+/* report_text.c - a report for the terminal: a line a stage, errors by code, the audit. Plain ASCII
+ * without colours. Fails only if memory or the file does. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "loadgen/figures.h"
+#include "loadgen/report.h"
+
+enum { STAGES_UNDER_ONE_HEAD = 40, ERROR_STAGES_MAX = 4 };
+
+static const struct column stage_columns[] = {
+    {"stage", false, NULL},   {"offered/s", true, NULL}, {"achieved/s", true, NULL},
+    {"accepted", true, NULL}, {"refused", true, NULL},   {"errors", true, "0"},
+    {"p50", true, NULL},      {"p95", true, NULL},       {"p99", true, NULL},
+    {"p99.9", true, NULL},    {"max", true, NULL},       {"CPU %", true, "-"},
+    {"MiB", true, "-"},       {"threads", true, "-"},    {"streams", true, NULL},
+    {"resets", true, "0"},
+};
+
+static void add_stage(struct columns *t, const struct report_stage *s)
+{
+    columns_add(t, figure_text(s->name));
+    columns_add(t, figure_rate(stage_offered_per_s(s)));
+    columns_add(t, figure_rate(stage_achieved_per_s(s)));
+    columns_add(t, figure_count(stage_accepted(s)));
+    columns_add(t, figure_count(stage_refused(s)));
+    columns_add(t, figure_count(stage_errors(s)));
+    columns_add(t, figure_ms(s->latency.p50));
+    columns_add(t, figure_ms(s->latency.p95));
+    columns_add(t, figure_ms(s->latency.p99));
+    columns_add(t, figure_ms(s->latency.p999));
+    columns_add(t, figure_ms(s->latency.max));
+    columns_add(t, figure_percent(s->server.cpu_share));
+    columns_add(t, figure_mib(s->server.memory_bytes));
+    columns_add(t, figure_plain(s->server.threads));
+    columns_add(t, figure_ms(s->streams_per_connection));
+    columns_add(t, figure_count(s->resets));
+}
+
+static bool print_stages(const struct report *r, const struct report_stage *total, FILE *to)
+{
+    struct columns t;
+    columns_init(&t, stage_columns, sizeof(stage_columns) / sizeof(stage_columns[0]));
+    for (uint32_t i = 0; i < r->stage_count; i++)
+        add_stage(&t, &r->stages[i]);
+    if (r->stage_count != 1)
+        add_stage(&t, total);
+    fputs("Latency in ms, from when a call was due; processor time in % of one core; streams of a "
+          "connection\n\n",
+          to);
+    columns_print(&t, to, r->stage_count > STAGES_UNDER_ONE_HEAD ? STAGES_UNDER_ONE_HEAD : 0);
+    bool done = !t.failed;
+    columns_close(&t);
+    return done;
+}
+
+/* "  no answer in time  1,204  in opening 1,200, tail 4" */
+static void print_error(const struct report *r, enum answer_code c, uint64_t count, FILE *to)
+{
+    fprintf(to, "  %-20s %9s  in", answer_text(c), figure_count(count).text);
+    uint32_t named = 0, others = 0;
+    for (uint32_t i = 0; i < r->stage_count; i++) {
+        if (r->stages[i].codes[c] == 0)
+            continue;
+        if (named == ERROR_STAGES_MAX) {
+            others++;
+            continue;
+        }
+        fputs(named++ > 0 ? ", " : " ", to);
+        print_printable(r->stages[i].name, to);
+        fprintf(to, " %s", figure_count(r->stages[i].codes[c]).text);
+    }
+    if (others > 0)
+        fprintf(to, " and %" PRIu32 " more stage%s", others, others == 1 ? "" : "s");
+    fputc('\n', to);
+}
+
+static void print_errors(const struct report *r, const struct report_stage *total, FILE *to)
+{
+    if (stage_errors(total) == 0)
+        return;
+    fputs("\nErrors\n", to);
+    for (int c = 0; c < ANSWER_CODE_COUNT; c++) {
+        if (answer_group((enum answer_code)c) == ANSWER_GROUP_ERROR && total->codes[c] > 0)
+            print_error(r, (enum answer_code)c, total->codes[c], to);
+    }
+}
+
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_audit(const struct audit_result *a, enum report_verdict verdict, FILE *to)
+{
+    fprintf(to,
+            "\nAudit: %" PRId64 " oversold, %" PRId64 " undersold, %" PRId64 " lost, %" PRId64
+            " duplicated\n",
+            a->oversold, a->undersold, a->lost, a->duplicated);
+    fprintf(to, "  %s of %s acknowledged order%s looked up, %s refused one%s",
+            figure_count(a->looked_up).text, figure_count(a->acknowledged).text,
+            plural(a->acknowledged), figure_count(a->refused_checked).text,
+            plural(a->refused_checked));
+    fprintf(to, ", %s lot%s counted, %s probed\n", figure_count(a->lots_checked).text,
+            plural(a->lots_checked), figure_count(a->probed).text);
+    if (a->in_doubt > 0)
+        fprintf(to, "  %s order%s in doubt after the run, of which %s %s held\n",
+                figure_count(a->in_doubt).text, plural(a->in_doubt),
+                figure_count(a->in_doubt_held).text, a->in_doubt_held == 1 ? "was" : "were");
+    for (uint32_t i = 0; i < a->finding_count && i < FINDINGS_MAX; i++) {
+        fputs("  ", to);
+        print_printable(a->findings[i], to);
+        fputc('\n', to);
+    }
+    if (!a->complete) {
+        fputs("  The audit is not complete", to);
+        if (a->reason[0]) {
+            fputs(": ", to);
+            print_printable(a->reason, to);
+        }
+        fputc('\n', to);
+    } else if (verdict == VERDICT_RIGHT) {
+        fputs("  Nothing wrong\n", to);
+    }
+}
+
+int report_print(const struct report *r, FILE *to, struct error *e)
+{
+    struct report_stage total;
+    report_total(r, &total);
+    bool done = print_stages(r, &total, to);
+    if (r->histogram.lost > 0)
+        fprintf(to, "\n%s latencies are missing: memory ran short\n",
+                figure_count(r->histogram.lost).text);
+    print_errors(r, &total, to);
+    if (r->end != END_COMPLETE) {
+        fputs(r->end == END_INTERRUPTED ? "\nThe run was interrupted" : "\nThe server is gone", to);
+        if (r->end_text[0]) {
+            fputs(": ", to);
+            print_printable(r->end_text, to);
+        }
+        fputc('\n', to);
+    }
+    print_audit(&r->audit, report_verdict(r), to);
+    if (!done)
+        return error_set(e, TLY_ENO_MEMORY, "", "the report is not complete: out of memory");
+    if (fflush(to) || ferror(to))
+        return error_set(e, TLY_EIO, "", "the report cannot be printed: %s", strerror(errno));
+    return 0;
+}
