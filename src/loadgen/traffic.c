@@ -107,7 +107,7 @@ static void draw_arrival(struct traffic *t)
 
 /* ---- figures ---- */
 
-static void hand_over(struct traffic *t)
+void traffic_hand_over(struct traffic *t)
 {
     collector_hand(t->run->collector, t->open);
     t->open = NULL;
@@ -118,7 +118,7 @@ static void roll(struct traffic *t, uint64_t at_ns)
 {
     if (at_ns < t->roll_ns)
         return;
-    hand_over(t);
+    traffic_hand_over(t);
     const struct plan *p = t->run->plan;
     t->second = (uint32_t)(at_ns / 1000000000u);
     size_t stage = plan_stage_at(p, at_ns);
@@ -308,8 +308,10 @@ static bool traffic_next(void *owner, uint64_t now_ns, struct call *out)
         return false;
     uint64_t at_once = queue_due_ns(&t->at_once), later = queue_due_ns(&t->later);
     uint64_t first = at_once < later ? at_once : later;
-    bool arrival = may_begin(t, now_ns) &&
-                   (t->run->closed ? first > now_ns : start_ns + t->arrival_ns < first);
+    uint64_t arrival_ns = !may_begin(t, now_ns) ? UINT64_MAX
+                          : t->run->closed      ? now_ns
+                                                : start_ns + t->arrival_ns;
+    bool arrival = arrival_ns <= now_ns && arrival_ns < first;
     if (arrival) {
         if (!fill_arrival(t, now_ns, out))
             return false;
@@ -492,7 +494,7 @@ void traffic_destroy(struct traffic *t)
 {
     if (!t)
         return;
-    hand_over(t);
+    traffic_hand_over(t);
     free(t->at_once.steps);
     free(t->later.steps);
     free(t->sold_out_ns);

@@ -40,9 +40,11 @@ void traffic_destroy(struct traffic *t); /* after its worker has ended */
 struct call_source traffic_source(struct traffic *t);
 /* Any thread: true when there is no further call and all are answered. */
 bool traffic_done(const struct traffic *t);
-/* After the end: calls that were due in a stage, and in a second of the run. */
+/* After the end: its last figures go to the collector. */
+void traffic_hand_over(struct traffic *t);
+/* After the end: calls that were due in a stage. */
 uint64_t traffic_offered_in_stage(const struct traffic *t, uint32_t stage);
-/* Any thread. */
+/* Any thread: calls that were due in a second of the run. */
 uint64_t traffic_offered_in_second(const struct traffic *t, uint32_t second);
 /* Any thread: why it stopped early ("memory ran short"), or NULL. */
 const char *traffic_fault(const struct traffic *t);
