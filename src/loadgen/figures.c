@@ -155,6 +155,11 @@ static size_t column_width(const struct columns *t, size_t column)
     return told ? width : 0;
 }
 
+bool columns_shown(const struct columns *t, size_t column)
+{
+    return column_width(t, column) > 0;
+}
+
 static void print_line(const struct columns *t, FILE *to, const size_t *widths, size_t row)
 {
     size_t blanks = 0;

@@ -117,6 +117,20 @@ const char *report_setting(const struct report *r, const char *name)
     return NULL;
 }
 
+uint32_t report_breaking_stage(const struct report *r)
+{
+    const char *model = report_setting(r, "model");
+    if (!model || strcmp(model, "staircase") != 0 || r->stage_count == 0)
+        return UINT32_MAX;
+    for (uint32_t i = 0; i < r->stage_count; i++) {
+        const struct report_stage *s = &r->stages[i];
+        if ((double)s->answered < 0.98 * (double)s->offered ||
+            (double)stage_errors(s) > 0.01 * (double)s->offered)
+            return i;
+    }
+    return r->stage_count;
+}
+
 enum report_verdict report_verdict(const struct report *r)
 {
     const struct audit_result *a = &r->audit;

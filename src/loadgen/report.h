@@ -87,6 +87,9 @@ double stage_achieved_per_s(const struct report_stage *s);
 void report_total(const struct report *r, struct report_stage *out);
 /* By name; NULL if there is none. */
 const char *report_setting(const struct report *r, const char *name);
+/* The first stage of a staircase that was not kept up with: less than 98 % of what was due was
+ * answered, or more than 1 % went wrong. stage_count: none; UINT32_MAX: it is no staircase. */
+uint32_t report_breaking_stage(const struct report *r);
 const char *report_end_text(enum report_end end); /* "complete", ... */
 
 /* A count that is not zero is WRONG, even in an audit that is not complete. */

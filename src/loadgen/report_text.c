@@ -4,48 +4,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "loadgen/figures.h"
-#include "loadgen/report.h"
+#include "loadgen/report_columns.h"
 
 enum { STAGES_UNDER_ONE_HEAD = 40, ERROR_STAGES_MAX = 4 };
 
-static const struct column stage_columns[] = {
-    {"stage", false, NULL},   {"offered/s", true, NULL}, {"achieved/s", true, NULL},
-    {"accepted", true, NULL}, {"refused", true, NULL},   {"errors", true, "0"},
-    {"p50", true, NULL},      {"p95", true, NULL},       {"p99", true, NULL},
-    {"p99.9", true, NULL},    {"max", true, NULL},       {"CPU %", true, "-"},
-    {"MiB", true, "-"},       {"threads", true, "-"},    {"streams", true, NULL},
-    {"resets", true, "0"},
-};
-
-static void add_stage(struct columns *t, const struct report_stage *s)
-{
-    columns_add(t, figure_text(s->name));
-    columns_add(t, figure_rate(stage_offered_per_s(s)));
-    columns_add(t, figure_rate(stage_achieved_per_s(s)));
-    columns_add(t, figure_count(stage_accepted(s)));
-    columns_add(t, figure_count(stage_refused(s)));
-    columns_add(t, figure_count(stage_errors(s)));
-    columns_add(t, figure_ms(s->latency.p50));
-    columns_add(t, figure_ms(s->latency.p95));
-    columns_add(t, figure_ms(s->latency.p99));
-    columns_add(t, figure_ms(s->latency.p999));
-    columns_add(t, figure_ms(s->latency.max));
-    columns_add(t, figure_percent(s->server.cpu_share));
-    columns_add(t, figure_mib(s->server.memory_bytes));
-    columns_add(t, figure_plain(s->server.threads));
-    columns_add(t, figure_ms(s->streams_per_connection));
-    columns_add(t, figure_count(s->resets));
-}
-
-static bool print_stages(const struct report *r, const struct report_stage *total, FILE *to)
+static bool print_stages(const struct report *r, FILE *to)
 {
     struct columns t;
-    columns_init(&t, stage_columns, sizeof(stage_columns) / sizeof(stage_columns[0]));
-    for (uint32_t i = 0; i < r->stage_count; i++)
-        add_stage(&t, &r->stages[i]);
-    if (r->stage_count != 1)
-        add_stage(&t, total);
+    report_columns_fill(&t, r);
     fputs("Latency in ms, from when a call was due; processor time in % of one core; streams of a "
           "connection\n\n",
           to);
@@ -73,6 +39,25 @@ static void print_error(const struct report *r, enum answer_code c, uint64_t cou
     }
     if (others > 0)
         fprintf(to, " and %" PRIu32 " more stage%s", others, others == 1 ? "" : "s");
+    fputc('\n', to);
+}
+
+static void print_capacity(const struct report *r, FILE *to)
+{
+    uint32_t at = report_breaking_stage(r);
+    if (at == UINT32_MAX)
+        return;
+    if (at == r->stage_count) {
+        fputs("\nEvery step was kept up with\n", to);
+        return;
+    }
+    fputs("\nFalls short from the step ", to);
+    print_printable(r->stages[at].name, to);
+    if (at > 0) {
+        fputs(" on; keeps up to ", to);
+        print_printable(r->stages[at - 1].name, to);
+        fprintf(to, " (p99 %s ms)", figure_ms(r->stages[at - 1].latency.p99).text);
+    }
     fputc('\n', to);
 }
 
@@ -129,11 +114,12 @@ int report_print(const struct report *r, FILE *to, struct error *e)
 {
     struct report_stage total;
     report_total(r, &total);
-    bool done = print_stages(r, &total, to);
+    bool done = print_stages(r, to);
     if (r->histogram.lost > 0)
         fprintf(to, "\n%s latencies are missing: memory ran short\n",
                 figure_count(r->histogram.lost).text);
     print_errors(r, &total, to);
+    print_capacity(r, to);
     if (r->end != END_COMPLETE) {
         fputs(r->end == END_INTERRUPTED ? "\nThe run was interrupted" : "\nThe server is gone", to);
         if (r->end_text[0]) {
