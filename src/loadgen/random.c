@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #define GOLDEN     UINT64_C(0x9E3779B97F4A7C15) /* 2^64 divided by the golden ratio, odd */
-#define STREAMS    UINT64_C(0x6A09E667F3BCC909) /* keeps streams away from random_at() */
 #define UNIT_SCALE 0x1.0p-53
 
 static inline uint64_t mix(uint64_t z)
@@ -27,7 +26,7 @@ static inline uint64_t mix(uint64_t z)
 
 void random_seed(struct random *r, uint64_t seed, uint64_t stream)
 {
-    r->state = random_at(seed ^ STREAMS, stream);
+    r->state = random_at(seed, stream);
 }
 
 uint64_t random_next(struct random *r)
