@@ -1,17 +1,18 @@
 /* audit.h - counts, after a run, what was sold, through the public API alone.
  *
- * 1. Calls in doubt are resolved: the order is looked up by its order_id until there is an answer.
- * 2. Holds that were to expire are waited for.
- * 3. Every acknowledged order (or a sample, if there are more than look_ups_max) is looked up: is
- * it there, the same reservation, the same units, in the state that was acknowledged, reserved
- * once?
+ * 1. Holds that were to expire are waited for.
+ * 2. Every acknowledged order (or a sample, if there are more than look_ups_max) is looked up: is
+ *    it there, the same reservation, the same units, in the state that was acknowledged, reserved
+ *    once? Of the orders that were refused, a sample: they must hold nothing.
+ * 3. Calls in doubt are resolved: every such order is looked up, at the earliest when the server
+ *    must itself know what became of it.
  * 4. For every lot, what the server counts as reserved and confirmed must be what it held before
- * the run plus what the run's orders hold, and never more than on_hand.
+ *    the run plus what the run's orders hold, and never more than on_hand.
  * 5. One unit of every lot that shows some available is reserved and cancelled; of one that shows
  *    none, it must be refused. (At most PROBES_MAX lots.)
  *
  * The lots must be the run's alone while it lasts; orders that others place there are reported as
- * differences.
+ * differences. Holds from before the run may run out meanwhile: they are allowed for.
  */
 #ifndef TALLY_LOADGEN_AUDIT_H
 #define TALLY_LOADGEN_AUDIT_H
@@ -35,15 +36,17 @@ struct lot_tally {
 };
 
 struct audit_input {
-    const struct order_book *books; /* entries are completed by step 1 */
+    const struct order_book *books; /* at most BOOKS_MAX - 1: the audit has orders of its own */
     uint32_t book_count;
     const struct order_mix *mix;
     const struct target_lots *lots;
     const struct lot_tally *tallies; /* one a lot */
     struct worker_options worker;    /* protocol, target, address; connections as the audit likes */
-    const char *target;              /* HOST:PORT */
     uint64_t look_ups_max;
     uint64_t seed;
+    /* Monotonic: no order was sent before. Holds that were made since, and are to last longer than
+     * that is ago, cannot have expired. 0: not known, so any hold may have. */
+    uint64_t began_ns;
     uint32_t wait_ms; /* how long to go on asking a server that does not answer */
     /* May be NULL: called a few times a second; true: stop at once. */
     bool (*progress)(void *owner, const char *step, uint64_t done, uint64_t of);
@@ -57,7 +60,8 @@ struct audit_result {
     char reason[200];
     uint64_t acknowledged, looked_up, in_doubt, in_doubt_held, refused_checked, lots_checked,
         probed;
-    char findings[FINDINGS_MAX][FINDING_SIZE]; /* "order 7f..-00..2a: ... ", the first ones */
+    /* "order 7f..-00..2a: ... ", the first ones; those that begin with "note: " count nowhere. */
+    char findings[FINDINGS_MAX][FINDING_SIZE];
     uint32_t finding_count;
 };
 
