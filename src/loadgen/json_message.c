@@ -8,11 +8,11 @@
 
 static void read_lines(struct json_scan *j, struct message *m)
 {
-    json_array(j);
+    json_enter_array(j);
     while (json_element(j)) {
         struct str lot = {0};
         int64_t quantity = 0;
-        json_object(j);
+        json_enter_object(j);
         for (struct str name; json_member(j, &name);) {
             if (IS(name, "lot"))
                 json_text(j, &lot);
@@ -28,11 +28,11 @@ static void read_lines(struct json_scan *j, struct message *m)
 
 static void read_moves(struct json_scan *j, struct message *m)
 {
-    json_array(j);
+    json_enter_array(j);
     while (json_element(j)) {
         uint32_t spare = j->spare_used;
         struct str kind = {0};
-        json_object(j);
+        json_enter_object(j);
         for (struct str name; json_member(j, &name);) {
             if (IS(name, "kind"))
                 json_text(j, &kind);
@@ -46,7 +46,7 @@ static void read_moves(struct json_scan *j, struct message *m)
 
 static void read_reservation(struct json_scan *j, struct message *m)
 {
-    json_object(j);
+    json_enter_object(j);
     for (struct str name; json_member(j, &name);) {
         if (IS(name, "reservation_id"))
             json_text(j, &m->reservation_id);
@@ -71,7 +71,7 @@ static void read_reservation(struct json_scan *j, struct message *m)
 
 static void read_lot(struct json_scan *j, struct message *m)
 {
-    json_object(j);
+    json_enter_object(j);
     for (struct str name; json_member(j, &name);) {
         if (IS(name, "lot"))
             json_text(j, &m->lot);
@@ -96,7 +96,7 @@ static bool read_outcome(struct json_scan *j, const struct protocol_target *targ
     struct message m = {0};
     struct str order_id = {0}, code = {0};
     json_forget(j);
-    json_object(j);
+    json_enter_object(j);
     for (struct str name; json_member(j, &name);) {
         if (IS(name, "order_id"))
             json_text(j, &order_id);
@@ -114,13 +114,13 @@ static bool read_batch(struct json_scan *j, const struct protocol_target *target
                        const struct call *call, struct batch_outcome *outcomes)
 {
     uint32_t count = 0;
-    json_object(j);
+    json_enter_object(j);
     for (struct str name; json_member(j, &name);) {
         if (!IS(name, "outcomes")) {
             json_skip(j);
             continue;
         }
-        json_array(j);
+        json_enter_array(j);
         while (json_element(j)) {
             if (count == call->batch || !read_outcome(j, target, call, count, &outcomes[count]))
                 return false;
@@ -184,7 +184,7 @@ enum answer_code json_problem_read(const uint8_t *bytes, size_t size, unsigned s
     struct json_scan j;
     struct str code = {0};
     json_start(&j, bytes, size);
-    json_object(&j);
+    json_enter_object(&j);
     for (struct str name; json_member(&j, &name);) {
         if (IS(name, "code")) {
             json_text(&j, &code);

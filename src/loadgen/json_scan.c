@@ -69,12 +69,12 @@ static bool next(struct json_scan *j, char close)
     return first || take(j, ',');
 }
 
-bool json_object(struct json_scan *j)
+bool json_enter_object(struct json_scan *j)
 {
     return enter(j, '{');
 }
 
-bool json_array(struct json_scan *j)
+bool json_enter_array(struct json_scan *j)
 {
     return enter(j, '[');
 }
@@ -304,14 +304,14 @@ bool json_skip(struct json_scan *j)
         return false;
     char c = peek(j);
     if (c == '{') {
-        json_object(j);
+        json_enter_object(j);
         while (next(j, '}'))
             if (!text(j, NULL) || !take(j, ':') || !json_skip(j))
                 return false;
         return !j->broken;
     }
     if (c == '[') {
-        json_array(j);
+        json_enter_array(j);
         while (json_element(j))
             if (!json_skip(j))
                 return false;

@@ -1,6 +1,6 @@
 /* json_scan.h - JSON read from front to back, without a tree and without an allocation.
  *
- *     json_object(&j);
+ *     json_enter_object(&j);
  *     for (struct str name; json_member(&j, &name);)
  *         if (str_equal(name, STR("status")))
  *             json_text(&j, &status);
@@ -35,9 +35,9 @@ bool json_end(struct json_scan *j);
 /* Texts that came out so far are no longer needed. */
 void json_forget(struct json_scan *j);
 
-bool json_object(struct json_scan *j);                   /* its begin */
+bool json_enter_object(struct json_scan *j);             /* its begin */
 bool json_member(struct json_scan *j, struct str *name); /* false: its end */
-bool json_array(struct json_scan *j);                    /* its begin */
+bool json_enter_array(struct json_scan *j);              /* its begin */
 bool json_element(struct json_scan *j);                  /* false: its end */
 bool json_text(struct json_scan *j, struct str *out);
 bool json_number(struct json_scan *j, int64_t *out); /* whole, and no larger than that */
