@@ -90,6 +90,12 @@ static double nice_seconds(double range, int steps)
     return nice_step(range, steps);
 }
 
+/* The logarithm of the next 1, 2, 5 times a power of ten; also of its inverse. */
+static double nice_log(double value)
+{
+    return log10(nice_step(value, 1));
+}
+
 static bool scale_find(struct scale *s, const struct chart *c)
 {
     double low = INFINITY, high = -INFINITY;
@@ -106,8 +112,8 @@ static bool scale_find(struct scale *s, const struct chart *c)
     if (!(high >= low))
         return false;
     if (c->y_log) {
-        s->y_min = floor(log10(low) + 1e-9);
-        s->y_max = ceil(log10(high) - 1e-9);
+        s->y_min = -nice_log(1 / low);
+        s->y_max = nice_log(high);
         if (s->y_max - s->y_min < 1)
             s->y_max = s->y_min + 1;
     } else {
@@ -124,8 +130,22 @@ static struct figure with_unit(double number, const char *unit)
     return f;
 }
 
-/* Short, for an axis. */
-static struct figure axis_figure(double value, enum chart_unit unit)
+/* "12 s"; "1:04", "1:04:12" if `clock`. */
+static struct figure time_figure(double seconds, bool clock)
+{
+    struct figure f;
+    long s = (long)seconds;
+    if (!clock || seconds <= 0)
+        snprintf(f.text, sizeof(f.text), seconds > 0 ? "%.6g s" : "%.6g", seconds);
+    else if (s >= 3600)
+        snprintf(f.text, sizeof(f.text), "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(f.text, sizeof(f.text), "%ld:%02ld", s / 60, s % 60);
+    return f;
+}
+
+/* Short, for an axis that goes to `most`. */
+static struct figure axis_figure(double value, enum chart_unit unit, double most)
 {
     switch (unit) {
     case UNIT_MS:
@@ -139,21 +159,13 @@ static struct figure axis_figure(double value, enum chart_unit unit)
     case UNIT_MIB:
         return value >= 10240 ? with_unit(value / 1024, " GiB") : with_unit(value, " MiB");
     case UNIT_SECONDS:
-        break;
+        return time_figure(value, most >= 120);
     case UNIT_RATE:
-        return value >= 999999.5 ? with_unit(value / 1e6, "M")
-               : value >= 999.5  ? with_unit(value / 1e3, "k")
-                                 : with_unit(value, "");
+        break;
     }
-    struct figure f;
-    long s = (long)value;
-    if (value < 120 || value != floor(value))
-        snprintf(f.text, sizeof(f.text), value > 0 ? "%.6g s" : "%.6g", value);
-    else if (s >= 3600)
-        snprintf(f.text, sizeof(f.text), "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    else
-        snprintf(f.text, sizeof(f.text), "%ld:%02ld", s / 60, s % 60);
-    return f;
+    return value >= 999999.5 ? with_unit(value / 1e6, "M")
+           : value >= 999.5  ? with_unit(value / 1e3, "k")
+                             : with_unit(value, "");
 }
 
 /* Exact, for the pointer. */
@@ -183,20 +195,24 @@ static void grid_line(const struct scale *s, double y, const char *label, FILE *
 /* The lines of the y axis, or its labels. */
 static void y_axis(const struct scale *s, FILE *to, bool text)
 {
+    enum chart_unit unit = s->c->y_unit;
     if (!s->c->y_log) {
         double step = nice_step(s->y_max, 4);
         for (int i = 0; i * step <= s->y_max * 1.0001; i++)
-            grid_line(s, i * step, axis_figure(i * step, s->c->y_unit).text, to, text);
+            grid_line(s, i * step, axis_figure(i * step, unit, s->y_max).text, to, text);
         return;
     }
-    int decades = (int)(s->y_max - s->y_min + 0.5);
-    for (int d = 0; d <= decades; d++) {
-        double power = pow(10, s->y_min + d);
-        static const double parts[] = {1, 2, 5};
-        for (int i = 0; i < (decades <= 2 && d < decades ? 3 : 1); i++)
-            grid_line(s, power * parts[i], axis_figure(power * parts[i], s->c->y_unit).text, to,
-                      text);
+    static const double parts[] = {1, 2, 5};
+    int part_count = s->y_max - s->y_min < 2.5 ? 3 : 1;
+    for (int d = (int)floor(s->y_min); d <= (int)ceil(s->y_max); d++) {
+        for (int i = 0; i < part_count; i++) {
+            double at = pow(10, d) * parts[i];
+            if (log10(at) > s->y_min - 1e-6 && log10(at) < s->y_max + 1e-6)
+                grid_line(s, at, axis_figure(at, unit, s->y_max).text, to, text);
+        }
     }
+    if (!text)
+        grid_line(s, pow(10, s->y_min), "", to, false);
 }
 
 /* Ticks of the x axis; every second one is left out where it is narrow. */
@@ -214,7 +230,7 @@ static size_t x_ticks(const struct chart *c, struct chart_tick out[CHART_TICKS_M
     for (double at = ceil(c->x_min / step) * step;
          at <= c->x_max + step * 1e-6 && count < CHART_TICKS_MAX; at += step) {
         out[count].at = at;
-        out[count++].label = axis_figure(at, c->x_unit);
+        out[count++].label = axis_figure(at, c->x_unit, c->x_max);
     }
     return count;
 }
@@ -289,8 +305,9 @@ static void labels(const struct scale *s, FILE *to)
     struct chart_tick ticks[CHART_TICKS_MAX];
     size_t count = x_ticks(c, ticks);
     for (size_t i = 0; i < count; i++)
-        fprintf(to, "<span class=\"x%s\" style=\"left:%.2f%%\">%s</span>", i % 2 ? " odd" : "",
-                100 * x_of(c, ticks[i].at), ticks[i].label.text);
+        fprintf(to, "<span class=\"x%s%s\" style=\"left:%.2f%%\">%s</span>", i % 2 ? " odd" : "",
+                x_of(c, ticks[i].at) > 0.96 ? " end" : "", 100 * x_of(c, ticks[i].at),
+                ticks[i].label.text);
     for (size_t b = 0; b < c->band_count && c->band_count <= CHART_BANDS_MAX; b++) {
         double begin = x_of(c, c->bands[b].begin), width = x_of(c, c->bands[b].end) - begin;
         /* A name that does not fit is left out, on a narrow page sooner. */
@@ -313,7 +330,8 @@ static void values(const struct chart *c, FILE *to)
         fprintf(to, "%s%.4f", i ? "," : "", x_of(c, c->x[i]));
     fputs("],\"label\":[", to);
     for (size_t i = 0; i < c->count; i += each) {
-        struct figure f = c->label ? c->label(c->owner, i) : axis_figure(c->x[i], c->x_unit);
+        struct figure f =
+            c->label ? c->label(c->owner, i) : axis_figure(c->x[i], c->x_unit, c->x_max);
         fputs(i ? ",\"" : "\"", to);
         html_json_text(f.text, to);
         fputc('"', to);

@@ -144,3 +144,10 @@ const char *report_end_text(enum report_end end)
     static const char *const texts[] = {"complete", "interrupted", "server_gone"};
     return texts[end];
 }
+
+const char *report_end_reason(const struct report *r)
+{
+    if (r->end_text[0])
+        return r->end_text;
+    return r->end == END_INTERRUPTED ? "interrupted" : "the server does not answer";
+}

@@ -200,7 +200,8 @@ static int distribution(const struct report *r, bool wide, FILE *to, struct erro
         s.y[0][i] = (double)histogram_quantile_ns(&r->histogram, 1 - pow(10, -s.x[i])) / 1e6;
     }
     s.y[0][0] = (double)r->histogram.min_ns / 1e6;
-    for (size_t i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
+    size_t tick_count = sizeof(ticks) / sizeof(ticks[0]);
+    for (size_t i = wide ? 0 : 1; i < tick_count - !wide; i++) { /* the ends need room */
         if (nines(ticks[i].share) > c.x_max + 1e-9)
             break;
         c.x_ticks[c.x_tick_count].at = nines(ticks[i].share);

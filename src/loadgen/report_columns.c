@@ -4,7 +4,7 @@
 
 static const struct column stage_columns[] = {
     {"stage", false, NULL},   {"offered/s", true, NULL}, {"achieved/s", true, NULL},
-    {"accepted", true, NULL}, {"refused", true, NULL},   {"errors", true, "0"},
+    {"accepted", true, NULL}, {"refused", true, "0"},    {"errors", true, "0"},
     {"p50", true, NULL},      {"p95", true, NULL},       {"p99", true, NULL},
     {"p99.9", true, NULL},    {"max", true, NULL},       {"CPU %", true, "-"},
     {"MiB", true, "-"},       {"threads", true, "-"},    {"streams", true, NULL},

@@ -112,9 +112,7 @@ static void write_verdict(struct page *p)
                 a->in_doubt_held == 1 ? "was" : "were");
     fputs(".</p>\n", p->to);
     if (p->r->end != END_COMPLETE)
-        write_paragraph(p->r->end == END_INTERRUPTED ? "The run was interrupted"
-                                                     : "The server is gone",
-                        p->r->end_text, p->to);
+        write_paragraph("Ended early", report_end_reason(p->r), p->to);
     if (a->finding_count > 0)
         fputs("<ul>\n", p->to);
     for (uint32_t i = 0; i < a->finding_count && i < FINDINGS_MAX; i++) {
@@ -129,8 +127,8 @@ static void write_verdict(struct page *p)
 
 static void tile(struct page *p, const char *name, struct figure number, const char *unit)
 {
-    fprintf(p->to, "<div><dt>%s</dt><dd>%s <small>%s</small></dd></div>\n", name, number.text,
-            unit);
+    fprintf(p->to, "<div><dt>%s</dt><dd%s>%s <small>%s</small></dd></div>\n", name,
+            strlen(number.text) > 8 ? " class=\"long\"" : "", number.text, unit);
 }
 
 static void write_tiles(struct page *p)

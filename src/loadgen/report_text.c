@@ -121,11 +121,8 @@ int report_print(const struct report *r, FILE *to, struct error *e)
     print_errors(r, &total, to);
     print_capacity(r, to);
     if (r->end != END_COMPLETE) {
-        fputs(r->end == END_INTERRUPTED ? "\nThe run was interrupted" : "\nThe server is gone", to);
-        if (r->end_text[0]) {
-            fputs(": ", to);
-            print_printable(r->end_text, to);
-        }
+        fputs("\nEnded early: ", to);
+        print_printable(report_end_reason(r), to);
         fputc('\n', to);
     }
     print_audit(&r->audit, report_verdict(r), to);

@@ -126,7 +126,7 @@ static void errors_are_told_by_code_and_stage(void **state)
     assert_has(text, "  connection closed          412  in gone 412\n");
     assert_has(text, " resets\n");
     assert_has_not(text, "CPU %");
-    assert_has(text, "The server is gone: the server has not answered since 24.0 s");
+    assert_has(text, "Ended early: the server has not answered since 24.0 s");
     assert_has(text, "Audit: 3 oversold, 0 undersold, 2 lost, 1 duplicated");
     assert_has(text, "  order 0123456789ab-00000000002a: acknowledged");
     assert_has(text, "The audit is not complete: the server does not answer");
