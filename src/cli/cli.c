@@ -19,6 +19,7 @@ static const struct subcommand table[] = {
     {"extend", "give a hold a later deadline", cli_extend},
     {"show", "show a reservation and its history", cli_show},
     {"backup", "copy a ledger while its server runs", cli_backup},
+    {"bench", "put load on a server and count what was sold", cli_bench},
     {"verify", "prove from a ledger's rows that nothing was oversold or lost", cli_verify},
     {"docs", "print the reference of settings, metrics and errors", cli_docs},
     {"version", "print the version", cli_version},

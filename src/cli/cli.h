@@ -58,6 +58,7 @@ int cli_extend(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_verify(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 #endif

@@ -15,18 +15,19 @@ struct load_options {
     struct model_options model;
     bool closed; /* the next call as soon as a stream is free; rates are not used */
     enum arrivals arrivals;
-    uint64_t calls; /* closed: stop after so many; 0: by the duration */
+    bool until_broken; /* staircase: end at the first stage that the server cannot keep up with */
+    uint64_t calls;    /* closed: stop after so many; 0: by the duration */
     uint32_t connections, streams, threads;
     uint32_t timeout_ms;
     uint64_t seed;
     const char *const *lot_keys; /* to use; else lots are made */
     uint32_t lot_count;
-    int64_t units; /* in each lot that is made; 0: as the model likes */
+    int64_t units; /* in each lot that is made; negative: as the model likes */
     enum choice_kind choice;
     double zipf_exponent;
     double pay, cancel, expire, retry; /* negative: as the model likes */
     double look;                       /* share of GetLot; negative: as the model likes */
-    uint32_t think_ms;                 /* between an acknowledgement and what follows it */
+    uint32_t think_ms; /* from an acknowledgement to what follows; UINT32_MAX: as the model likes */
     uint32_t quantity_max;
     uint32_t expire_ms;
     uint32_t batch;        /* orders in a call; 1: Reserve */

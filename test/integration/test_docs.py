@@ -32,6 +32,15 @@ class Docs(unittest.TestCase):
     def test_cli(self):
         self.check("cli")
 
+    def test_the_models_of_bench(self):
+        with open(os.path.join(ROOT, "docs", "bench.md"), encoding="utf-8") as file:
+            page = file.read()
+        begin, end = "<!-- models:begin -->\n", "<!-- models:end -->"
+        shown = page[page.index(begin) + len(begin):page.index(end)]
+        said = subprocess.run([tally_binary(), "bench", "models"], capture_output=True, text=True,
+                              check=True).stdout
+        self.assertEqual(shown, said, "put the output of `tally bench models` between the markers")
+
     def test_every_setting_is_in_the_help_of_serve(self):
         text = subprocess.run([tally_binary(), "serve", "--help"], capture_output=True, text=True,
                               env=clean_environment(), check=True).stdout
@@ -60,7 +69,6 @@ class Docs(unittest.TestCase):
                                  .replace(" ", "-") for line in file if line.startswith("#")}
                     self.assertIn(heading, names, f"{page}: {path}")
         self.assertGreater(count, 20)
-
 
 
 if __name__ == "__main__":

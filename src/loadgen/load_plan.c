@@ -1,0 +1,190 @@
+/* load_plan.c - what a model is run with when the user does not say. */
+#include "loadgen/load_plan.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { UNITS_PLENTY = 1000000000 };
+
+struct load_mix load_mix_of(enum model m)
+{
+    switch (m) {
+    case MODEL_FLASH_SALE:
+        return (struct load_mix){.pay = 0.6, .cancel = 0.1, .expire = 0.05, .retry = 0.05, 1000};
+    case MODEL_DIURNAL:
+    case MODEL_HEARTBEAT:
+        return (struct load_mix){.pay = 0.7, .cancel = 0.1, .expire = 0.05, .retry = 0.01, 1000};
+    case MODEL_STEADY:
+    case MODEL_STAIRCASE:
+    case MODEL_SIGNALLING:
+    case MODEL_COUNT:
+        break;
+    }
+    return (struct load_mix){0};
+}
+
+static int check_shares(const struct load_options *o, struct error *e)
+{
+    const struct {
+        const char *name;
+        double value;
+    } shares[] = {{"pay", o->pay},
+                  {"cancel", o->cancel},
+                  {"expire", o->expire},
+                  {"retry", o->retry},
+                  {"look", o->look}};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
+        if (shares[i].value > 1)
+            return error_set(e, TLY_EINVALID_ARGUMENT, shares[i].name,
+                             "is %.4g %%; a share is 0 to 100 %%", 100 * shares[i].value);
+    if (o->pay + o->cancel + o->expire > 1 + 1e-9)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "pay",
+                         "paid, cancelled and expiring orders are %.4g %% of all; together they "
+                         "may be at most 100 %%",
+                         100 * (o->pay + o->cancel + o->expire));
+    return 0;
+}
+
+static int check_batch(const struct load_options *o, struct error *e)
+{
+    if (o->batch <= 1)
+        return 0;
+    if (o->pay + o->cancel + o->expire + o->retry > 0 || o->model.model == MODEL_SIGNALLING)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "batch",
+                         "orders of a batch are only reserved: leave out paying, cancelling, "
+                         "expiring and retrying");
+    return 0;
+}
+
+static void complete_share(double *share, double usual)
+{
+    if (*share < 0)
+        *share = usual;
+}
+
+int load_options_complete(struct load_options *o, struct error *e)
+{
+    struct load_mix usual = load_mix_of(o->model.model);
+    if (o->batch > 1)
+        usual = (struct load_mix){0};
+    complete_share(&o->pay, usual.pay);
+    complete_share(&o->cancel, usual.cancel);
+    complete_share(&o->expire, usual.expire);
+    complete_share(&o->retry, usual.retry);
+    if (o->think_ms == UINT32_MAX)
+        o->think_ms = usual.think_ms;
+    o->model.connections = o->connections;
+    if (o->threads > o->connections)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "threads",
+                         "%u threads for %u connections: each thread needs one", o->threads,
+                         o->connections);
+    if (o->closed && o->model.model != MODEL_STEADY)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "closed",
+                         "a closed loop has no rate to follow: it goes with the model steady only");
+    if (o->until_broken && o->model.model != MODEL_STAIRCASE)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "until-broken",
+                         "goes with the model staircase only");
+    int failed = check_shares(o, e);
+    return failed ? failed : check_batch(o, e);
+}
+
+double load_orders_expected(const struct plan *p, double look)
+{
+    double orders = 0;
+    for (size_t i = 0; i < p->stage_count; i++) {
+        const struct stage *s = &p->stages[i];
+        double calls = (s->rate_begin + s->rate_end) / 2 * (double)s->duration_ns / 1e9;
+        orders += calls * (1 - (look < 0 ? s->look_share : look));
+    }
+    return orders;
+}
+
+int64_t load_units(const struct load_options *o, const struct plan *p)
+{
+    if (o->units >= 0)
+        return o->units;
+    if (o->model.model != MODEL_FLASH_SALE)
+        return UNITS_PLENTY;
+    /* Half of what is asked for: it sells out while the sale is at its height. */
+    double units = load_orders_expected(p, o->look) * (1 + o->quantity_max) / 2 / 2;
+    units /= o->lot_count;
+    return units < 1 ? 1 : (int64_t)ceil(units);
+}
+
+static void setting(struct report *r, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void setting(struct report *r, const char *name, const char *format, ...)
+{
+    if (r->setting_count == REPORT_ENTRIES_MAX)
+        return;
+    struct report_entry *s = &r->settings[r->setting_count++];
+    va_list args;
+    va_start(args, format);
+    snprintf(s->name, sizeof s->name, "%s", name);
+    vsnprintf(s->value, sizeof s->value, format, args);
+    va_end(args);
+}
+
+static const char *choice_name(enum choice_kind k)
+{
+    return k == CHOICE_ONE ? "one" : k == CHOICE_UNIFORM ? "uniform" : "zipf";
+}
+
+static void describe_model(struct report *r, const struct load_options *o)
+{
+    const struct model_options *m = &o->model;
+    setting(r, "model", "%s", model_name(m->model));
+    if (o->closed) {
+        setting(r, "loop", "closed: the next call as soon as one is answered");
+    } else {
+        setting(r, "loop", "open: calls are due at their times, latency counts from then");
+        setting(r, "arrivals", "%s",
+                o->arrivals == ARRIVALS_UNIFORM || m->model == MODEL_HEARTBEAT ? "uniform"
+                                                                               : "Poisson");
+    }
+    if (m->model == MODEL_STAIRCASE) {
+        setting(r, "from", "%.10g/s", m->from);
+        setting(r, "to", "%.10g/s", m->to);
+        setting(r, "step", "%.10g/s", m->step);
+        setting(r, "every", "%.10g s", (double)m->every_ns / 1e9);
+        return;
+    }
+    if (m->model == MODEL_HEARTBEAT)
+        setting(r, "period", "%.10g s", (double)m->period_ns / 1e9);
+    else if (!o->closed)
+        setting(r, "rate", "%.10g/s", m->rate);
+    if (m->model == MODEL_SIGNALLING)
+        setting(r, "burst", "%u", m->burst);
+    setting(r, "duration", "%.10g s", (double)m->duration_ns / 1e9);
+}
+
+void load_describe(struct report *r, const struct load_options *o, int64_t units)
+{
+    setting(r, "target", "%s", o->target);
+    setting(r, "protocol", "%s", o->http ? "http" : "grpc");
+    describe_model(r, o);
+    setting(r, "connections", "%u", o->connections);
+    setting(r, "streams", "%u", o->streams);
+    setting(r, "threads", "%u", o->threads);
+    setting(r, "timeout", "%u ms", o->timeout_ms);
+    setting(r, "lots", "%u%s", o->lot_count, o->lot_keys ? " that were there" : "");
+    if (!o->lot_keys)
+        setting(r, "units", "%" PRId64 " in each lot", units);
+    setting(r, "lot_choice", "%s", choice_name(o->choice));
+    if (o->choice == CHOICE_ZIPF)
+        setting(r, "zipf_exponent", "%.4g", o->zipf_exponent);
+    if (o->batch > 1)
+        setting(r, "batch", "%u orders in a call; figures count orders", o->batch);
+    setting(r, "quantity", "1 to %u", o->quantity_max);
+    if (o->look >= 0)
+        setting(r, "look", "%.4g %%", 100 * o->look);
+    setting(r, "pay", "%.4g %%", 100 * o->pay);
+    setting(r, "cancel", "%.4g %%", 100 * o->cancel);
+    setting(r, "expire", "%.4g %%", 100 * o->expire);
+    setting(r, "retry", "%.4g %%", 100 * o->retry);
+    setting(r, "think", "%u ms", o->think_ms);
+    setting(r, "seed", "%" PRIu64, o->seed);
+}
