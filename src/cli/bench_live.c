@@ -48,10 +48,9 @@ static void running_line(char *line, size_t size, const struct load_progress *p)
     short_number(refused, sizeof refused, p->refused_per_s);
     short_number(errors, sizeof errors, p->errors_per_s);
     snprintf(line, size,
-             "%s (%u/%u)  %.0f of %.0f s  offered %s/s  achieved %s/s  p99 %.3g ms  refused %s/s  "
-             "errors %s/s",
-             p->stage, p->stage_number, p->stage_count, p->at_s, p->duration_s, offered, achieved,
-             p->p99_ms, refused, errors);
+             "%s %u/%u, %.0f/%.0f s: %s of %s/s  p99 %.3g ms  refused %s/s  errors %s/s", p->stage,
+             p->stage_number, p->stage_count, p->at_s, p->duration_s, achieved, offered, p->p99_ms,
+             refused, errors);
 }
 
 void bench_live_show(struct bench_live *l, const struct load_progress *p)
