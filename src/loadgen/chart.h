@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "loadgen/figures.h"
 
-enum { CHART_SERIES_MAX = 4, CHART_POINTS_MAX = 600, CHART_BANDS_MAX = 24, CHART_TICKS_MAX = 16 };
+enum { CHART_SERIES_MAX = 4, CHART_POINTS_MAX = 600, CHART_BANDS_MAX = 12, CHART_TICKS_MAX = 16 };
 
 struct chart_series {
     const char *name;  /* for the legend */
