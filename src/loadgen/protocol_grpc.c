@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loadgen/grpc_memory.h"
 #include "loadgen/grpc_slot.h"
 
 enum {
@@ -34,14 +35,15 @@ struct slot_chunk {
 
 struct protocol_session {
     nghttp2_session *ng;
+    struct grpc_memory *memory;
     const struct protocol_target *target;
     protocol_answered_fn *answered;
     void *owner;
     struct slot_chunk *chunks;
     struct grpc_slot *free_slots;
     struct grpc_slot *waiting; /* answers for the next input */
-    const uint8_t *pending;    /* the rest of a frame, in nghttp2's buffer */
-    size_t pending_size;
+    uint8_t *rest;             /* of a frame for which the owner had no room */
+    size_t rest_at, rest_size;
     struct protocol_counts counts;
     uint32_t in_use, slot_count, streams_max;
     bool in_input;
@@ -265,8 +267,11 @@ static int make_session(struct protocol_session *s)
         goto free_callbacks;
     }
     nghttp2_option_set_max_deflate_dynamic_table_size(option, DEFLATE_TABLE_BYTES);
-    if (nghttp2_session_client_new2(&s->ng, callbacks, s, option))
+    nghttp2_mem functions = grpc_memory_functions(s->memory);
+    grpc_memory_creating(s->memory, true);
+    if (nghttp2_session_client_new3(&s->ng, callbacks, s, option, &functions))
         rv = TLY_ENO_MEMORY;
+    grpc_memory_creating(s->memory, false);
     nghttp2_option_del(option);
 free_callbacks:
     nghttp2_session_callbacks_del(callbacks);
@@ -288,7 +293,8 @@ static int grpc_open(struct protocol_session **out, const struct protocol_target
     s->timeout_size =
         (size_t)snprintf(s->timeout, sizeof s->timeout, "%um",
                          target->timeout_ms < TIMEOUT_MAX ? target->timeout_ms : TIMEOUT_MAX);
-    int rv = make_session(s);
+    s->memory = grpc_memory_join();
+    int rv = s->memory ? make_session(s) : TLY_ENO_MEMORY;
     if (!rv &&
         (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings,
                                  sizeof settings / sizeof settings[0]) ||
@@ -307,6 +313,8 @@ static void grpc_close(struct protocol_session *s)
     if (!s)
         return;
     nghttp2_session_del(s->ng);
+    grpc_memory_leave(s->memory);
+    free(s->rest);
     while (s->chunks) {
         struct slot_chunk *chunk = s->chunks;
         s->chunks = chunk->next;
@@ -377,25 +385,49 @@ static int error_of(ssize_t rv)
                                                                          : TLY_ECORRUPT;
 }
 
+/* nghttp2's buffer is not this session's alone: what the owner has no room for is copied. */
+static int keep_rest(struct protocol_session *s, const uint8_t *bytes, size_t size)
+{
+    s->rest = malloc(size);
+    if (!s->rest)
+        return TLY_ENO_MEMORY;
+    memcpy(s->rest, bytes, size);
+    s->rest_at = 0;
+    s->rest_size = size;
+    return 0;
+}
+
+static size_t take_rest(struct protocol_session *s, uint8_t *out, size_t size)
+{
+    size_t left = s->rest_size - s->rest_at, n = left < size ? left : size;
+    memcpy(out, s->rest + s->rest_at, n);
+    s->rest_at += n;
+    if (n == left) {
+        free(s->rest);
+        s->rest = NULL;
+    }
+    return n;
+}
+
 static ssize_t grpc_output(struct protocol_session *s, uint8_t *out, size_t size)
 {
     size_t done = 0;
     if (s->broken)
         return TLY_ECLOSED;
+    if (s->rest)
+        done = take_rest(s, out, size);
     while (done < size) {
-        if (s->pending_size == 0) {
-            ssize_t n = nghttp2_session_mem_send(s->ng, &s->pending);
-            if (n < 0)
-                return error_of(n);
-            if (n == 0)
-                break;
-            s->pending_size = (size_t)n;
-        }
-        size_t n = s->pending_size < size - done ? s->pending_size : size - done;
-        memcpy(out + done, s->pending, n);
-        s->pending += n;
-        s->pending_size -= n;
-        done += n;
+        const uint8_t *frame;
+        ssize_t n = nghttp2_session_mem_send(s->ng, &frame);
+        if (n < 0)
+            return error_of(n);
+        if (n == 0)
+            break;
+        size_t fits = (size_t)n < size - done ? (size_t)n : size - done;
+        memcpy(out + done, frame, fits);
+        done += fits;
+        if (fits < (size_t)n && keep_rest(s, frame + fits, (size_t)n - fits))
+            return TLY_ENO_MEMORY;
     }
     return done == 0 && s->given_up ? TLY_ECORRUPT : (ssize_t)done;
 }
