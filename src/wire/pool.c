@@ -56,14 +56,22 @@ struct pool_free {
     struct pool_free *next;
 };
 
+/* Blocks of one number of pages. Those that came back stand in a list beside them: a link inside
+ * would take memory again for pages that rest. */
+struct pool_pages {
+    void **free;
+    size_t free_count, room; /* `free` has room for all `blocks` */
+    size_t blocks;
+    char *fresh, *fresh_end; /* not used yet */
+};
+
 struct wire_pool {
     struct pool_free *free[POOL_CLASSES];
     char *next, *end; /* the uncut part of the newest slab */
     struct pool_slab *slabs;
     size_t slab_bytes;
     size_t blocks;
-    struct pool_free *pages[POOL_PAGES_MAX + 1]; /* free blocks, by their number of pages */
-    char *fresh[POOL_PAGES_MAX + 1], *fresh_end[POOL_PAGES_MAX + 1]; /* not used yet */
+    struct pool_pages pages[POOL_PAGES_MAX + 1];
     struct pool_map *maps;
     uint8_t class_of[POOL_SMALL_MAX / POOL_STEP + 1];
 };
@@ -97,6 +105,8 @@ void wire_pool_destroy(struct wire_pool *p)
         munmap(map->start, map->bytes);
         free(map);
     }
+    for (size_t i = 0; i <= POOL_PAGES_MAX; i++)
+        free(p->pages[i].free);
     free(p);
 }
 
@@ -183,11 +193,27 @@ void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size)
     return larger;
 }
 
+static bool make_room(struct pool_pages *pages, size_t blocks)
+{
+    if (blocks <= pages->room)
+        return true;
+    size_t room = pages->room * 2 > blocks ? pages->room * 2 : blocks;
+    void **list = realloc(pages->free, room * sizeof(*list));
+    if (!list)
+        return false;
+    pages->free = list;
+    pages->room = room;
+    return true;
+}
+
 /* Several blocks at once, so that the map of the process stays short. */
 static bool map_pages(struct wire_pool *p, size_t count)
 {
+    struct pool_pages *pages = &p->pages[count];
     size_t blocks = POOL_PLAIN ? 1 : POOL_PAGES_MAP / count;
     size_t bytes = blocks * count * POOL_PAGE_BYTES;
+    if (!make_room(pages, pages->blocks + blocks))
+        return false;
     struct pool_map *map = malloc(sizeof(*map));
     if (!map)
         return false;
@@ -198,35 +224,34 @@ static bool map_pages(struct wire_pool *p, size_t count)
     }
     *map = (struct pool_map){p->maps, start, bytes};
     p->maps = map;
-    p->fresh[count] = start;
-    p->fresh_end[count] = start + bytes;
+    pages->blocks += blocks;
+    pages->fresh = start;
+    pages->fresh_end = start + bytes;
     return true;
 }
 
 void *wire_pool_pages_alloc(struct wire_pool *p, size_t count)
 {
     assert(count >= 1 && count <= POOL_PAGES_MAX);
-    struct pool_free *block = p->pages[count];
-    if (block) {
-        p->pages[count] = block->next;
+    struct pool_pages *pages = &p->pages[count];
+    if (pages->free_count > 0) {
         p->blocks++;
-        return memset(block, 0, count * POOL_PAGE_BYTES);
+        return memset(pages->free[--pages->free_count], 0, count * POOL_PAGE_BYTES);
     }
-    if (p->fresh[count] == p->fresh_end[count] && !map_pages(p, count))
+    if (pages->fresh == pages->fresh_end && !map_pages(p, count))
         return NULL;
-    void *fresh = p->fresh[count];
-    p->fresh[count] += count * POOL_PAGE_BYTES;
+    void *fresh = pages->fresh;
+    pages->fresh += count * POOL_PAGE_BYTES;
     p->blocks++;
     return fresh;
 }
 
 void wire_pool_pages_free(struct wire_pool *p, void *block, size_t count)
 {
-    assert(p->blocks > 0);
+    struct pool_pages *pages = &p->pages[count];
+    assert(p->blocks > 0 && pages->free_count < pages->room);
     p->blocks--;
-    struct pool_free *entry = block;
-    entry->next = p->pages[count];
-    p->pages[count] = entry;
+    pages->free[pages->free_count++] = block;
 }
 
 void wire_pool_pages_rest(void *block, size_t count)

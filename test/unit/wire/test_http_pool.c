@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "wire/pool.h"
 #include "wire/session.h"
@@ -90,6 +91,39 @@ static void pages_are_zero_when_they_are_given(void **state)
     }
 }
 
+static size_t resident_pages(void *block, size_t count)
+{
+    unsigned char resident[POOL_PAGES_MAX];
+    size_t sum = 0;
+    assert_int_equal(mincore(block, count * POOL_PAGE_BYTES, resident), 0);
+    for (size_t i = 0; i < count; i++)
+        sum += resident[i] & 1;
+    return sum;
+}
+
+/* So a crowd of idle connections that closes needs no more memory than it had. */
+static void pages_that_rest_take_no_memory_when_they_come_back(void **state)
+{
+    enum { COUNT = 100 };
+    char *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = wire_pool_pages_alloc(*state, 2);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, (size_t)2 * POOL_PAGE_BYTES);
+        assert_int_equal(resident_pages(blocks[i], 2), 2);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        wire_pool_pages_rest(blocks[i], 2);
+        wire_pool_pages_free(*state, blocks[i], 2);
+    }
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(resident_pages(blocks[i], 2), 0);
+    for (int i = 0; i < COUNT; i++)
+        assert_ptr_equal(wire_pool_pages_alloc(*state, 2), blocks[COUNT - 1 - i]);
+    for (int i = 0; i < COUNT; i++)
+        wire_pool_pages_free(*state, blocks[i], 2);
+}
+
 static void the_protocol_is_told_from_the_first_bytes(void **state)
 {
     (void)state;
@@ -112,6 +146,7 @@ int main(void)
         T(a_block_that_grows_keeps_its_content),
         T(an_absurd_size_is_refused),
         T(pages_are_zero_when_they_are_given),
+        T(pages_that_rest_take_no_memory_when_they_come_back),
         T(the_protocol_is_told_from_the_first_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
