@@ -255,6 +255,7 @@ static enum report_end run_plan(struct run *r)
 /* Ends the workers; what was on its way is answered or timed out. */
 static void finish_workers(struct run *r)
 {
+    r->traffic.stop_ns = clock_monotonic_ns();
     atomic_store(&r->traffic.stop, true);
     for (uint32_t i = 0; i < r->options.threads; i++)
         if (r->workers[i])
@@ -345,7 +346,7 @@ int loadgen_run(const struct load_options *o, const struct load_watcher *w, stru
     run_sample_server(r, clock_monotonic_ns());
     run_close_stage(r);
     for (uint32_t i = 0; i < r->options.threads; i++)
-        traffic_hand_over(r->traffics[i]);
+        traffic_finish(r->traffics[i]);
     collector_take(&r->collector, UINT32_MAX);
     run_fill_report(r);
     destroy_workers(r);

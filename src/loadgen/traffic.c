@@ -107,7 +107,7 @@ static void draw_arrival(struct traffic *t)
 
 /* ---- figures ---- */
 
-void traffic_hand_over(struct traffic *t)
+static void hand_over(struct traffic *t)
 {
     collector_hand(t->run->collector, t->open);
     t->open = NULL;
@@ -118,7 +118,7 @@ static void roll(struct traffic *t, uint64_t at_ns)
 {
     if (at_ns < t->roll_ns)
         return;
-    traffic_hand_over(t);
+    hand_over(t);
     const struct plan *p = t->run->plan;
     t->second = (uint32_t)(at_ns / 1000000000u);
     size_t stage = plan_stage_at(p, at_ns);
@@ -494,13 +494,28 @@ void traffic_destroy(struct traffic *t)
 {
     if (!t)
         return;
-    traffic_hand_over(t);
+    hand_over(t);
     free(t->at_once.steps);
     free(t->later.steps);
     free(t->sold_out_ns);
     free(t->offered_in_stage);
     free(t->offered_in_second);
     free(t);
+}
+
+void traffic_finish(struct traffic *t)
+{
+    const struct traffic_run *r = t->run;
+    uint64_t start_ns = start_of(t);
+    static const struct answer not_sent = {.code = ANSWER_NOT_SENT};
+    while (start_ns && !r->closed && !t->fault && t->arrival_ns != UINT64_MAX &&
+           start_ns + t->arrival_ns <= r->stop_ns) {
+        struct call c = {.due_ns = start_ns + t->arrival_ns, .stage = (uint32_t)t->arrival_stage};
+        count_offered(t, &c);
+        count(t, &c, &not_sent, r->stop_ns);
+        draw_arrival(t);
+    }
+    hand_over(t);
 }
 
 struct call_source traffic_source(struct traffic *t)

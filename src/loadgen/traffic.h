@@ -30,6 +30,7 @@ struct traffic_run {
     double look;            /* share of GetLot; negative: the stage's */
     atomic_ullong start_ns; /* monotonic; 0: not yet */
     atomic_bool stop;       /* no new calls */
+    uint64_t stop_ns;       /* when that was; of the thread that stops it */
 };
 
 struct traffic;
@@ -40,8 +41,9 @@ void traffic_destroy(struct traffic *t); /* after its worker has ended */
 struct call_source traffic_source(struct traffic *t);
 /* Any thread: true when there is no further call and all are answered. */
 bool traffic_done(const struct traffic *t);
-/* After the end: its last figures go to the collector. */
-void traffic_hand_over(struct traffic *t);
+/* After the end of its worker: calls that were due before the stop, but not even asked for, count as
+ * not sent; its last figures go to the collector. */
+void traffic_finish(struct traffic *t);
 /* After the end: calls that were due in a stage. */
 uint64_t traffic_offered_in_stage(const struct traffic *t, uint32_t stage);
 /* Any thread: calls that were due in a second of the run. */

@@ -135,7 +135,7 @@ static void latency_counts_from_when_a_call_was_due_not_from_when_it_was_sent(vo
     rig_take(r);
     for (size_t i = 0; i < r->count; i++)
         rig_answer(r, i, ANSWER_OK, i + 1);
-    traffic_hand_over(r->traffic);
+    traffic_finish(r->traffic);
     collector_take(&r->collector, UINT32_MAX);
     struct latency l = latency_of(&r->report.histogram);
     assert_true(l.max > 990 && l.max < 1001);
@@ -334,6 +334,24 @@ static void a_stop_ends_it_once_all_are_answered(void **state)
     rig_close(r);
 }
 
+static void calls_that_were_due_at_the_stop_but_never_asked_for_count_as_not_sent(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(10, 60000, &(struct order_mix){0});
+    rig_wait(r, 950);
+    assert_int_equal(rig_take(r), 10);
+    for (size_t i = 0; i < r->count; i++)
+        rig_answer(r, i, ANSWER_OK, i + 1);
+    rig_wait(r, 1000); /* ten more were due */
+    r->run.stop = true;
+    r->run.stop_ns = r->now_ns;
+    traffic_finish(r->traffic);
+    collector_take(&r->collector, UINT32_MAX);
+    assert_int_equal(traffic_offered_in_stage(r->traffic, 0), 20);
+    assert_int_equal(r->report.stages[0].codes[ANSWER_NOT_SENT], 10);
+    rig_close(r);
+}
+
 static void a_closed_loop_gives_calls_until_their_number_is_reached(void **state)
 {
     (void)state;
@@ -361,7 +379,7 @@ static void each_order_of_a_batch_is_counted_and_kept(void **state)
                                         {.code = ANSWER_SOLD_OUT}};
     struct answer a = {.code = ANSWER_OK, .outcomes = outcomes, .outcome_count = 4};
     r->source.answered(r->source.owner, &r->calls[0], &a, r->now_ns);
-    traffic_hand_over(r->traffic);
+    traffic_finish(r->traffic);
     collector_take(&r->collector, UINT32_MAX);
     assert_int_equal(r->report.stages[0].codes[ANSWER_OK], 2);
     assert_int_equal(r->report.stages[0].codes[ANSWER_SOLD_OUT], 2);
@@ -390,7 +408,7 @@ static void answers_count_in_the_second_they_came_in(void **state)
     rig_wait(r, 1200); /* 2.1 s */
     for (size_t i = 0; i < first; i++)
         rig_answer(r, i, ANSWER_OK, i + 1);
-    traffic_hand_over(r->traffic);
+    traffic_finish(r->traffic);
     collector_take(&r->collector, UINT32_MAX);
     assert_int_equal(r->report.point_count, 3);
     assert_true(r->report.points[2].achieved_per_s == (double)first);
@@ -416,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_confirm_in_doubt_keeps_the_step_before_it),
         cmocka_unit_test(steps_that_are_due_after_the_end_are_left_out),
         cmocka_unit_test(a_stop_ends_it_once_all_are_answered),
+        cmocka_unit_test(calls_that_were_due_at_the_stop_but_never_asked_for_count_as_not_sent),
         cmocka_unit_test(a_closed_loop_gives_calls_until_their_number_is_reached),
         cmocka_unit_test(each_order_of_a_batch_is_counted_and_kept),
         cmocka_unit_test(holds_that_may_expire_do_not_count_as_held_for_certain),
