@@ -281,6 +281,17 @@ const char *fixture_path(const char *name)
     return path;
 }
 
+size_t fixture_folder_size(void)
+{
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    size_t count = 0;
+    while (readdir(d))
+        count++;
+    closedir(d);
+    return count - 2; /* itself, and the one above */
+}
+
 void fixture_folder_close(void)
 {
     DIR *d = opendir(folder);

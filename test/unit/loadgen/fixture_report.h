@@ -19,6 +19,7 @@ char *fixture_read_file(const char *path);
 /* An empty folder of the test's own, and a path in it; removed by fixture_folder_close(). */
 void fixture_folder_open(void);
 void fixture_folder_close(void);
+size_t fixture_folder_size(void);           /* files in it */
 const char *fixture_path(const char *name); /* valid until the next call */
 
 #endif

@@ -3,9 +3,11 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -257,9 +259,26 @@ static void a_file_is_replaced_whole_or_not_at_all(void **state)
     fputs("before", to);
     fclose(to);
     assert_int_equal(symlink(target, link), 0);
+    size_t files = fixture_folder_size();
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = (struct rlimit){1000, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    int status = report_write_json(&r, link, &e);
+    setrlimit(RLIMIT_FSIZE, &before);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(status, TLY_EIO);
+    assert_non_null(strstr(e.text, "link.json: File too large"));
+    assert_int_equal(fixture_folder_size(), files);
+    char *kept = fixture_read_file(target);
+    assert_string_equal(kept, "before");
+    free(kept);
+
     mode_t mask = umask(027);
     assert_int_equal(report_write_json(&r, link, &e), 0);
     umask(mask);
+    assert_int_equal(fixture_folder_size(), files);
     struct stat s;
     assert_int_equal(lstat(link, &s), 0);
     assert_true(S_ISLNK(s.st_mode));

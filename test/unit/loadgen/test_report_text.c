@@ -224,6 +224,13 @@ static void a_comparison_tells_what_was_set_differently(void **state)
     report_close(&b);
 }
 
+static void assert_line_has(const char *line, const char *part)
+{
+    const char *found = line ? strstr(line, part) : NULL;
+    if (!found || found > strchr(line + 1, '\n'))
+        fail_msg("no '%s' in the line: %s", part, line ? line : "(none)");
+}
+
 static void stages_are_compared_by_name_and_place(void **state)
 {
     (void)state;
@@ -241,13 +248,11 @@ static void stages_are_compared_by_name_and_place(void **state)
     assert_non_null(first);
     char *second = strstr(first + 1, "\ntail ");
     assert_non_null(second);
-    assert_true(strstr(first, "2.00x") < strchr(first + 1, '\n'));
-    assert_true(strstr(second, "4.00x") < strchr(second + 1, '\n'));
+    assert_line_has(first, "2.00x");
+    assert_line_has(second, "4.00x");
     assert_null(strstr(second + 1, "\ntail "));
-    char *only = strstr(text, "\ncountdown ");
-    assert_true(only && strstr(only, "only in A") < strchr(only + 1, '\n'));
-    only = strstr(text, "\nother ");
-    assert_true(only && strstr(only, "only in B") < strchr(only + 1, '\n'));
+    assert_line_has(strstr(text, "\ncountdown "), "only in A");
+    assert_line_has(strstr(text, "\nother "), "only in B");
     assert_has(text, "audit: WRONG (0 oversold, 0 undersold, 7 lost, 0 duplicated)");
     assert_has(text, "audit: nothing wrong");
     free(text);
