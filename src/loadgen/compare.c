@@ -1,6 +1,7 @@
 /* compare.c - two reports side by side: what was set differently, then each stage by its name with
  * ratios of B to A. Stages that only one has are marked; the k-th stage of a name is compared with
  * the k-th of that name. Fails only if memory or the file does. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ static const struct report_stage *find(const struct report *r, const char *name,
 static const struct report_stage *partner(const struct report *of, uint32_t index,
                                           const struct report *in)
 {
+    assert(of->stages && index < of->stage_count);
     uint32_t before = 0;
     for (uint32_t i = 0; i < index; i++)
         before += strcmp(of->stages[i].name, of->stages[index].name) == 0;

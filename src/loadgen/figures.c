@@ -116,7 +116,7 @@ void print_printable(const char *text, FILE *to)
 
 void columns_init(struct columns *t, const struct column *columns, size_t column_count)
 {
-    assert(column_count <= COLUMNS_MAX);
+    assert(column_count > 0 && column_count <= COLUMNS_MAX);
     *t = (struct columns){.columns = columns, .column_count = column_count};
 }
 
@@ -183,12 +183,18 @@ static void print_line(const struct columns *t, FILE *to, const size_t *widths, 
     fputc('\n', to);
 }
 
+size_t columns_rows(const struct columns *t)
+{
+    assert(t->column_count > 0);
+    return t->cell_count / t->column_count;
+}
+
 void columns_print(const struct columns *t, FILE *to, size_t repeat)
 {
     size_t widths[COLUMNS_MAX];
     for (size_t c = 0; c < t->column_count; c++)
         widths[c] = column_width(t, c);
-    size_t rows = t->cell_count / t->column_count;
+    size_t rows = columns_rows(t);
     for (size_t r = 0; r < rows; r++) {
         if (r == 0 || (repeat > 0 && r % repeat == 0))
             print_line(t, to, widths, SIZE_MAX);

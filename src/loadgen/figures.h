@@ -44,6 +44,7 @@ struct columns {
 void columns_init(struct columns *t, const struct column *columns, size_t column_count);
 void columns_close(struct columns *t);
 void columns_add(struct columns *t, struct figure cell); /* left to right, row by row */
+size_t columns_rows(const struct columns *t);            /* that are complete */
 bool columns_shown(const struct columns *t, size_t column);
 /* The heads are repeated after every `repeat` rows; 0: never. */
 void columns_print(const struct columns *t, FILE *to, size_t repeat);

@@ -19,8 +19,10 @@ struct series {
 static int series_init(struct series *s, size_t count, struct error *e)
 {
     double *room = calloc(count ? count * (1 + CHART_SERIES_MAX) : 1, sizeof(double));
-    if (!room)
-        return error_set(e, TLY_ENO_MEMORY, "", "the charts are not drawn: out of memory");
+    if (!room) {
+        error_set(e, TLY_ENO_MEMORY, "", "the charts are not drawn: out of memory");
+        return TLY_ENO_MEMORY;
+    }
     *s = (struct series){.count = count, .x = room};
     for (size_t k = 0; k < CHART_SERIES_MAX; k++)
         s->y[k] = room + (k + 1) * count;

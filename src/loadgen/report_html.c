@@ -200,7 +200,7 @@ static void write_stages(struct page *p)
             fprintf(p->to, "<th scope=\"col\">%s</th>", t.columns[c].head);
     }
     fputs("</tr></thead>\n<tbody>\n", p->to);
-    for (size_t row = 0; row < t.cell_count / t.column_count; row++)
+    for (size_t row = 0; row < columns_rows(&t); row++)
         write_row(p, &t, row);
     fputs("</tbody>\n</table>\n</div>", p->to);
     columns_close(&t);
