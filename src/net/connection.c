@@ -403,6 +403,7 @@ int connection_accept(struct net *n)
     net_count(n, METRIC_CONNECTIONS_ACCEPTED, 1);
     if (n->connections > n->config.connections_max || n->draining) {
         net_count(n, METRIC_CONNECTIONS_REFUSED, 1);
+        n->refused += !n->draining;
         connection_close(c);
         return 0;
     }

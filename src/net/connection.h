@@ -92,6 +92,7 @@ struct net {
     uv_idle_t again; /* keeps the loop from sleeping while a connection is to be fed again */
     uint32_t handles_open;
     uint32_t connections;
+    uint64_t refused; /* at connections_max */
     uint16_t port;
     bool listening, accept_waits, fresh, draining, closing;
     uint32_t accepted; /* in this turn */

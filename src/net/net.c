@@ -292,6 +292,11 @@ uint32_t net_connections(const struct net *n)
     return n->connections;
 }
 
+uint64_t net_refused(const struct net *n)
+{
+    return n->refused;
+}
+
 /* ---- ending ---- */
 
 void net_handle_closed(struct net *n)

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +25,7 @@
 #include "server/data_dir.h"
 #include "server/metrics_page.h"
 #include "server/notify.h"
+#include "server/open_files.h"
 #include "server/port.h"
 #include "server/recover.h"
 #include "server/settings.h"
@@ -48,7 +48,8 @@ struct server {
     struct state state;
     sigset_t signals;
     struct settings settings;
-    char listen[300]; /* the address that was bound */
+    char listen[300];   /* the address that was bound */
+    int64_t open_files; /* the limit */
     bool ledger_started;
     bool engine_started;
 };
@@ -65,17 +66,13 @@ static int64_t wall_ms(void)
 /* Signals come to the main thread only, through sigtimedwait(). */
 static void prepare_process(struct server *s)
 {
-    struct rlimit files;
     sigemptyset(&s->signals);
     sigaddset(&s->signals, SIGTERM);
     sigaddset(&s->signals, SIGINT);
     sigaddset(&s->signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    s->open_files = open_files_raise();
     mallopt(M_ARENA_MAX, 2);
 }
 
@@ -135,6 +132,20 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
     return engine_create(&s->engine_thread.engine, &config, e);
 }
 
+/* connections_max, or what the limit on open files leaves of it. */
+static int64_t connections_allowed(const struct server *s, unsigned workers)
+{
+    int64_t wanted = s->settings.connections_max;
+    int64_t allowed = open_files_connections(s->open_files, workers, wanted);
+    if (allowed < wanted)
+        log_event(LOG_WARN, "server.open_files_low", log_text("limit", "RLIMIT_NOFILE"),
+                  log_int("is", s->open_files),
+                  log_int("needed", open_files_needed(wanted, workers)),
+                  log_int("connections_max", wanted), log_int("connections_allowed", allowed),
+                  log_text("remedy", "ulimit -n, or LimitNOFILE= of the service"));
+    return allowed;
+}
+
 /* Binds the listeners: all workers on one port, which the first one chooses if it is 0. */
 static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
 {
@@ -153,6 +164,8 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
         code = random_bytes(&config.change_epoch, sizeof config.change_epoch);
     unsigned count = s->settings.io_workers ? (unsigned)s->settings.io_workers : default_workers();
     config.count = count;
+    if (code == 0)
+        config.connections_max = connections_allowed(s, count);
     for (unsigned i = 0; code == 0 && i < count; i++) {
         config.index = i;
         code = worker_create(&s->workers[i], &config, e);

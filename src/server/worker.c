@@ -21,6 +21,7 @@
 
 enum {
     TICK_MS = 20,
+    REFUSED_QUIET_S = 10, /* between two log lines about connections refused at the limit */
     COMMANDS_MAX = 64, /* handed on while more are still being read: the engine begins meanwhile */
 };
 
@@ -42,6 +43,8 @@ struct worker {
     struct service_settings service_settings; /* what the service reads, from `settings` */
     int64_t now_ms;                           /* ledger time of this turn; 0: not read yet */
     char why[STATE_WHY_MAX];
+    uint64_t refused_told; /* of net_refused(), in the log */
+    uint64_t refused_quiet_until_ns;
     bool draining;
     bool closing;
 
@@ -194,9 +197,24 @@ static void after_turn(void *context)
     w->now_ms = 0;
 }
 
+/* Now and then, while it goes on. */
+static void tell_refused(struct worker *w)
+{
+    uint64_t refused = net_refused(w->net), now_ns = net_now_ns(w->net);
+    if (refused == w->refused_told || now_ns < w->refused_quiet_until_ns)
+        return;
+    log_event(LOG_WARN, "connections.refused", log_int("worker", w->config.index),
+              log_int("refused", (int64_t)(refused - w->refused_told)),
+              log_int("connections", net_connections(w->net)),
+              log_text("limit", "connections_max"));
+    w->refused_told = refused;
+    w->refused_quiet_until_ns = now_ns + REFUSED_QUIET_S * UINT64_C(1000000000);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    tell_refused(w);
     service_tick(w->service, net_now_ns(w->net));
 }
 
@@ -288,7 +306,7 @@ static int create_service(struct worker *w, struct error *e)
 static int create_net(struct worker *w, struct error *e)
 {
     const struct settings *s = &w->settings;
-    int64_t share = (s->connections_max + w->config.count - 1) / w->config.count;
+    int64_t share = (w->config.connections_max + w->config.count - 1) / w->config.count;
     const struct net_config config = {
         .host = w->config.host,
         .port = w->config.port,

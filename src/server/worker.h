@@ -27,7 +27,8 @@ struct worker_gauges {
 struct worker_config {
     const struct settings *settings; /* copied */
     unsigned index;
-    unsigned count; /* of workers, which share connections_max */
+    unsigned count;          /* of workers, which share */
+    int64_t connections_max; /* of all together; not the settings', which may be too many */
     const char *host;
     uint16_t port; /* 0: any */
     uint64_t change_epoch;

@@ -95,6 +95,69 @@ class Start(unittest.TestCase):
             text = server.request("GET", "/metrics")[2].decode()
             self.assertIn('tally_connections{worker="2"}', text)
 
+    def test_a_limit_on_open_files_that_is_too_low_is_told_at_start(self):
+        with TallyServer("--connections-max", "1000", "--io-workers", "2",
+                         wrap=("prlimit", "--nofile=400:400")) as server:
+            said = server.log_events("server.open_files_low")
+            self.assertEqual(len(said), 1, said)
+            self.assertEqual(said[0]["level"], "warn")
+            self.assertEqual(said[0]["limit"], "RLIMIT_NOFILE")
+            self.assertEqual(said[0]["is"], 400)
+            self.assertEqual(said[0]["needed"], 1000 + 128 + 2 * 8)
+            self.assertEqual(said[0]["connections_max"], 1000)
+            self.assertEqual(said[0]["connections_allowed"], 400 - 128 - 2 * 8)
+
+    def test_a_limit_on_open_files_that_suffices_is_not_mentioned(self):
+        with TallyServer("--connections-max", "256", "--io-workers", "2",
+                         wrap=("prlimit", "--nofile=400:400")) as server:
+            self.assertEqual(server.log_events("server.open_files_low"), [])
+
+
+class Connections(unittest.TestCase):
+    def dial(self, server, count):
+        """As many connections, of which each has had an answer or was closed by the server."""
+        held, refused = [], 0
+        for _ in range(count):
+            client = http.client.HTTPConnection(*server.address.rsplit(":", 1), timeout=20)
+            try:
+                client.request("GET", "/livez")
+                client.getresponse().read()
+                held.append(client)
+                self.addCleanup(client.close)
+            except (ConnectionError, http.client.HTTPException):
+                client.close()
+                refused += 1
+        return held, refused
+
+    def wait_for_log(self, server, name):
+        until = time.monotonic() + 20
+        while not server.log_events(name):
+            self.assertLess(time.monotonic(), until, server.log_tail())
+            time.sleep(0.02)
+        return server.log_events(name)
+
+    def test_connections_refused_at_the_limit_are_told_in_the_log(self):
+        with TallyServer("--connections-max", "10", "--io-workers", "1") as server:
+            held, refused = self.dial(server, 13)
+            self.assertEqual((len(held), refused), (10, 3))
+            line = self.wait_for_log(server, "connections.refused")[0]
+            self.assertEqual((line["level"], line["worker"], line["connections"], line["limit"]),
+                             ("warn", 0, 10, "connections_max"))
+            self.assertGreater(line["refused"], 0)
+
+    def test_connections_leave_the_ledger_the_files_that_it_needs(self):
+        with TallyServer("--io-workers", "1", wrap=("prlimit", "--nofile=300:300")) as server:
+            lot = create_lot(server)
+            held, refused = self.dial(server, 200)
+            self.assertEqual((len(held), refused), (300 - 128 - 8, 200 - (300 - 128 - 8)))
+            self.assertLess(len(os.listdir(f"/proc/{server.pid}/fd")), 300 - 64)
+            held[0].request("GET", "/metrics")
+            self.assertIn(f"tally_connections_refused_total {refused}",
+                          held[0].getresponse().read().decode())
+            held[0].request("POST", "/v1/reservations", json.dumps(order(lot, "a")),
+                            {"content-type": "application/json"})
+            self.assertEqual(held[0].getresponse().status, 201)
+
 
 class Restart(unittest.TestCase):
     def test_what_was_acknowledged_is_there_after_stop_and_after_kill(self):
