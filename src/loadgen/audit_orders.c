@@ -166,7 +166,7 @@ static void count_verdict(struct audit *a, uint64_t order, const struct order_ca
     if (v->text[0] && (v->lost || v->duplicated || v->undersold))
         audit_find_order(a, order, v->text);
     enum standing standing = standing_of(&c->entry);
-    a->out->looked_up += standing != STANDING_REFUSED;
+    a->out->looked_up += c->entry.step >= ORDER_HELD;
     a->out->refused_checked += standing == STANDING_REFUSED;
     a->out->in_doubt_held += standing == STANDING_IN_DOUBT && (v->pending || v->confirmed);
 }
