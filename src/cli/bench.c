@@ -236,11 +236,28 @@ static int failure(const struct error *e)
     }
 }
 
+/* As a shell takes it: what has other than plain characters is quoted. */
 static void write_command(struct report *r, int argc, char **argv)
 {
-    size_t size = (size_t)snprintf(r->command, sizeof r->command, "tally");
-    for (int i = 0; i < argc && size < sizeof r->command; i++)
-        size += (size_t)snprintf(r->command + size, sizeof r->command - size, " %s", argv[i]);
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_=+./:,%@";
+    FILE *to = fmemopen(r->command, sizeof r->command, "w");
+    if (!to)
+        return;
+    fputs("tally", to);
+    for (int i = 0; i < argc; i++) {
+        fputc(' ', to);
+        if (*argv[i] && strspn(argv[i], plain) == strlen(argv[i])) {
+            fputs(argv[i], to);
+            continue;
+        }
+        fputc('\'', to);
+        for (const char *c = argv[i]; *c; c++)
+            *c == '\'' ? (void)fputs("'\\''", to) : (void)fputc(*c, to);
+        fputc('\'', to);
+    }
+    fclose(to);
+    r->command[sizeof r->command - 1] = '\0';
 }
 
 static int write_report(const struct report *r, const struct bench_options *b)

@@ -58,6 +58,11 @@ enum answer_code answer_parse(const char *name, size_t size)
     return ANSWER_OTHER;
 }
 
+bool answer_came(enum answer_code c)
+{
+    return c != ANSWER_RESET && c != ANSWER_CLOSED && c != ANSWER_TIMED_OUT && c != ANSWER_NOT_SENT;
+}
+
 bool answer_in_doubt(enum answer_code c)
 {
     switch (c) {

@@ -58,6 +58,8 @@ const char *answer_text(enum answer_code c);
 const char *call_text(enum call_kind k);
 /* By the server's name of it ("SOLD_OUT"); ANSWER_OTHER for one that is not listed. */
 enum answer_code answer_parse(const char *name, size_t size);
+/* Whether an answer to the call came at all. */
+bool answer_came(enum answer_code c);
 /* Whether the call may have taken effect although it was not answered well: OUTCOME_UNKNOWN, OTHER,
  * MALFORMED, RESET, CLOSED, TIMED_OUT, ... */
 bool answer_in_doubt(enum answer_code c);

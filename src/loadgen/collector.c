@@ -132,12 +132,13 @@ static void add(struct collector *c, const struct interval *i)
     for (int code = 0; code < ANSWER_CODE_COUNT; code++) {
         uint64_t n = i->codes[code];
         due->codes[code] += n;
-        if (then)
+        bool came = answer_came((enum answer_code)code);
+        if (then && came)
             then->answered += n;
         if (!p || n == 0)
             continue;
         enum answer_group group = answer_group((enum answer_code)code);
-        p->achieved_per_s += (double)n;
+        p->achieved_per_s += came ? (double)n : 0;
         *(group == ANSWER_GROUP_OK        ? &p->accepted_per_s
           : group == ANSWER_GROUP_REFUSED ? &p->refused_per_s
                                           : &p->errors_per_s) += (double)n;

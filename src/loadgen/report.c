@@ -124,8 +124,8 @@ uint32_t report_breaking_stage(const struct report *r)
         return UINT32_MAX;
     for (uint32_t i = 0; i < r->stage_count; i++) {
         const struct report_stage *s = &r->stages[i];
-        if ((double)s->answered < 0.98 * (double)s->offered ||
-            (double)stage_errors(s) > 0.01 * (double)s->offered)
+        if ((double)s->answered < STAGE_KEPT_UP * (double)s->offered ||
+            (double)stage_errors(s) > STAGE_ERRORS_MAX * (double)s->offered)
             return i;
     }
     return r->stage_count;

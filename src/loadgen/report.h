@@ -87,10 +87,12 @@ double stage_achieved_per_s(const struct report_stage *s);
 void report_total(const struct report *r, struct report_stage *out);
 /* By name; NULL if there is none. */
 const char *report_setting(const struct report *r, const char *name);
-#define STAGE_KEPT_UP 0.98 /* of the calls due; less is a stage that was not kept up with */
+/* Of the calls due in a stage: fewer answered, or more errors, and it was not kept up with. */
+#define STAGE_KEPT_UP    0.98
+#define STAGE_ERRORS_MAX 0.01
 
-/* The first stage of a staircase that was not kept up with: less than 98 % of what was due was
- * answered, or more than 1 % went wrong. stage_count: none; UINT32_MAX: it is no staircase. */
+/* The first stage of a staircase that was not kept up with: see above. stage_count: none;
+ * UINT32_MAX: it is no staircase. */
 uint32_t report_breaking_stage(const struct report *r);
 const char *report_end_text(enum report_end end); /* "complete", ... */
 /* Of a run that ended early: end_text, or what is known without it. */

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "loadgen/run.h"
 
+#define SAMPLE_MIN_NS UINT64_C(500000000)
+
 static struct server_usage usage_between(const struct sample *a, const struct sample *b)
 {
     struct server_usage u = {-1, b->stats.memory_bytes, b->stats.threads};
@@ -43,7 +45,11 @@ void run_close_stage(struct run *r)
 void run_sample_server(struct run *r, uint64_t now_ns)
 {
     struct sample now = {.at_ns = now_ns};
+    if (now_ns < r->last.at_ns + SAMPLE_MIN_NS)
+        return; /* too short a time to tell processor time by */
     target_stats_read(r->stats, &now.stats);
+    if (now.stats.cpu_s < 0)
+        return; /* it does not tell, or not now */
     struct report *out = r->report;
     if (r->second > 0 && r->second - 1 < out->point_count)
         out->points[r->second - 1].server = usage_between(&r->last, &now);

@@ -349,6 +349,7 @@ static void calls_that_were_due_at_the_stop_but_never_asked_for_count_as_not_sen
     collector_take(&r->collector, UINT32_MAX);
     assert_int_equal(traffic_offered_in_stage(r->traffic, 0), 20);
     assert_int_equal(r->report.stages[0].codes[ANSWER_NOT_SENT], 10);
+    assert_int_equal(r->report.stages[0].answered, 10);
     rig_close(r);
 }
 
