@@ -118,8 +118,9 @@ static void judge_peaks(struct audit *a)
         if (a->lots[i].read || peak <= begin->on_hand)
             continue;
         a->lots[i].oversold = peak - begin->on_hand;
-        audit_find(a, "lot %s: oversold: held at one time, on_hand: %" PRId64 ", and %" PRId64,
-                   a->in->lots->keys[i], peak, begin->on_hand);
+        audit_find(
+            a, "lot %s: oversold by %" PRId64 ": held at one time %" PRId64 ", on_hand %" PRId64,
+            a->in->lots->keys[i], peak - begin->on_hand, peak, begin->on_hand);
     }
 }
 

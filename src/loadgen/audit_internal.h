@@ -5,7 +5,7 @@
 #include "loadgen/audit.h"
 
 enum {
-    VERDICT_TEXT_SIZE = 112,
+    VERDICT_TEXT_SIZE = 160,
     NOTES_MAX = 5,
     ASK_CONNECTIONS = 4,
     ASK_STREAMS = 64,
@@ -62,7 +62,7 @@ struct lot_account {
 struct lot_verdict {
     int64_t oversold, undersold;
     bool adjusted; /* on_hand is not what it was before the run */
-    char text[VERDICT_TEXT_SIZE];
+    char over_text[VERDICT_TEXT_SIZE], under_text[VERDICT_TEXT_SIZE]; /* "" if there are none */
 };
 
 /* `holds_last`: no hold of `pending` can have expired. Several findings of one kind may be about

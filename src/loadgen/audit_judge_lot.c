@@ -10,6 +10,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "loadgen/audit_internal.h"
 
@@ -17,18 +18,53 @@ struct range {
     int64_t low, high;
 };
 
-static void worst(int64_t *count, int64_t found, char text[VERDICT_TEXT_SIZE], const char *what,
-                  int64_t is, int64_t right)
+struct figure {
+    const char *name;
+    int64_t value;
+};
+
+struct finding {
+    const char *kind;
+    int64_t units;
+    char text[VERDICT_TEXT_SIZE];
+};
+
+/* Keeps the larger finding: `is` stands against `right`. */
+static void worst(struct finding *f, int64_t units, struct figure is, struct figure right)
 {
-    if (found <= *count)
+    if (units <= f->units)
         return;
-    *count = found;
-    snprintf(text, VERDICT_TEXT_SIZE, "%s: %" PRId64 ", and %" PRId64, what, is, right);
+    f->units = units;
+    snprintf(f->text, sizeof(f->text), "%s by %" PRId64 ": %s %" PRId64 ", %s %" PRId64, f->kind,
+             units, is.name, is.value, right.name, right.value);
 }
 
 static int64_t outside(int64_t value, struct range r)
 {
     return value < r.low ? r.low - value : value > r.high ? value - r.high : 0;
+}
+
+static void judge_oversold(const struct lot_stock *end, struct range held, struct figure peak,
+                           int64_t on_hand_max, struct finding *f)
+{
+    struct figure counted = {"reserved + confirmed", end->reserved + end->confirmed};
+    struct figure on_hand = {"on_hand", end->on_hand}, most = {"on_hand", on_hand_max};
+    struct figure orders = {"orders hold", held.low}, available = {"available", end->available};
+    struct figure left = {"on_hand - reserved - confirmed", end->on_hand - counted.value};
+    worst(f, counted.value - on_hand.value, counted, on_hand);
+    worst(f, orders.value - on_hand.value, orders, on_hand);
+    worst(f, orders.value - counted.value, orders, counted);
+    worst(f, peak.value - most.value, peak, most);
+    worst(f, available.value - left.value, available, left);
+}
+
+static void judge_undersold(const struct lot_stock *end, struct range held, struct finding *f)
+{
+    struct figure counted = {"reserved + confirmed", end->reserved + end->confirmed};
+    struct figure orders = {"orders hold", held.high}, available = {"available", end->available};
+    struct figure left = {"on_hand - reserved - confirmed", end->on_hand - counted.value};
+    worst(f, counted.value - orders.value, counted, orders);
+    worst(f, left.value - available.value, available, left);
 }
 
 void audit_judge_lot(const struct lot_stock *begin, const struct lot_account *account,
@@ -40,33 +76,20 @@ void audit_judge_lot(const struct lot_stock *begin, const struct lot_account *ac
                                   account->spare};
     struct range all = {confirmed.low + (holds_last ? account->pending : 0),
                         confirmed.high + account->pending + account->perhaps};
-    int64_t counted = end->reserved + end->confirmed;
+    struct figure peak = {"held at one time", begin->confirmed + held_peak};
     int64_t on_hand_max = begin->on_hand > end->on_hand ? begin->on_hand : end->on_hand;
-    int64_t peak = begin->confirmed + held_peak;
+    struct finding over = {.kind = "oversold"}, under = {.kind = "undersold"};
     *out = (struct lot_verdict){.adjusted = begin->on_hand != end->on_hand};
-
-    char over[VERDICT_TEXT_SIZE] = "", under[VERDICT_TEXT_SIZE] = "";
-    worst(&out->oversold, counted - end->on_hand, over, "oversold: reserved + confirmed, on_hand",
-          counted, end->on_hand);
-    worst(&out->oversold, all.low - end->on_hand, over, "oversold: held by orders, on_hand",
-          all.low, end->on_hand);
-    worst(&out->oversold, all.low - counted, over, "oversold: held by orders, reserved + confirmed",
-          all.low, counted);
-    worst(&out->oversold, peak - on_hand_max, over, "oversold: held at one time, on_hand", peak,
-          on_hand_max);
-    worst(&out->oversold, end->available - (end->on_hand - counted), over,
-          "oversold: available, on_hand - reserved - confirmed", end->available,
-          end->on_hand - counted);
-
-    worst(&out->undersold, counted - all.high, under,
-          "undersold: reserved + confirmed, held by orders", counted, all.high);
-    worst(&out->undersold, end->on_hand - counted - end->available, under,
-          "undersold: available, on_hand - reserved - confirmed", end->available,
-          end->on_hand - counted);
+    judge_oversold(end, all, peak, on_hand_max, &over);
+    judge_undersold(end, all, &under);
     /* The right number in all, and yet not of the right kind. */
-    if (out->oversold == 0 && out->undersold == 0)
-        worst(&out->undersold, outside(end->confirmed, confirmed), under,
-              "undersold: confirmed, paid by orders", end->confirmed,
-              end->confirmed < confirmed.low ? confirmed.low : confirmed.high);
-    snprintf(out->text, sizeof(out->text), "%s", out->oversold ? over : under);
+    if (over.units == 0 && under.units == 0) {
+        struct figure is = {"confirmed", end->confirmed};
+        struct figure right = {"paid", is.value < confirmed.low ? confirmed.low : confirmed.high};
+        worst(&under, outside(is.value, confirmed), is, right);
+    }
+    out->oversold = over.units;
+    out->undersold = under.units;
+    memcpy(out->over_text, over.text, sizeof(over.text));
+    memcpy(out->under_text, under.text, sizeof(under.text));
 }

@@ -84,8 +84,10 @@ static void tell(struct audit *a, uint32_t i)
     a->lots[i].undersold = lot->missing ? begin->on_hand : v.undersold;
     if (lot->missing)
         audit_find(a, "lot %s is not there any more", key);
-    else if (v.oversold || v.undersold)
-        audit_find(a, "lot %s: %s", key, v.text);
+    if (v.oversold)
+        audit_find(a, "lot %s: %s", key, v.over_text);
+    if (v.undersold)
+        audit_find(a, "lot %s: %s", key, v.under_text);
     if (v.adjusted && !lot->missing)
         audit_note(a,
                    "lot %s: on_hand was %" PRId64 " before the run and is %" PRId64

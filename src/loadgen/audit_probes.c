@@ -123,7 +123,8 @@ static void judge(struct audit *a, const struct probe *probe, uint64_t order)
     if (probe->code == ANSWER_SOLD_OUT && before > 0 && after > 0) {
         int64_t units = before < after ? before : after;
         lot->undersold += units;
-        audit_find(a, "lot %s: undersold: shows %" PRId64 " available, and sells none", key, units);
+        audit_find(a, "lot %s: undersold by %" PRId64 ": shows so many available, and sells none",
+                   key, units);
     }
     if (probe->code != ANSWER_OK)
         return;
@@ -134,13 +135,15 @@ static void judge(struct audit *a, const struct probe *probe, uint64_t order)
     } else if (calm && after < before) {
         lot->undersold += before - after;
         audit_find(a,
-                   "lot %s: undersold: one unit was reserved and cancelled; available was %" PRId64
+                   "lot %s: undersold by %" PRId64
+                   ": one unit was reserved and cancelled; available was %" PRId64
                    " before and is %" PRId64,
-                   key, before, after);
+                   key, before - after, before, after);
     }
     if (calm && before <= 0) {
         lot->oversold += lot->oversold == 0;
-        audit_find(a, "lot %s: oversold: shows %" PRId64 " available, and sold one", key, before);
+        audit_find(a, "lot %s: oversold by 1: shows %" PRId64 " available, and sold one", key,
+                   before);
     }
 }
 

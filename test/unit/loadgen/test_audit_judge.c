@@ -262,7 +262,8 @@ static void assert_lot(const struct lot_account *account, int64_t peak, int64_t 
     audit_judge_lot(&begin, account, peak, true, &verdict);
     assert_int_equal(verdict.oversold, oversold);
     assert_int_equal(verdict.undersold, undersold);
-    assert_int_equal(verdict.text[0] != '\0', oversold || undersold);
+    assert_int_equal(verdict.over_text[0] != '\0', oversold > 0);
+    assert_int_equal(verdict.under_text[0] != '\0', undersold > 0);
 }
 
 static void a_lot_that_counts_what_the_orders_hold_is_right(void **state)
