@@ -2,8 +2,9 @@
  *
  * A session of nghttp2 allocates a dozen small blocks for each call: they come from free lists that
  * all sessions of the thread share, so that a call costs no malloc once the thread is warm. And it
- * has a buffer of 16 KiB for the frame that it sends, in which nothing is left between two frames:
- * all sessions of the thread use one.
+ * has a buffer of 16 KiB for the frame that it sends, in which nothing is left between two calls of
+ * nghttp2_session_mem_send() once its first bytes, the connection's magic, were taken: all sessions
+ * of the thread use one.
  *
  * A session allocates on the thread that opened it, and may be closed by another once that one has
  * ended. Built with AddressSanitizer every small block is a malloc of its own, so that a use after

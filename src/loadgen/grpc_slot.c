@@ -142,10 +142,10 @@ struct answer grpc_slot_answer(const struct grpc_slot *slot)
     enum answer_code code;
     if (!slot->ended)
         code = slot->reset ? ANSWER_RESET : slot->refused ? ANSWER_CLOSED : ANSWER_MALFORMED;
-    else if (slot->malformed)
-        code = ANSWER_MALFORMED;
     else if (slot->grpc_status < 0)
         code = slot->http_status == HTTP_OK ? ANSWER_MALFORMED : ANSWER_OTHER;
+    else if (slot->malformed)
+        code = ANSWER_MALFORMED;
     else if (slot->grpc_status > 0)
         code =
             slot->has_reason ? slot->reason : grpc_status_code(slot->grpc_status, slot->call->kind);

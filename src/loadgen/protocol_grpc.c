@@ -241,6 +241,18 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream, uint8_t *out, size
 
 /* ---- the port ---- */
 
+/* nghttp2's buffer is not this session's alone: what the owner has no room for is copied. */
+static int keep_rest(struct protocol_session *s, const uint8_t *bytes, size_t size)
+{
+    s->rest = malloc(size);
+    if (!s->rest)
+        return TLY_ENO_MEMORY;
+    memcpy(s->rest, bytes, size);
+    s->rest_at = 0;
+    s->rest_size = size;
+    return 0;
+}
+
 static int make_callbacks(nghttp2_session_callbacks **out)
 {
     nghttp2_session_callbacks *c;
@@ -278,6 +290,14 @@ free_callbacks:
     return rv;
 }
 
+/* nghttp2 leaves the first bytes of a connection in its buffer. */
+static int take_magic(struct protocol_session *s)
+{
+    const uint8_t *magic;
+    ssize_t n = nghttp2_session_mem_send(s->ng, &magic);
+    return n > 0 ? keep_rest(s, magic, (size_t)n) : TLY_ENO_MEMORY;
+}
+
 static int grpc_open(struct protocol_session **out, const struct protocol_target *target,
                      protocol_answered_fn *answered, void *owner)
 {
@@ -295,6 +315,8 @@ static int grpc_open(struct protocol_session **out, const struct protocol_target
                          target->timeout_ms < TIMEOUT_MAX ? target->timeout_ms : TIMEOUT_MAX);
     s->memory = grpc_memory_join();
     int rv = s->memory ? make_session(s) : TLY_ENO_MEMORY;
+    if (!rv)
+        rv = take_magic(s);
     if (!rv &&
         (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings,
                                  sizeof settings / sizeof settings[0]) ||
@@ -383,18 +405,6 @@ static int error_of(ssize_t rv)
 {
     return rv == NGHTTP2_ERR_NOMEM || rv == NGHTTP2_ERR_CALLBACK_FAILURE ? TLY_ENO_MEMORY
                                                                          : TLY_ECORRUPT;
-}
-
-/* nghttp2's buffer is not this session's alone: what the owner has no room for is copied. */
-static int keep_rest(struct protocol_session *s, const uint8_t *bytes, size_t size)
-{
-    s->rest = malloc(size);
-    if (!s->rest)
-        return TLY_ENO_MEMORY;
-    memcpy(s->rest, bytes, size);
-    s->rest_at = 0;
-    s->rest_size = size;
-    return 0;
 }
 
 static size_t take_rest(struct protocol_session *s, uint8_t *out, size_t size)

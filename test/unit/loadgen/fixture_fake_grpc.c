@@ -8,6 +8,8 @@
 
 #include "fixture.h"
 
+const struct fake_fields fake_no_end;
+
 enum { BODY_MAX = 1 << 21, FIELDS_MAX = 8, PREFIX = 5 };
 
 struct stream {
@@ -19,7 +21,7 @@ struct stream {
     /* The answer. */
     uint8_t *reply;
     size_t reply_size, reply_sent;
-    bool has_trailers;
+    bool has_trailers, stays_open;
     struct fake_fields trailers;
     struct stream *next;
 };
@@ -274,7 +276,9 @@ static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *out, si
     if (n)
         memcpy(out, s->reply + s->reply_sent, n);
     s->reply_sent += n;
-    if (n == left) {
+    if (left == 0 && s->stays_open)
+        return NGHTTP2_ERR_DEFERRED;
+    if (n == left && !s->stays_open) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (s->has_trailers) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -298,7 +302,8 @@ void fake_grpc_raw(struct fake *f, int32_t id, const struct fake_fields *headers
     if (size)
         memcpy(s->reply, body, size);
     s->reply_size = size;
-    s->has_trailers = trailers != NULL;
+    s->stays_open = trailers == &fake_no_end;
+    s->has_trailers = trailers && !s->stays_open;
     if (trailers)
         s->trailers = *trailers;
     assert_int_equal(

@@ -13,6 +13,7 @@ void fake_grpc_flush(struct fake *f);
 struct fake_fields {
     const char *names[8], *values[8];
 };
+extern const struct fake_fields fake_no_end; /* as trailers: the stream stays open */
 void fake_grpc_raw(struct fake *f, int32_t stream, const struct fake_fields *headers,
                    const void *body, size_t size, const struct fake_fields *trailers);
 /* The good answer's body, with its prefix; returns its size. */
