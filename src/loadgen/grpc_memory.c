@@ -86,6 +86,12 @@ void grpc_memory_creating(struct grpc_memory *m, bool creating)
     m->creating = creating;
 }
 
+void grpc_memory_frame_taken(struct grpc_memory *m)
+{
+    if (POOLED_MAX == 0)
+        memset(m->frame, 0xAA, sizeof m->frame);
+}
+
 size_t grpc_memory_mallocs(const struct grpc_memory *m)
 {
     return m->mallocs;

@@ -8,7 +8,7 @@
  *
  * A session allocates on the thread that opened it, and may be closed by another once that one has
  * ended. Built with AddressSanitizer every small block is a malloc of its own, so that a use after
- * free shows.
+ * free shows, and the common buffer is spoiled whenever nothing may be left in it.
  */
 #ifndef TALLY_LOADGEN_GRPC_MEMORY_H
 #define TALLY_LOADGEN_GRPC_MEMORY_H
@@ -25,6 +25,8 @@ void grpc_memory_leave(struct grpc_memory *m);
 /* For a session. While it is being created it is given the common buffer. */
 nghttp2_mem grpc_memory_functions(struct grpc_memory *m);
 void grpc_memory_creating(struct grpc_memory *m, bool creating);
+/* What nghttp2_session_mem_send() returned was copied. */
+void grpc_memory_frame_taken(struct grpc_memory *m);
 /* Calls of malloc so far, for tests. */
 size_t grpc_memory_mallocs(const struct grpc_memory *m);
 

@@ -438,6 +438,7 @@ static ssize_t grpc_output(struct protocol_session *s, uint8_t *out, size_t size
         done += fits;
         if (fits < (size_t)n && keep_rest(s, frame + fits, (size_t)n - fits))
             return TLY_ENO_MEMORY;
+        grpc_memory_frame_taken(s->memory);
     }
     return done == 0 && s->given_up ? TLY_ECORRUPT : (ssize_t)done;
 }
