@@ -45,7 +45,7 @@ struct worker_options {
     uint32_t first;       /* number of its first connection, in the whole run */
     uint32_t sources;     /* loopback source addresses 127.0.0.1 ... to spread them over; 0: none */
     uint32_t timeout_ms;  /* for a call: from due to sent, and from sent to answered */
-    uint32_t connects_max; /* connections that are being opened at once */
+    uint32_t connects_max; /* connections that are being opened at once; 0: 512 */
     bool phased;           /* a call waits for its own connection (struct call), not for any */
 };
 
@@ -55,7 +55,9 @@ struct worker_counts {
     atomic_uint in_flight; /* calls on their way */
     atomic_ullong connects_failed, connections_lost, resets, bytes_in, bytes_out;
     atomic_ullong last_answer_ns; /* monotonic; 0: none yet */
-    atomic_int connect_error;     /* the last errno; 0: none */
+    /* Why a connection was not opened or was lost, the last errno; 0: nothing but the peer's own
+     * closing. EPROTO: what the peer sent is not the protocol; ETIMEDOUT: it fell silent. */
+    atomic_int connect_error;
 };
 
 struct worker;
