@@ -207,7 +207,7 @@ static void texts_with_escapes_have_bounded_room(void **state)
     enum { HALF = JSON_SPARE_SIZE / 2 - 1 };
     char half[HALF + 8], text[4 * sizeof half];
     struct json_scan j;
-    struct str first, second, third;
+    struct str first = {0}, second = {0}, third = {0};
     (void)state;
     memset(half, 'x', sizeof half);
     memcpy(half, "\"\\n", 3);
