@@ -416,6 +416,8 @@ void load_worker_destroy(struct worker *w)
 {
     if (!w)
         return;
+    if (w->started)
+        load_worker_finish(w);
     load_worker_join(w);
     channels_close(&w->channels);
     call_slots_close(&w->slots);

@@ -76,7 +76,7 @@ void load_worker_finish(struct worker *w);
 bool load_worker_ended(const struct worker *w);
 /* Waits for the end. */
 void load_worker_join(struct worker *w);
-/* After the join, or if it was never started; NULL is fine. */
+/* NULL is fine. One that still runs is finished and joined. */
 void load_worker_destroy(struct worker *w);
 
 #endif

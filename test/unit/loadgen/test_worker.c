@@ -534,7 +534,7 @@ static void finishing_awaits_no_longer_than_the_time_out(void **state)
     tear_down(r);
 }
 
-static void an_idle_worker_and_one_never_started_end_at_once(void **state)
+static void workers_that_are_idle_never_started_or_still_run_can_be_destroyed(void **state)
 {
     (void)state;
     struct rig *r = set_up(2, 1);
@@ -544,6 +544,9 @@ static void an_idle_worker_and_one_never_started_end_at_once(void **state)
     struct call_source source = {script_due_ns, script_next, script_answered, NULL, &r->script};
     assert_int_equal(load_worker_create(&idle, &r->options, &source, NULL), 0);
     load_worker_destroy(idle);
+    assert_int_equal(load_worker_create(&idle, &r->options, &source, NULL), 0);
+    assert_int_equal(load_worker_start(idle, NULL), 0);
+    load_worker_destroy(idle); /* it runs */
     load_worker_destroy(NULL);
     tear_down(r);
 }
@@ -656,7 +659,7 @@ int main(void)
         TEST(a_peer_that_goes_away_gets_no_more_calls_and_is_connected_anew),
         TEST(finishing_awaits_the_calls_on_their_way_and_asks_for_no_more),
         TEST(finishing_awaits_no_longer_than_the_time_out),
-        TEST(an_idle_worker_and_one_never_started_end_at_once),
+        TEST(workers_that_are_idle_never_started_or_still_run_can_be_destroyed),
         TEST(a_phased_call_goes_to_its_connection_and_holds_up_no_other),
         TEST(phased_calls_wait_for_their_connection_until_they_are_out_of_time),
         TEST(connections_come_from_all_source_addresses),
