@@ -166,7 +166,8 @@ static int lots_allocate(struct target_lots *lots, uint32_t count, struct error 
     if (lots->keys && lots->begin)
         return 0;
     target_lots_close(lots);
-    return error_set(e, TLY_ENO_MEMORY, "lots", "no memory for %u lots", count);
+    error_set(e, TLY_ENO_MEMORY, "lots", "no memory for %u lots", count);
+    return TLY_ENO_MEMORY;
 }
 
 int target_lots_make(struct target_lots *lots, const char *target, const char run[RUN_ID_SIZE],
