@@ -79,20 +79,24 @@ broken:
 
 static struct cursor cursor_of(struct str text)
 {
-    const uint8_t *at = (const uint8_t *)text.p;
+    const uint8_t *at = (const uint8_t *)(text.p ? text.p : ""); /* a text that was not given */
     return (struct cursor){at, at + text.len};
 }
 
 static bool take_text(const struct field *f, struct str *out)
 {
+    if (f->type != BYTES)
+        return false;
     *out = f->text;
-    return f->type == BYTES;
+    return true;
 }
 
 static bool take_number(const struct field *f, int64_t *out)
 {
+    if (f->type != VARINT)
+        return false;
     *out = (int64_t)f->value;
-    return f->type == VARINT;
+    return true;
 }
 
 /* Line */

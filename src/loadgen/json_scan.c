@@ -6,7 +6,7 @@
 
 void json_start(struct json_scan *j, const void *bytes, size_t size)
 {
-    j->at = bytes;
+    j->at = size ? bytes : ""; /* no bytes may be NULL */
     j->end = j->at + size;
     j->broken = j->first = false;
     j->depth = 0;

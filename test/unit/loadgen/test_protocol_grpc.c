@@ -204,18 +204,26 @@ static void nothing_is_pushed(void **state)
 
 /* ---- answers that break the rules ---- */
 
-static enum answer_code answer_to(const struct fake_fields *headers, const void *body, size_t size,
-                                  const struct fake_fields *trailers)
+static enum answer_code answer_of(enum call_kind kind, const struct fake_fields *headers,
+                                  const void *body, size_t size, const struct fake_fields *trailers)
 {
-    struct call call;
+    struct call call = {.kind = kind, .quantity = 2, .order = 42};
     client.answer_count = 0;
     fake.count = 0;
-    begin(&call, 1);
+    client_submit(&client, &call);
+    fake_grpc.read(&fake, &client);
+    assert_int_equal(fake.count, 1);
     fake_grpc_raw(&fake, fake.seen[0].stream, headers, body, size, trailers);
     deliver();
     fake_grpc.read(&fake, &client);
     settle();
     return client_answer(&client, &call)->code;
+}
+
+static enum answer_code answer_to(const struct fake_fields *headers, const void *body, size_t size,
+                                  const struct fake_fields *trailers)
+{
+    return answer_of(CALL_RESERVE, headers, body, size, trailers);
 }
 
 static enum answer_code answer_with_body(const void *body, size_t size)
@@ -253,11 +261,14 @@ static void a_message_that_is_cut_anywhere_or_of_other_types_is_malformed(void *
         cut[4] = (uint8_t)(n - 5);
         assert_int_equal(answer_with_body(cut, n), ANSWER_MALFORMED);
     }
+    static const uint8_t move_by_number[] = {0, 0, 0, 0, 7, 0x5A, 5, 0x0A, 1, '7', 0x10, 9};
     static const uint8_t number_for_text[] = {0, 0, 0, 0, 2, 0x08, 7};
     static const uint8_t group[] = {0, 0, 0, 0, 1, 0x0B};
     static const uint8_t no_field[] = {0, 0, 0, 0, 2, 0x02, 0};
     static const uint8_t endless[] = {0,    0,    0,    0,    11,   0xFF, 0xFF, 0xFF,
                                       0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1};
+    assert_int_equal(answer_of(CALL_GET_ORDER, &good, move_by_number, sizeof move_by_number, &ok),
+                     ANSWER_MALFORMED);
     assert_int_equal(answer_with_body(number_for_text, sizeof number_for_text), ANSWER_MALFORMED);
     assert_int_equal(answer_with_body(group, sizeof group), ANSWER_MALFORMED);
     assert_int_equal(answer_with_body(no_field, sizeof no_field), ANSWER_MALFORMED);
