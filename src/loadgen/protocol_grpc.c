@@ -10,6 +10,7 @@
  * nghttp2 closes such a stream while it sends: the answer waits for the next input, and a PING
  * makes sure that there is one.
  */
+#include <assert.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -387,6 +388,7 @@ static int grpc_submit(struct protocol_session *s, struct call *call)
             return rv;
     }
     struct grpc_slot *slot = s->free_slots;
+    assert(slot);
     grpc_slot_start(slot, call, s->target);
     slot->stream = submit_request(s, slot);
     if (slot->stream < 0) {

@@ -41,8 +41,8 @@ void traffic_destroy(struct traffic *t); /* after its worker has ended */
 struct call_source traffic_source(struct traffic *t);
 /* Any thread: true when there is no further call and all are answered. */
 bool traffic_done(const struct traffic *t);
-/* After the end of its worker: calls that were due before the stop, but not even asked for, count as
- * not sent; its last figures go to the collector. */
+/* After the end of its worker: calls that were due before the stop, but not even asked for, count
+ * as not sent; its last figures go to the collector. */
 void traffic_finish(struct traffic *t);
 /* After the end: calls that were due in a stage. */
 uint64_t traffic_offered_in_stage(const struct traffic *t, uint32_t stage);

@@ -93,16 +93,6 @@ static void control_characters_do_not_reach_the_terminal(void **state)
     free(out);
 }
 
-static void what_goes_into_a_path_is_percent_encoded(void **state)
-{
-    (void)state;
-    char path[64] = "/v1/lots/";
-    assert_true(url_append(path, sizeof(path), "A b#c/\xc3\xa4?"));
-    assert_string_equal(path, "/v1/lots/A%20b%23c%2F%C3%A4%3F");
-    char small[12] = "/";
-    assert_false(url_append(small, sizeof(small), "############"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,7 +100,6 @@ int main(void)
         cmocka_unit_test(a_line_that_is_wrong_is_refused_with_the_reason),
         cmocka_unit_test(tables_line_up_in_terminal_columns),
         cmocka_unit_test(control_characters_do_not_reach_the_terminal),
-        cmocka_unit_test(what_goes_into_a_path_is_percent_encoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
