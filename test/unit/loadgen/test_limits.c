@@ -19,10 +19,10 @@ struct row {
 static void connections_on_loopback_are_spread_over_as_many_addresses_as_they_need(void **state)
 {
     (void)state;
-    /* 28,232 ports, of which 22,585 are used. */
+    /* 28,232 ports, of which 11,292 are used: fewer than half. */
     static const struct row rows[] = {
-        {0, true, 1},     {1, true, 1},      {22585, true, 1},  {22586, true, 2},
-        {45170, true, 2}, {45171, true, 3},  {100000, true, 5}, {1000000, true, 45},
+        {0, true, 1},     {1, true, 1},      {11292, true, 1},  {11293, true, 2},
+        {22584, true, 2}, {22585, true, 3},  {100000, true, 9}, {1000000, true, 89},
         {1, false, 1},    {28232, false, 1}, {28233, false, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
