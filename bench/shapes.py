@@ -1,210 +1,32 @@
-#!/usr/bin/env python3
-"""The benchmark of the embedded server beside its peers, on this machine, in one run.
-
-    ./dev bench                 every row, three rounds, about 25 minutes
-    ./dev bench --rounds 1 grpc-10x100 memory
+"""The rows with goals: our server at chosen shapes, each in turn with what it is held against.
 
 Each row alternates our server and its peer (A B A B ...) and quotes the median of the rounds' ratios:
-an absolute figure says more about the machine's neighbours than about the program. All servers run on
-loopback ports of their own with data in a temporary folder, and are stopped by their process id.
-Writes bench/results/embedded.json and embedded.md, and the table between the markers in README.md.
+an absolute figure says more about the machine's neighbours than about the program. A run of all rows
+writes bench/results/embedded.json and embedded.md.
 """
-import argparse
 import json
-import os
-import pathlib
-import platform
 import re
-import shutil
 import socket
 import statistics
 import struct
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.parse
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TALLY = ROOT / "build/release/tally"
-TOOLS = ROOT / "build/release/bench"
-REDIS_SCRIPT = (
-    "local n = tonumber(redis.call('GET', KEYS[1])) "
-    "if n >= 1 then redis.call('DECR', KEYS[1]) return 1 end return 0"
-)
-UNITS = 2_000_000_000
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def run(*command, **options):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        sys.exit(f"{command[0]} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}")
-    return done.stdout
-
-
-class Process:
-    """A server of this run: started on a port of its own, stopped by its process id."""
-
-    def __init__(self, command, port, log):
-        self.port = port
-        self.log = open(log, "ab")
-        self.process = subprocess.Popen(
-            [str(c) for c in command], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"{command[0]} did not start; see {log}")
-                time.sleep(0.01)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(120)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def memory_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
-
-
-class Tally(Process):
-    def __init__(self, folder, *flags):
-        port = free_port()
-        super().__init__(
-            [TALLY, "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}", *flags],
-            port,
-            folder / "tally.log",
-        )
-        self.folder = folder
-        while True:
-            try:
-                if self.get("/readyz") is not None:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.005)
-
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
-            return answer.read().decode()
-
-    def post(self, path, body):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            json.dumps(body).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def create_lot(self, sku, quantity):
-        return self.post(
-            "/v1/lots",
-            {"sku": sku, "flavor": "plain", "size": "330ml_can", "batch": "BATCH-20261122-A",
-             "quantity": quantity},
-        )["lot"]
-
-    def metric(self, name):
-        for line in self.get("/metrics").splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[1])
-        sys.exit(f"/metrics has no {name}")
-
-    def lots_file(self, count):
-        """A file with that many lot keys, made through the bulk import."""
-        table = self.folder / "lots.csv"
-        with table.open("w") as out:
-            out.write("sku,flavor,size,batch,expires_on,quantity\n")
-            for i in range(count):
-                out.write(f"SKU-{i:06d},plain,330ml_can,BATCH-20261122-A,,1000000\n")
-        run(TALLY, "lot", "import", table, "--server", f"127.0.0.1:{self.port}")
-        keys, token = [], ""
-        while True:
-            page = json.loads(
-                self.get(f"/v1/lots?page_size=1000&page_token={urllib.parse.quote(token)}")
-            )
-            keys += [lot["lot"] for lot in page["lots"]]
-            token = page["next_page_token"]
-            if not token:
-                break
-        listing = self.folder / "lots.txt"
-        listing.write_text("\n".join(keys) + "\n")
-        return listing
+import drivers
+import machine
+import peers
+from peers import UNITS, Tally
+from process import ROOT, TOOLS, Failed, run
 
 
 class Bench:
-    def __init__(self, folder, rounds, scale):
-        self.folder = folder
+    def __init__(self, places, rounds, scale):
+        self.place = places.place
         self.rounds = rounds
         self.scale = scale
-        self.count = 0
         self.rows = []
-
-    def place(self):
-        self.count += 1
-        place = self.folder / f"run{self.count}"
-        place.mkdir()
-        return place
 
     def requests(self, n):
         return max(1000, int(n * self.scale))
-
-    # ---- the peers ----
-
-    def nghttpd(self):
-        place = self.place()
-        root = place / "root"
-        root.mkdir()
-        (root / "index.html").write_text("ok\n")
-        port = free_port()
-        return Process(
-            ["nghttpd", "--no-tls", "-n", "1", "-a", "127.0.0.1", "-d", root, port],
-            port, place / "log",
-        )
-
-    def nginx(self):
-        place = self.place()
-        port = free_port()
-        config = place / "nginx.conf"
-        config.write_text(
-            f"daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;\n"
-            "events { worker_connections 4096; }\n"
-            f"http {{ access_log off; keepalive_requests 100000000;\n"
-            f"client_body_temp_path {place}/b; proxy_temp_path {place}/p;\n"
-            f"fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;\n"
-            f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ok'; }} }} }}\n"
-        )
-        return Process(["nginx", "-c", config, "-p", place], port, place / "log")
-
-    def redis(self, *flags):
-        place = self.place()
-        port = free_port()
-        return Process(
-            ["redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", place, "--save", "",
-             *flags],
-            port, place / "log",
-        )
 
     # ---- the load ----
 
@@ -213,10 +35,7 @@ class Bench:
             "h2load", "-t", 1, "-c", connections, "-m", streams, "-n", requests, *extra,
             f"http://127.0.0.1:{port}{path}",
         )
-        done = re.search(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded", out)
-        if not done or int(done.group(2)) != requests:
-            sys.exit(f"h2load: not every request succeeded:\n{out}")
-        return float(re.search(r", ([\d.]+) req/s", out).group(1))
+        return drivers.parse_h2load(out, requests)
 
     def grpc(self, server, lot, connections, streams, requests):
         body = server.folder / "body"
@@ -230,15 +49,7 @@ class Bench:
         )
 
     def orders(self, server, connections, streams, requests, *extra):
-        out = json.loads(
-            run(
-                TOOLS / "order_load", "--target", f"127.0.0.1:{server.port}",
-                "--connections", connections, "--streams", streams, "--requests", requests, *extra,
-            )
-        )
-        if out["refused"]:
-            sys.exit(f"order_load: {out['refused']} requests were refused")
-        return out
+        return drivers.order_load(server, connections, streams, requests, *extra)
 
     # ---- one row ----
 
@@ -280,7 +91,7 @@ def grpc_shape(connections, streams, goal, requests):
                 return b.grpc(server, lot, connections, streams, n)
 
         def peer():
-            with b.nghttpd() as server:
+            with peers.nghttpd(b.place()) as server:
                 b.h2load(server.port, connections, streams, n // 10)
                 return b.h2load(server.port, connections, streams, n)
 
@@ -300,12 +111,11 @@ def redis_500(b):
             return b.grpc(server, lot, 500, 1, n)
 
     def peer():
-        with b.redis("--appendonly", "yes", "--appendfsync", "always") as server:
+        with peers.redis(b.place(), "--appendonly", "yes", "--appendfsync", "always") as server:
             run("redis-cli", "-p", server.port, "set", "stock", UNITS)
             out = run("redis-benchmark", "-p", server.port, "-c", 500, "-n", n, "--csv",
-                      "EVAL", REDIS_SCRIPT, "1", "stock")
-            # The first column is the command in quotes, commas and all; numbers follow.
-            return float(re.search(r'","([\d.]+)"', out.strip().splitlines()[-1]).group(1))
+                      "EVAL", drivers.REDIS_SCRIPT, "1", "stock")
+            return drivers.parse_redis_benchmark(out).per_s
 
     b.pair("redis-500", "the same at 500 × 1, against Redis, appendfsync always, "
            "check-and-decrement script, 500 connections", "0.7 ×", ours, peer)
@@ -334,19 +144,12 @@ def sold_out(b):
             return b.grpc(server, lot, 10, 100, n)
 
     def peer():
-        with b.nghttpd() as server:
+        with peers.nghttpd(b.place()) as server:
             b.h2load(server.port, 10, 100, n // 10)
             return b.h2load(server.port, 10, 100, n)
 
     b.pair("sold-out", "gRPC Reserve on a sold-out lot, 10 × 100, against nghttpd", "0.8 ×",
            ours, peer)
-
-
-def wrk(port, seconds, *extra, path="/"):
-    out = run("wrk", "-t1", "-c64", f"-d{seconds}s", *extra, f"http://127.0.0.1:{port}{path}")
-    if "Non-2xx" in out or "Socket errors" in out:
-        sys.exit(f"wrk: not every request succeeded:\n{out}")
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 
 
 def http1(b):
@@ -355,40 +158,16 @@ def http1(b):
     def ours():
         with Tally(b.place()) as server:
             lot = server.create_lot("COLA", UNITS)
-            script = server.folder / "orders.lua"
-            script.write_text(
-                'local n, run = 0, os.time()\n'
-                'request = function()\n'
-                '  n = n + 1\n'
-                '  return wrk.format("POST", "/v1/reservations", '
-                '{["content-type"] = "application/json"},\n'
-                f'    string.format(\'{{"order_id":"%d-%d","user_id":"u1","lines":'
-                f'[{{"lot":"{lot}","quantity":1}}]}}\', run, n))\n'
-                'end\n'
-            )
-            wrk(server.port, 1, "-s", script)
-            return wrk(server.port, seconds, "-s", script)
+            drivers.wrk_orders(server, lot, 64, 1)
+            return drivers.wrk_orders(server, lot, 64, seconds).per_s
 
     def peer():
-        with b.nginx() as server:
-            wrk(server.port, 1)
-            return wrk(server.port, seconds)
+        with peers.nginx(b.place()) as server:
+            drivers.wrk(server.port, 64, 1)
+            return drivers.wrk(server.port, 64, seconds).per_s
 
     b.pair("http1", "HTTP/1.1 JSON Reserve, wrk -t1 -c64, distinct order_ids, against nginx "
            "return 200", "0.4 ×", ours, peer)
-
-
-def fdatasync_us(folder, count=400):
-    times = []
-    block = os.urandom(4096)
-    fd = os.open(folder / "sync", os.O_CREAT | os.O_WRONLY)
-    for i in range(count):
-        start = time.perf_counter()
-        os.pwrite(fd, block, i * 4096)
-        os.fdatasync(fd)
-        times.append(time.perf_counter() - start)
-    os.close(fd)
-    return statistics.median(times) * 1e6
 
 
 def one_at_a_time(b):
@@ -399,7 +178,7 @@ def one_at_a_time(b):
             return b.orders(server, 1, 1, 3000, "--lot", lot)["p50_us"]
 
     b.pair("latency", "one Reserve at a time, p50, against a 4 KiB fdatasync", "at most 3 ×", ours,
-           lambda: fdatasync_us(b.place()), " µs")
+           lambda: machine.sync_us(b.place()), " µs")
 
 
 def batch(b):
@@ -411,7 +190,7 @@ def batch(b):
             b.orders(server, 1, 2, 10, "--lot", lot, "--batch", 8190)
             rate = b.orders(server, 1, 2, n, "--lot", lot, "--batch", 8190)["orders_per_s"]
             if server.metric("tally_engine_units_reserved") != (n + 10) * 8190:
-                sys.exit("batch: not every order was reserved")
+                raise Failed("batch: not every order was reserved")
             return rate
 
     def peer():
@@ -456,7 +235,7 @@ def restart(b):
         with Tally(place, *flags) as server:
             rates.append(reserved / (time.monotonic() - start))
             if server.metric("tally_engine_holds_pending") != reserved:
-                sys.exit("restart: holds are missing")
+                raise Failed("restart: holds are missing")
             per_order = server.metric("tally_engine_order_index_bytes") / server.metric(
                 "tally_engine_orders_in_memory")
     b.figure("restart", f"start with {reserved:,.0f} PENDING reservations in the window, "
@@ -534,47 +313,21 @@ def table(rows):
     return "\n".join(lines) + "\n"
 
 
-def machine():
-    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (f"{os.cpu_count()} cores ({model.group(1) if model else 'unknown'}), "
-            f"{memory_gib:.0f} GiB, Linux {platform.release()}, "
-            f"{time.strftime('%Y-%m-%d')}; load generator on the same cores")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full request counts")
-    arguments = parser.parse_args()
+def main(places, arguments):
     for name in arguments.rows:
         if name not in ROWS:
-            parser.error(f"no row {name!r}; there are: {', '.join(ROWS)}")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="tally-bench-"))
-    bench = Bench(folder, arguments.rounds, arguments.scale)
-    try:
-        for name in arguments.rows or ROWS:
-            print(name, flush=True)
-            ROWS[name](bench)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            raise Failed(f"no row {name!r}; there are: {', '.join(ROWS)}")
+    scale = arguments.scale * (0.1 if arguments.quick else 1)
+    bench = Bench(places, arguments.rounds, scale)
+    for name in arguments.rows or ROWS:
+        print(name, flush=True)
+        ROWS[name](bench)
     text = table(bench.rows)
     print("\n" + text)
-    if arguments.rows:
+    if arguments.rows or arguments.quick:
         return
     results = ROOT / "bench/results"
     (results / "embedded.json").write_text(
-        json.dumps({"machine": machine(), "rounds": arguments.rounds, "rows": bench.rows},
+        json.dumps({"machine": machine.line(), "rounds": arguments.rounds, "rows": bench.rows},
                    indent=2, ensure_ascii=False) + "\n")
-    (results / "embedded.md").write_text(f"{machine()}\n\n{text}")
-    readme = ROOT / "README.md"
-    begin, end = "<!-- bench:begin -->\n", "<!-- bench:end -->"
-    whole = readme.read_text()
-    head, rest = whole.split(begin)
-    _, tail = rest.split(end)
-    readme.write_text(f"{head}{begin}{machine()}\n\n{text}{end}{tail}")
-
-
-if __name__ == "__main__":
-    main()
+    (results / "embedded.md").write_text(f"{machine.line()}\n\n{text}")
