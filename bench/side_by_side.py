@@ -350,7 +350,9 @@ def readme_section(results):
     return (f"{results['line']}.\n\n{HOW_TO_READ}\n\n"
             f"{readme_table(results['rows'], results['levels'])}\n"
             "![Orders a second against clients at once](bench/results/throughput.svg)\n\n"
-            "![99th percentile of the latency](bench/results/latency.svg)\n\n")
+            "![99th percentile of the latency](bench/results/latency.svg)\n\n"
+            "Medians, settings, commands and versions: "
+            "[side_by_side.md](bench/results/side_by_side.md).\n\n")
 
 
 def write(results, folder):

@@ -229,6 +229,7 @@ class Tables(unittest.TestCase):
         for part in ("## What an answer means", "Redis, script, appendfsync always",
                      "redis-server 7.0", "client --clients 1", "throughput.svg"):
             self.assertIn(part, page)
+        self.assertIn("(bench/results/side_by_side.md)", side_by_side.readme_section(results()))
         text = f"before\n{side_by_side.BEGIN}old\n{side_by_side.END}after\n"
         self.assertEqual(side_by_side.between(text, "new\n"),
                          f"before\n{side_by_side.BEGIN}new\n{side_by_side.END}after\n")
