@@ -35,6 +35,8 @@ def parse(words):
                         help="peers: clients at once, separated by commas; writes nothing")
     parser.add_argument("--output", type=pathlib.Path,
                         help="peers: write the results here, whatever was run, instead")
+    parser.add_argument("--every", default="30s",
+                        help="staircase: how long each of the 128 steps lasts")
     parser.add_argument("--scale", type=float, default=1.0,
                         help="shapes: share of the full request counts")
     arguments = parser.parse_intermixed_args(words)

@@ -126,7 +126,7 @@ Steps of 100, {results['every']} each. {verdict(classic)}. The worst step's p99 
 
 
 def main(places, arguments):
-    every = arguments.every or ("1s" if arguments.quick else "30s")
+    every = "1s" if arguments.quick else arguments.every
     many, html = held(places, every)
     results = {"machine": machine.line(), "every": every, "held": many, "few": few(places)}
     if arguments.quick:
