@@ -114,10 +114,7 @@ int grpc_slot_data(struct grpc_slot *slot, const struct protocol_target *target,
         return 0;
     }
     if (slot->buffer_size > 0 || size < GRPC_PREFIX_SIZE) {
-        /* What is left over after a whole message is not kept: one byte more than the bound tells.
-         */
-        size_t most = GRPC_PREFIX_SIZE + message_max(slot->call) + 1 - slot->buffer_size;
-        int rv = collect(slot, bytes, size < most ? size : most);
+        int rv = collect(slot, bytes, size);
         if (rv)
             return rv;
         bytes = slot->buffer;

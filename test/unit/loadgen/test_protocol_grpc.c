@@ -341,6 +341,59 @@ static void an_answer_that_breaks_http_is_malformed(void **state)
     assert_int_equal(client_answer(&client, &calls[1])->code, ANSWER_OK);
 }
 
+static void an_answer_that_waits_for_input_is_not_lost_by_fail(void **state)
+{
+    static const struct fake_fields length = {{":status", "content-length"}, {"200", "1000"}};
+    struct call call;
+    (void)state;
+    begin(&call, 1);
+    fake_grpc_raw(&fake, fake.seen[0].stream, &length, "abc", 3, NULL);
+    deliver();
+    client_flush(&client, 0);
+    assert_int_equal(client.answer_count, 0);
+    client_fail(&client, ANSWER_CLOSED);
+    assert_int_equal(client_answer(&client, &call)->code, ANSWER_MALFORMED);
+    assert_int_equal(client.answer_count, 1);
+}
+
+static void a_second_message_in_a_frame_of_its_own_is_malformed(void **state)
+{
+    enum { FRAME = 16384, HEAD = 2 + 3 }; /* a tag, and a length of three bytes */
+    struct seen seen = {.kind = CALL_RESERVE};
+    uint8_t body[FRAME + 1024] = {0};
+    size_t size = fake_grpc_body(&seen, &held_42, body);
+    size_t filling = FRAME - size - HEAD;
+    (void)state;
+    /* Field 100 fills the first frame. */
+    memcpy(body + size,
+           (uint8_t[]){0xA2, 0x06, (uint8_t)(filling | 0x80), (uint8_t)(filling >> 7 | 0x80),
+                       (uint8_t)(filling >> 14)},
+           HEAD);
+    body[3] = (FRAME - 5) >> 8;
+    body[4] = (FRAME - 5) & 0xFF;
+    assert_int_equal(answer_with_body(body, FRAME), ANSWER_OK);
+    size = fake_grpc_body(&seen, &held_42, body + FRAME);
+    assert_int_equal(answer_with_body(body, FRAME + size), ANSWER_MALFORMED);
+}
+
+static void what_follows_a_message_is_not_kept(void **state)
+{
+    enum { HUGE = 4 << 20, KEPT_MAX = 1 << 17 };
+    struct call call;
+    uint8_t *body = calloc(1, HUGE);
+    (void)state;
+    assert_non_null(body);
+    body[4] = 100; /* a hundred bytes are announced */
+    begin(&call, 1);
+    fake_grpc_raw(&fake, fake.seen[0].stream, &good, body, HUGE, &ok);
+    size_t before = mallinfo2().uordblks;
+    assert_int_equal(client_feed(&client, fake.out, fake.out_size - 100, 50000), 0);
+    size_t after = mallinfo2().uordblks;
+    assert_int_equal(client.answer_count, 0);
+    assert_true(after < before + KEPT_MAX);
+    free(body);
+}
+
 /* ---- details ---- */
 
 static enum answer_code refused_with(const char *status, const char *details)
@@ -441,6 +494,27 @@ static void an_early_answer_counts_and_the_rest_is_not_sent(void **state)
     fake_grpc.answer(&fake, &fake.seen[0], &held_42);
     deliver();
     assert_int_equal(client_answer(&client, &next)->code, ANSWER_OK);
+}
+
+static void a_body_is_sent_as_the_window_allows(void **state)
+{
+    static const nghttp2_settings_entry small[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 3}};
+    nghttp2_session *server = fake_grpc_session(&fake);
+    struct call call = reserve_42;
+    (void)state;
+    assert_int_equal(nghttp2_submit_settings(server, NGHTTP2_FLAG_NONE, small, 1), 0);
+    settle();
+    client_submit(&client, &call);
+    for (int i = 0; i < 200 && fake.count == 0; i++) {
+        fake_grpc.read(&fake, &client);
+        if (fake.count == 0) /* three to seven bytes more */
+            assert_int_equal(nghttp2_submit_window_update(server, NGHTTP2_FLAG_NONE, 1, 3 + i % 5),
+                             0);
+        settle();
+    }
+    assert_int_equal(fake.count, 1);
+    assert_string_equal(fake.seen[0].order_id, "0123456789ab-00000000002a");
+    assert_string_equal(fake.seen[0].lot, "cola#008a47f9");
 }
 
 /* ---- memory ---- */
@@ -548,11 +622,15 @@ int main(void)
         TEST(a_status_is_needed),
         TEST(another_http_status_without_a_grpc_status_is_another_refusal),
         TEST(an_answer_that_breaks_http_is_malformed),
+        TEST(an_answer_that_waits_for_input_is_not_lost_by_fail),
+        TEST(a_second_message_in_a_frame_of_its_own_is_malformed),
+        TEST(what_follows_a_message_is_not_kept),
         TEST(details_may_be_padded),
         TEST(without_details_the_status_decides),
         TEST(a_refused_move_without_details_is_an_invalid_transition),
         TEST(details_that_say_nothing_are_as_none),
         TEST(an_early_answer_counts_and_the_rest_is_not_sent),
+        TEST(a_body_is_sent_as_the_window_allows),
         TEST(sessions_of_a_thread_can_be_used_in_turn),
         TEST(a_call_costs_no_malloc_once_the_thread_is_warm),
         TEST(an_idle_session_takes_eleven_kibibytes),
