@@ -70,7 +70,7 @@ enum hold_status { HOLD_NONE, HOLD_PENDING, HOLD_CONFIRMED, HOLD_REFUNDED };
  * caller's own. */
 struct call {
     enum call_kind kind;
-    uint32_t lot;            /* index into the target's lots: RESERVE*, GET_LOT */
+    uint32_t lot;            /* index into the target's lots: RESERVE*, GET_LOT, GET_ORDER */
     uint32_t quantity;       /* RESERVE* */
     uint32_t batch;          /* RESERVE_BATCH: orders `order` to `order` + batch - 1 */
     uint64_t order;          /* RESERVE*, GET_ORDER; the others may leave it 0 */

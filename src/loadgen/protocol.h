@@ -1,7 +1,8 @@
 /* protocol.h - a port: calls to bytes, bytes to answers, for one connection. Two adapters: gRPC
  * over HTTP/2 (nghttp2) and JSON over HTTP/1.1. A session knows no socket and no clock.
  *
- * One thread. Nothing here shares code with the server, except for the contract in api/.
+ * A session belongs to the thread that opened it, or to another once that one has ended. Nothing
+ * here shares code with the server, except for the contract in api/.
  */
 #ifndef TALLY_LOADGEN_PROTOCOL_H
 #define TALLY_LOADGEN_PROTOCOL_H
@@ -24,7 +25,8 @@ struct protocol_target {
 
 /* The answer to a call, exactly once for each one that was submitted, in any order, from inside
  * protocol_input() or protocol_fail(); never from protocol_submit(). `call` is the pointer that was
- * submitted and is the owner's again; the callback may submit others. */
+ * submitted and is the owner's again; the callback may submit others, and do nothing else to the
+ * session. */
 typedef void protocol_answered_fn(void *owner, struct call *call, const struct answer *answer);
 
 struct protocol_session;
@@ -47,7 +49,8 @@ struct protocol {
     /* Copies up to `size` bytes that are to be sent to `out`; 0: nothing at present; negative: the
      * session is broken. */
     ssize_t (*output)(struct protocol_session *s, uint8_t *out, size_t size);
-    /* Bytes from the peer. TLY_ECORRUPT: not the protocol; the owner then calls fail(). */
+    /* Bytes from the peer. TLY_ECORRUPT: not the protocol; TLY_ENO_MEMORY; TLY_ECLOSED: after
+     * fail(). The owner then calls fail(). What it makes the session say comes out of output(). */
     int (*input)(struct protocol_session *s, const uint8_t *bytes, size_t size);
     /* The connection is gone: every call under way is answered with `code`. */
     void (*fail)(struct protocol_session *s, enum answer_code code);
