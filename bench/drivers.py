@@ -177,12 +177,13 @@ def parse_tally_bench(text, sold_out=False):
     if stage["errors"] or stage[unwanted]:
         raise Failed(f"tally bench: {stage['errors']} errors, {stage[unwanted]} {unwanted}")
     seconds = [point for point in report["series"]
-               if 1 <= point["at_s"] <= stage["duration_s"] - 0.99 and point["achieved_per_s"]]
-    if not seconds:
+               if 1 <= point["at_s"] <= stage["duration_s"] - 0.99]
+    answered = [point for point in seconds if point["achieved_per_s"]]
+    if not answered:
         raise Failed("tally bench: no order was answered after the first second")
     return Measured(statistics.mean(point["achieved_per_s"] for point in seconds),
-                    statistics.median(point["p50_ms"] for point in seconds),
-                    max(point["p99_ms"] for point in seconds))
+                    statistics.median(point["p50_ms"] for point in answered),
+                    max(point["p99_ms"] for point in answered))
 
 
 def tally_bench(server, protocol, connections, streams, seconds, lot, sold_out=False):

@@ -15,7 +15,7 @@ import drivers
 import machine
 import peers
 from peers import UNITS, Tally
-from process import ROOT, TOOLS, Failed, run
+from process import ROOT, TALLY, TOOLS, Failed, run
 
 
 class Bench:
@@ -132,6 +132,35 @@ def order_ids(b):
 
     b.pair("order-ids", "gRPC Reserve 10 × 100 with a distinct order_id each, against without",
            "0.9 ×", lambda: measured("--order-ids"), measured)
+
+
+def generator(connections, streams, units, requests):
+    """The load generator beside h2load, on the same server: it must not be what limits a figure."""
+    def row(b):
+        n = b.requests(requests)
+
+        def ours():
+            with Tally(b.place()) as server:
+                lot = server.create_lot("COLA", units)
+                b.grpc(server, lot, connections, streams, n // 10)
+                report = server.folder / "report.json"
+                run(TALLY, "bench", "--target", f"127.0.0.1:{server.port}", "--closed", "--calls",
+                    n, "--duration", "10m", "--connections", connections, "--streams", streams,
+                    "--lot", lot, "--look-ups", 10_000, "--json", report)
+                return json.loads(report.read_text())["total"]["achieved_per_s"]
+
+        def peer():
+            with Tally(b.place()) as server:
+                lot = server.create_lot("COLA", units)
+                b.grpc(server, lot, connections, streams, n // 10)
+                return b.grpc(server, lot, connections, streams, n)
+
+        what = "on a sold-out lot, " if units == 0 else ""
+        b.pair(f"generator-{connections}x{streams}" + ("-sold-out" if units == 0 else ""),
+               f"`tally bench --closed`, one thread, distinct order_ids, {what}{connections} × "
+               f"{streams}, against h2load -t 1 without order_ids on the same server",
+               "0.8 ×", ours, peer)
+    return row
 
 
 def sold_out(b):
@@ -286,6 +315,9 @@ ROWS = {
     "redis-500": redis_500,
     "order-ids": order_ids,
     "sold-out": sold_out,
+    "generator-10x100": generator(10, 100, UNITS, 1_000_000),
+    "generator-500x1": generator(500, 1, UNITS, 400_000),
+    "generator-sold-out": generator(10, 100, 0, 1_000_000),
     "http1": http1,
     "latency": one_at_a_time,
     "batch": batch,

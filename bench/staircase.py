@@ -7,6 +7,7 @@ Writes bench/results/staircase.json (figures of every stage, the machine, the co
 staircase.md, and staircase.html, the load generator's own page of the classic run.
 """
 import json
+import os
 import resource
 
 import machine
@@ -15,7 +16,7 @@ from process import ROOT, TALLY, run
 
 RESULTS = ROOT / "bench/results"
 CONNECTIONS = 100_000
-FILES_BESIDE = 200
+FILES_BESIDE = 200 + 8 * (os.cpu_count() or 1)  # what the server keeps for itself, and some
 FROM_AND_TO = ("--from", 100, "--to", 12_800, "--step", 100)
 FURTHER = ("--from", 16_000, "--to", 800_000, "--step", 8_000, "--every", "5s", "--until-broken")
 ROW_EVERY = 8  # of the classic stages in the page; the JSON has all
@@ -73,12 +74,17 @@ def verdict(report):
 
 
 def broke(report):
-    last = report["stages"][-1]
-    kept_up = [s for s in report["stages"][:-1]]
+    last, kept_up = report["stages"][-1], report["stages"][:-1]
     best = kept_up[-1] if kept_up else None
+    if not report["end_text"]:
+        return f"kept up with every step, to {last['name']} (p99 {last['p99_ms']:.1f} ms)"
     return ((f"kept up with {best['name']} (average {best['mean_ms']:.1f} ms, "
              f"p99 {best['p99_ms']:.1f} ms)" if best else "kept up with no step")
             + f", not with {last['name']} ({last['achieved_per_s']:,.0f}/s achieved)")
+
+
+def told(value, unit, scale=1):
+    return "–" if value is None else f"{value / scale:.0f} {unit}"
 
 
 def table(stages):
@@ -88,7 +94,8 @@ def table(stages):
         lines.append(
             f"| {s['offered_per_s']:,.0f} | {s['achieved_per_s']:,.0f} | {s['mean_ms']:.2f} | "
             f"{s['p99_ms']:.2f} | {s['max_ms']:.1f} | {s['errors']:,} | "
-            f"{s['server']['cpu_percent']:.0f} % | {s['server']['memory_bytes'] / 2**20:.0f} MiB |")
+            f"{told(s['server']['cpu_percent'], '%')} | "
+            f"{told(s['server']['memory_bytes'], 'MiB', 2**20)} |")
     return "\n".join(lines)
 
 

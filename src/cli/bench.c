@@ -18,10 +18,12 @@
 #include "loadgen/loadgen.h"
 
 /* As typed; NULL where the model or the default decides. */
+enum { STREAMS_GRPC = 100 };
+
 struct bench_options {
     const char *target, *protocol, *model, *arrivals, *lot_choice;
     const char *rate, *duration, *from, *to, *step, *every, *period;
-    const char *pay, *cancel, *expire, *retry, *look, *zipf, *think, *expire_after;
+    const char *pay, *cancel, *expire, *retry, *look, *zipf, *think, *hold, *expire_after;
     const char *json, *html;
     bool closed, no_audit, until_broken;
     int64_t connections, streams, threads, calls, timeout_ms, seed, lots, units, quantity, batch,
@@ -64,13 +66,14 @@ static int wrong(const struct usage *u, const char *name, const char *value, con
 static int take_durations(const struct usage *u, const struct bench_options *b,
                           struct load_options *o)
 {
-    uint64_t think_ns = 0, expire_ns = 0;
+    uint64_t think_ns = 0, hold_ns = 0, expire_ns = 0;
     const struct {
         const char *name, *value;
         uint64_t *to;
     } all[] = {{"duration", b->duration, &o->model.duration_ns},
                {"every", b->every, &o->model.every_ns},
                {"period", b->period, &o->model.period_ns},
+               {"hold", b->hold, &hold_ns},
                {"expire-after", b->expire_after, &expire_ns}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].value && !duration_parse(all[i].value, all[i].to))
@@ -79,6 +82,9 @@ static int take_durations(const struct usage *u, const struct bench_options *b,
         return wrong(u, "think", b->think, "a time such as 0, 250ms or 5s");
     if (b->think)
         o->think_ms = (uint32_t)(think_ns / 1000000u);
+    o->hold_ms = (uint32_t)(hold_ns / 1000000u);
+    if (b->hold && o->hold_ms == 0)
+        return wrong(u, "hold", b->hold, "at least 1ms");
     if (b->expire_after)
         o->expire_ms = (uint32_t)(expire_ns / 1000000u);
     if (o->expire_ms == 0)
@@ -150,6 +156,8 @@ static int take_words(const struct usage *u, const struct bench_options *b, stru
     if (b->zipf && (!rate_parse(b->zipf, &zipf) || zipf > 10))
         return wrong(u, "zipf", b->zipf, "an exponent, more than 0 and at most 10");
     o->http = protocol == 1;
+    if (!b->streams && o->http)
+        o->streams = 1;
     o->arrivals = arrival == 1 ? ARRIVALS_UNIFORM : ARRIVALS_POISSON;
     o->choice = (enum choice_kind)choice;
     o->zipf_exponent = zipf;
@@ -174,7 +182,7 @@ static int take_options(const struct usage *u, const struct bench_options *b,
         .until_broken = b->until_broken,
         .calls = (uint64_t)b->calls,
         .connections = (uint32_t)b->connections,
-        .streams = (uint32_t)b->streams,
+        .streams = b->streams ? (uint32_t)b->streams : STREAMS_GRPC,
         .threads = (uint32_t)b->threads,
         .timeout_ms = (uint32_t)b->timeout_ms,
         .seed = (uint64_t)b->seed,
@@ -197,6 +205,8 @@ static int take_options(const struct usage *u, const struct bench_options *b,
         code = take_durations(u, b, o);
     if (code == OPTIONS_GO)
         code = take_shares(u, b, o);
+    if (code == OPTIONS_GO && b->lot.count && b->units >= 0)
+        code = options_wrong(u, "--units is for lots that are made; --lot names some");
     if (code == OPTIONS_GO && b->calls && !b->closed)
         code = options_wrong(u, "--calls goes with --closed; an open loop ends by --duration");
     return code;
@@ -211,6 +221,12 @@ static int exit_code(const struct report *r, const struct bench_options *b)
         return EXIT_REFUSED;
     if (r->end == END_SERVER_GONE)
         return EXIT_UNREACHABLE;
+    struct report_stage all;
+    report_total(r, &all);
+    if (all.offered > 0 && stage_accepted(&all) + stage_refused(&all) == 0) {
+        fputs("tally bench: not one call was answered well: the count says nothing\n", stderr);
+        return EXIT_UNKNOWN;
+    }
     return verdict == VERDICT_RIGHT || b->no_audit ? EXIT_DONE : EXIT_UNKNOWN;
 }
 
@@ -222,22 +238,20 @@ static int failure(const struct error *e)
         fprintf(stderr, "tally bench: %s\n", e->text[0] ? e->text : error_text(e->code));
     switch (e->code) {
     case TLY_EINVALID_ARGUMENT:
+    case TLY_ENOT_FOUND:
         return EXIT_USAGE;
     case TLY_EUNAVAILABLE:
     case TLY_ECLOSED:
     case TLY_EREQUEST_TIMEOUT:
         return EXIT_UNREACHABLE;
-    case TLY_EIO:
-    case TLY_ENO_MEMORY:
-    case TLY_ELIMIT_EXCEEDED:
+    default: /* EXIT_REFUSED is what the count says */
         return EXIT_FAILED;
-    default:
-        return EXIT_REFUSED;
     }
 }
 
-/* As a shell takes it: what has other than plain characters is quoted. */
-static void write_command(struct report *r, int argc, char **argv)
+/* As a shell takes it: what has other than plain characters is quoted. `clock_seed`: the seed, if
+ * it was not told; else 0. */
+static void write_command(struct report *r, int argc, char **argv, uint64_t clock_seed)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_=+./:,%@";
@@ -256,6 +270,8 @@ static void write_command(struct report *r, int argc, char **argv)
             *c == '\'' ? (void)fputs("'\\''", to) : (void)fputc(*c, to);
         fputc('\'', to);
     }
+    if (clock_seed)
+        fprintf(to, " --seed %" PRIu64, clock_seed);
     fclose(to);
     r->command[sizeof r->command - 1] = '\0';
 }
@@ -263,12 +279,12 @@ static void write_command(struct report *r, int argc, char **argv)
 static int write_report(const struct report *r, const struct bench_options *b)
 {
     struct error e = {0};
-    int failed = report_print(r, stdout, &e);
-    if (!failed && b->json)
-        failed = report_write_json(r, b->json, &e);
-    if (!failed && b->html)
-        failed = report_write_html(r, b->html, &e);
-    return failed ? failure(&e) : EXIT_DONE;
+    int code = report_print(r, stdout, &e) ? failure(&e) : EXIT_DONE;
+    if (b->json && report_write_json(r, b->json, &e))
+        code = failure(&e);
+    if (b->html && report_write_html(r, b->html, &e))
+        code = failure(&e);
+    return code;
 }
 
 static int run(const struct usage *u, const struct bench_options *b, int argc, char **argv)
@@ -288,14 +304,14 @@ static int run(const struct usage *u, const struct bench_options *b, int argc, c
     if (!report)
         return failure(&(struct error){.code = TLY_ENO_MEMORY});
     report_init(report);
-    write_command(report, argc, argv);
+    write_command(report, argc, argv, b->seed ? 0 : o.seed);
     int failed = loadgen_run(&o, &watcher, report, &e);
     bench_live_end(&live);
     if (failed) {
         code = failure(&e);
     } else {
         code = write_report(report, b);
-        if (code == EXIT_DONE)
+        if (code == EXIT_DONE || report_verdict(report) == VERDICT_WRONG)
             code = exit_code(report, b);
     }
     report_close(report);
@@ -345,7 +361,7 @@ static const char *bench_text(char *out, size_t size)
         "units sold twice or stranded, orders lost or duplicated. Anything but zero is\n"
         "exit 1. Calls are due at their times, whether or not the server keeps up, and\n"
         "their latency counts from then. Ctrl-C ends the run early and still reports.\n"
-        "The lots it makes stay; its holds end after an hour.\n"
+        "The lots it makes stay; its holds end an hour after the run.\n"
         "\nModels\n");
     for (int m = 0; m < MODEL_COUNT && at < size; m++)
         at += (size_t)snprintf(out + at, size - at, "  %-11s %s\n", model_name((enum model)m),
@@ -377,7 +393,6 @@ int cli_bench(int argc, char **argv)
         .model = "steady",
         .arrivals = "poisson",
         .connections = 10,
-        .streams = 100,
         .threads = 1,
         .timeout_ms = 5000,
         .lots = 1,
@@ -411,7 +426,7 @@ int cli_bench(int argc, char **argv)
         TEXT("period", "TIME", period, "heartbeat: between two calls of a connection; 10s"),
         NUMBER("burst", burst, "signalling: sessions that begin together; 20", 1, 100000),
         NUMBER("connections", connections, "10 if not given", 1, 1000000),
-        NUMBER("streams", streams, "calls at once on a connection; 100", 1, 10000),
+        NUMBER("streams", streams, "calls at once on a connection; 100, with http 1", 1, 10000),
         NUMBER("threads", threads, "of the load generator; 1", 1, 255),
         NUMBER("timeout-ms", timeout_ms, "for a call to be sent, and to be answered; 5000", 1,
                600000),
@@ -431,6 +446,7 @@ int cli_bench(int argc, char **argv)
         TEXT("retry", "PERCENT", retry,
              "... are sent again with the same order_id; any number above 0 also\n"
              "retries the orders that took a lot's last units"),
+        TEXT("hold", "TIME", hold, "of the other holds; the duration and an hour, at most a day"),
         TEXT("think", "TIME", think, "from the acknowledgement to what follows"),
         TEXT("look", "PERCENT", look, "of the calls, read a lot instead of reserving"),
         NUMBER("seed", seed, "the same seed gives the same traffic; else from the clock", 1,

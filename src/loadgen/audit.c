@@ -115,7 +115,7 @@ static void judge_peaks(struct audit *a)
         const struct lot_stock *begin = &a->in->lots->begin[i];
         int64_t peak = begin->confirmed +
                        atomic_load_explicit(&a->in->tallies[i].held_peak, memory_order_relaxed);
-        if (a->lots[i].read || peak <= begin->on_hand)
+        if (a->lots[i].read || a->lots[i].oversold || peak <= begin->on_hand)
             continue;
         a->lots[i].oversold = peak - begin->on_hand;
         audit_find(

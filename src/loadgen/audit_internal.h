@@ -10,8 +10,8 @@ enum {
     ASK_CONNECTIONS = 4,
     ASK_STREAMS = 64,
     ASK_TIMEOUT_MS = 5000,
-    /* A Reserve that was sent before the audit is decided, if ever, within the server's own limits
-     * (request_timeout_ms and reply_timeout_ms). */
+    /* A Reserve that was sent before the audit is decided, if ever, within its own deadline (the
+     * run's time-out) and the server's reply_timeout_ms. */
     LATE_MS = 6000,
     /* How long after its deadline a hold may still be shown. */
     OVERDUE_MS = 2000,

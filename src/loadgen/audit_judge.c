@@ -102,7 +102,12 @@ static void judge_state(const struct order_case *c, const struct answer *a, stru
     bool returning = c->entry.in_doubt && c->plan.fate == FATE_RETURN;
     switch ((enum order_step)c->entry.step) {
     case ORDER_UNUSED:
+        break;
     case ORDER_SENT:
+        if (a->status == HOLD_PENDING && c->must_have_expired) {
+            v->undersold = a->quantity;
+            say(v, "is still held, long after its deadline");
+        }
         break;
     case ORDER_REFUSED:
         if (!c->entry.in_doubt && (v->pending || v->confirmed)) {

@@ -184,7 +184,7 @@ static enum ask_result look_up_answered(void *owner, const struct call *call,
                            .expiry_is_awaited = a->await_expiry};
     uint64_t gone_ns = audit_expired_by_ns(a, c.plan.hold_ms) + OVERDUE_MS * MS_NS;
     if (l->in_doubt)
-        gone_ns += LATE_MS * MS_NS;
+        gone_ns += (LATE_MS + a->in->worker.timeout_ms) * MS_NS;
     c.must_have_expired = c.plan.hold_ms > 0 && call->sent_ns > gone_ns;
     c.may_have_expired = audit_may_have_expired(a, c.plan.hold_ms, clock_monotonic_ns());
     struct order_verdict v;
@@ -244,6 +244,7 @@ bool audit_orders(struct audit *a)
         return false;
     if (n.in_doubt == 0)
         return true;
-    return audit_wait_until(a, a->started_ns + LATE_MS * MS_NS, "waiting for calls in doubt") &&
+    return audit_wait_until(a, a->started_ns + (LATE_MS + a->in->worker.timeout_ms) * MS_NS,
+                            "waiting for calls in doubt") &&
            look_up(&l, true, "looking up orders in doubt", n.in_doubt);
 }

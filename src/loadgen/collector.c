@@ -145,10 +145,7 @@ static void add(struct collector *c, const struct interval *i)
     }
     if (p)
         p->stage = then ? i->stage_then : c->report->stage_count - 1;
-    else
-        c->lost++;
     histogram_add(&due->histogram, &i->latency);
-    histogram_add(&c->report->histogram, &i->latency);
     if (c->open)
         histogram_add(&second_of(c, i->second)->latency, &i->latency);
 }

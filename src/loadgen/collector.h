@@ -32,7 +32,6 @@ struct collector {
     struct report *report;
     struct collector_second *open; /* seconds whose quantiles are not final */
     uint32_t point_capacity;
-    uint64_t lost; /* intervals that memory ran short for */
 };
 
 /* `report` has its stages; points are added to it. */

@@ -86,6 +86,10 @@ int load_options_complete(struct load_options *o, struct error *e)
     if (o->until_broken && o->model.model != MODEL_STAIRCASE)
         return error_set(e, TLY_EINVALID_ARGUMENT, "until-broken",
                          "goes with the model staircase only");
+    if (o->until_broken && (o->batch > 1 || o->pay + o->cancel + o->retry > 0))
+        return error_set(e, TLY_EINVALID_ARGUMENT, "until-broken",
+                         "looks at new orders alone: leave out --batch, --pay, --cancel and "
+                         "--retry");
     int failed = check_shares(o, e);
     return failed ? failed : check_batch(o, e);
 }
@@ -108,7 +112,7 @@ int64_t load_units(const struct load_options *o, const struct plan *p)
     if (o->model.model != MODEL_FLASH_SALE)
         return UNITS_PLENTY;
     /* Half of what is asked for: it sells out while the sale is at its height. */
-    double units = load_orders_expected(p, o->look) * (1 + o->quantity_max) / 2 / 2;
+    double units = load_orders_expected(p, o->look) * o->batch * (1 + o->quantity_max) / 2 / 2;
     units /= o->lot_count;
     return units < 1 ? 1 : (int64_t)ceil(units);
 }
@@ -185,6 +189,13 @@ void load_describe(struct report *r, const struct load_options *o, int64_t units
     setting(r, "cancel", "%.4g %%", 100 * o->cancel);
     setting(r, "expire", "%.4g %%", 100 * o->expire);
     setting(r, "retry", "%.4g %%", 100 * o->retry);
+    if (o->expire > 0)
+        setting(r, "expire_after", "%u ms", o->expire_ms);
+    if (o->hold_ms)
+        setting(r, "hold", "%u ms", o->hold_ms);
+    if (o->calls)
+        setting(r, "calls", "%" PRIu64, o->calls);
+    setting(r, "look_ups", "at most %" PRIu64, o->look_ups_max);
     setting(r, "think", "%u ms", o->think_ms);
     setting(r, "seed", "%" PRIu64, o->seed);
 }

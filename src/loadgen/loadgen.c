@@ -23,6 +23,7 @@ enum {
     START_AFTER_MS = 600,       /* more than two ticks of a worker, so that all hear of it */
     CONNECT_STALLED_MS = 10000, /* no further connection for so long: give up */
     GONE_MS = 10000,
+    SETTLED_MS = 600, /* two ticks: by then every worker has handed over a second that is past */
     AUDIT_WAIT_MS = 30000,
     CONNECTS_MAX = 512,
 };
@@ -52,7 +53,7 @@ void run_show_step(struct run *r, const char *step, uint64_t done, uint64_t of)
     show(r, &p);
 }
 
-static bool interrupted(const struct run *r)
+bool run_interrupted(const struct run *r)
 {
     return r->watcher && r->watcher->interrupted && r->watcher->interrupted(r->watcher->owner);
 }
@@ -133,7 +134,7 @@ static int connect_all(struct run *r)
         if (up > before)
             progress_ns = clock_monotonic_ns();
         before = up;
-        if (interrupted(r))
+        if (run_interrupted(r))
             return error_set(r->error, TLY_ECLOSED, "", "interrupted while connecting");
         if (clock_monotonic_ns() - progress_ns > (uint64_t)CONNECT_STALLED_MS * 1000000u)
             return error_set(r->error, TLY_EUNAVAILABLE, "connections",
@@ -158,15 +159,18 @@ static void show_running(struct run *r, double at_s)
         .at_s = at_s,
         .duration_s = (double)r->plan.duration_ns / 1e9,
     };
-    if (out->point_count > 1) {
-        uint32_t second = out->point_count - 2; /* the last whole one */
-        const struct report_point *point = &out->points[second];
+    if (at_s >= 2) {
+        static const struct report_point silent = {0};
+        uint32_t second = (uint32_t)at_s - 2; /* the last one that all have handed over */
+        const struct report_point *point =
+            second < out->point_count ? &out->points[second] : &silent;
         for (uint32_t i = 0; i < r->options.threads; i++)
             p.offered_per_s += (double)traffic_offered_in_second(r->traffics[i], second);
         p.achieved_per_s = point->achieved_per_s;
         p.refused_per_s = point->refused_per_s;
         p.errors_per_s = point->errors_per_s;
-        for (uint32_t i = second + 1; i-- > 0 && p.p99_ms <= 0;)
+        uint32_t i = second < out->point_count ? second + 1 : out->point_count;
+        while (i-- > 0 && p.p99_ms <= 0)
             p.p99_ms = out->points[i].p99_ms; /* quantiles are final a little later */
     }
     show(r, &p);
@@ -215,9 +219,9 @@ static bool stage_broke(struct run *r)
 static bool next_stage(struct run *r, uint32_t stage)
 {
     collector_take(&r->collector, 0);
-    run_close_stage(r);
     if (r->options.until_broken && stage_broke(r))
-        return false;
+        return false; /* its figures are closed with the run's */
+    run_close_stage(r);
     r->stage = stage;
     return true;
 }
@@ -230,10 +234,12 @@ static enum report_end run_plan(struct run *r)
     while (!all_done(r)) {
         sleep_turn();
         uint64_t now_ns = clock_monotonic_ns();
-        if (interrupted(r))
+        if (run_interrupted(r))
             return END_INTERRUPTED;
         if (server_is_gone(r, now_ns))
             return END_SERVER_GONE;
+        if (run_fault(r))
+            return END_INTERRUPTED;
         if (now_ns < r->start_ns)
             continue;
         uint64_t at_ns = now_ns - r->start_ns;
@@ -244,7 +250,9 @@ static enum report_end run_plan(struct run *r)
             r->second = second;
             run_sample_server(r, now_ns);
         }
-        size_t stage = plan_stage_at(&r->plan, at_ns);
+        /* A stage that is to be judged is closed only when all of it has been handed over. */
+        uint64_t behind_ns = r->options.until_broken ? SETTLED_MS * UINT64_C(1000000) : 0;
+        size_t stage = plan_stage_at(&r->plan, at_ns > behind_ns ? at_ns - behind_ns : 0);
         if (stage < r->plan.stage_count && stage != r->stage && !next_stage(r, (uint32_t)stage))
             return END_COMPLETE;
         show_running(r, (double)at_ns / 1e9);
@@ -252,7 +260,7 @@ static enum report_end run_plan(struct run *r)
     return END_COMPLETE;
 }
 
-/* Ends the workers; what was on its way is answered or timed out. */
+/* Ends the workers; what was on its way is answered or timed out, or in a hurry left in doubt. */
 static void finish_workers(struct run *r)
 {
     r->traffic.stop_ns = clock_monotonic_ns();
@@ -260,9 +268,15 @@ static void finish_workers(struct run *r)
     for (uint32_t i = 0; i < r->options.threads; i++)
         if (r->workers[i])
             load_worker_finish(r->workers[i]);
-    for (uint32_t i = 0; i < r->options.threads; i++)
+    for (uint32_t i = 0; i < r->options.threads; i++) {
+        while (r->workers[i] && !load_worker_ended(r->workers[i])) {
+            if (hurried(r))
+                load_worker_abandon(r->workers[i]);
+            nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
+        }
         if (r->workers[i])
             load_worker_join(r->workers[i]);
+    }
 }
 
 static bool show_audit(void *owner, const char *step, uint64_t done, uint64_t of)
@@ -341,8 +355,8 @@ int loadgen_run(const struct load_options *o, const struct load_watcher *w, stru
         goto close;
     }
     enum report_end end = run_plan(r);
-    run_describe_end(r, end);
     finish_workers(r);
+    run_describe_end(r, end); /* now that the workers' last figures are published */
     run_sample_server(r, clock_monotonic_ns());
     run_close_stage(r);
     for (uint32_t i = 0; i < r->options.threads; i++)

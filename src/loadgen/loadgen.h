@@ -29,6 +29,7 @@ struct load_options {
     double look;                       /* share of GetLot; negative: as the model likes */
     uint32_t think_ms; /* from an acknowledgement to what follows; UINT32_MAX: as the model likes */
     uint32_t quantity_max;
+    uint32_t hold_ms; /* of holds that are not to expire; 0: the run's duration and an hour */
     uint32_t expire_ms;
     uint32_t batch;        /* orders in a call; 1: Reserve */
     uint64_t look_ups_max; /* of the audit */

@@ -140,6 +140,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream, const uin
 static void on_goaway(struct protocol_session *s)
 {
     s->counts.goaway = true;
+    deliver_waiting(s); /* their streams are gone, too */
     for (struct slot_chunk *chunk = s->chunks; chunk; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->count; i++) {
             struct grpc_slot *slot = &chunk->slots[i];

@@ -111,7 +111,7 @@ static void write_verdict(struct page *p)
                 plural(a->in_doubt), figure_count(a->in_doubt_held).text,
                 a->in_doubt_held == 1 ? "was" : "were");
     fputs(".</p>\n", p->to);
-    if (p->r->end != END_COMPLETE)
+    if (p->r->end != END_COMPLETE || p->r->end_text[0])
         write_paragraph("Ended early", report_end_reason(p->r), p->to);
     if (a->finding_count > 0)
         fputs("<ul>\n", p->to);

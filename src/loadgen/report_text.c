@@ -120,7 +120,7 @@ int report_print(const struct report *r, FILE *to, struct error *e)
                 figure_count(r->histogram.lost).text);
     print_errors(r, &total, to);
     print_capacity(r, to);
-    if (r->end != END_COMPLETE) {
+    if (r->end != END_COMPLETE || r->end_text[0]) {
         fputs("\nEnded early: ", to);
         print_printable(report_end_reason(r), to);
         fputc('\n', to);

@@ -47,6 +47,11 @@ int run_prepare(struct run *r) MUST_CHECK;
 /* What is shown: "preparing the lots", 3 of 10. */
 void run_show_step(struct run *r, const char *step, uint64_t done, uint64_t of);
 
+/* Whether the user wants it to end. */
+bool run_interrupted(const struct run *r);
+/* Why a worker stopped by itself ("memory ran short"), or NULL. */
+const char *run_fault(const struct run *r);
+
 /* Connections that are up, of all workers. */
 uint32_t run_connected(const struct run *r);
 /* Why connections fail. */

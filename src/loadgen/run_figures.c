@@ -3,7 +3,9 @@
  * The server is asked once a second, on its /metrics; a stage's figures are those between the last
  * samples at its two ends. A server without /metrics leaves them negative: not told.
  */
-#include "base/clock.h"
+#include <inttypes.h>
+#include <sys/resource.h>
+
 #include "loadgen/run.h"
 
 #define SAMPLE_MIN_NS UINT64_C(500000000)
@@ -76,26 +78,80 @@ void run_begin_figures(struct run *r)
     r->resets_before = resets(r);
 }
 
-void run_describe_end(struct run *r, enum report_end end)
+const char *run_fault(const struct run *r)
 {
-    struct report *out = r->report;
-    uint64_t now_ns = clock_monotonic_ns();
-    uint64_t planned_end_ns = r->start_ns + r->plan.duration_ns;
-    out->end = end;
-    out->ended_at_s =
-        (double)((now_ns < planned_end_ns ? now_ns : planned_end_ns) - r->start_ns) / 1e9;
     const char *fault = NULL;
     for (uint32_t i = 0; i < r->options.threads && !fault; i++)
         fault = traffic_fault(r->traffics[i]);
+    return fault;
+}
+
+/* Since the start: the plan's end, or when it was stopped, or (a number of calls in a closed loop)
+ * when the last one was answered. */
+static uint64_t ran_ns(const struct run *r, bool whole)
+{
+    uint64_t at_ns = r->traffic.stop_ns;
+    if (whole && !r->options.closed)
+        return r->plan.duration_ns;
+    if (whole && r->options.calls) {
+        at_ns = 0;
+        for (uint32_t i = 0; i < r->options.threads; i++) {
+            const struct worker_counts *c = load_worker_counts(r->workers[i]);
+            uint64_t last_ns = atomic_load_explicit(&c->last_answer_ns, memory_order_relaxed);
+            at_ns = last_ns > at_ns ? last_ns : at_ns;
+        }
+    }
+    if (at_ns <= r->start_ns)
+        return 0;
+    at_ns -= r->start_ns;
+    return at_ns < r->plan.duration_ns ? at_ns : r->plan.duration_ns;
+}
+
+void run_describe_end(struct run *r, enum report_end end)
+{
+    struct report *out = r->report;
+    const char *fault = run_fault(r);
+    bool broke = end == END_COMPLETE && out->end_text[0];
+    bool whole = end == END_COMPLETE && !broke && !fault;
+    uint64_t ns = ran_ns(r, whole);
+    out->end = end;
+    out->ended_at_s = (double)ns / 1e9;
     if (fault)
         snprintf(out->end_text, sizeof out->end_text, "the load generator stopped: %s", fault);
     else if (end == END_SERVER_GONE)
         snprintf(out->end_text, sizeof out->end_text, "the server has been gone since %.1f s: %s",
-                 (double)(r->alone_since_ns - r->start_ns) / 1e9, run_connect_error(r));
+                 r->alone_since_ns > r->start_ns ? (double)(r->alone_since_ns - r->start_ns) / 1e9
+                                                 : 0,
+                 run_connect_error(r));
     else if (end == END_INTERRUPTED)
         snprintf(out->end_text, sizeof out->end_text, "interrupted after %.1f s", out->ended_at_s);
-    if (r->stage + 1 < out->stage_count) /* the others were not begun */
-        out->stage_count = r->stage + 1;
+    size_t begun = out->stage_count; /* the others are not told of */
+    if (broke)
+        begun = r->stage + 1;
+    else if (!whole)
+        begun = plan_stage_at(&r->plan, ns) + 1;
+    if (begun < out->stage_count)
+        out->stage_count = (uint32_t)begun;
+}
+
+/* What the load generator itself had to do with the figures. */
+static void describe_generator(struct run *r)
+{
+    struct report *out = r->report;
+    struct rusage used;
+    uint64_t lost = 0;
+    for (uint32_t i = 0; i < r->options.threads; i++)
+        lost += atomic_load_explicit(&load_worker_counts(r->workers[i])->connections_lost,
+                                     memory_order_relaxed);
+    if (out->machine_count == sizeof out->machine / sizeof out->machine[0] ||
+        out->ended_at_s <= 0 || getrusage(RUSAGE_SELF, &used))
+        return;
+    double s = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+               (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    struct report_entry *e = &out->machine[out->machine_count++];
+    snprintf(e->name, sizeof e->name, "load generator");
+    snprintf(e->value, sizeof e->value, "%.0f %% of a core, %" PRIu64 " connections were lost",
+             100 * s / out->ended_at_s, lost);
 }
 
 void run_fill_report(struct run *r)
@@ -112,5 +168,10 @@ void run_fill_report(struct run *r)
     for (uint32_t i = 0; i < out->point_count; i++)
         for (uint32_t w = 0; w < r->options.threads; w++)
             out->points[i].offered_per_s += (double)traffic_offered_in_second(r->traffics[w], i);
+    for (uint32_t i = 0; i < out->stage_count; i++) /* the whole is what is told of */
+        histogram_add(&out->histogram, &out->stages[i].histogram);
+    for (size_t i = out->stage_count; i < r->plan.stage_count; i++)
+        histogram_close(&out->stages[i].histogram);
     out->latency = latency_of(&out->histogram);
+    describe_generator(r);
 }

@@ -14,7 +14,8 @@
 #include "loadgen/machine.h"
 #include "loadgen/run.h"
 
-enum { HOLD_BEYOND_MS = 3600 * 1000 };
+/* Unless it is told, no hold is longer than a day, the default of the server's hold_max_ms. */
+enum { HOLD_BEYOND_MS = 3600 * 1000, HOLD_MOST_MS = 24 * 3600 * 1000 };
 
 static void make_run_id(char run_id[RUN_ID_SIZE])
 {
@@ -24,17 +25,29 @@ static void make_run_id(char run_id[RUN_ID_SIZE])
     snprintf(run_id, RUN_ID_SIZE, "%012llx", (unsigned long long)(bits & 0xffffffffffffu));
 }
 
+static bool show_lots(void *owner, uint32_t done, uint32_t of)
+{
+    run_show_step(owner, "preparing the lots", done, of);
+    return run_interrupted(owner);
+}
+
 static int prepare_lots(struct run *r)
 {
+    const struct target_progress progress = {show_lots, r};
     const struct load_options *o = &r->options;
     int64_t units = load_units(o, &r->plan);
     run_show_step(r, "preparing the lots", 0, o->lot_count);
-    int failed =
-        o->lot_keys
-            ? target_lots_find(&r->lots, o->target, o->lot_keys, o->lot_count, r->error)
-            : target_lots_make(&r->lots, o->target, r->run_id, o->lot_count, units, NULL, r->error);
+    int failed = o->lot_keys
+                     ? target_lots_find(&r->lots, o->target, o->lot_keys, o->lot_count, r->error)
+                     : target_lots_make(&r->lots, o->target, r->run_id, o->lot_count, units,
+                                        &progress, r->error);
     if (failed)
         return failed;
+    for (uint32_t i = 1; o->lot_keys && i < o->lot_count; i++) /* some dozens at most */
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(r->lots.keys[i], r->lots.keys[k]) == 0)
+                return error_set(r->error, TLY_EINVALID_ARGUMENT, "lot", "%s is named twice",
+                                 r->lots.keys[i]);
     r->tallies = calloc(o->lot_count, sizeof *r->tallies);
     if (!r->tallies)
         return error_set(r->error, TLY_ENO_MEMORY, "", "no memory for %u lots", o->lot_count);
@@ -54,7 +67,10 @@ static void prepare_mix(struct run *r)
     r->mix.batch = o->batch;
     r->mix.quantity_max = o->quantity_max;
     r->mix.expire_ms = o->expire_ms;
-    r->mix.hold_ms = (uint32_t)(r->plan.duration_ns / 1000000u) + HOLD_BEYOND_MS;
+    uint64_t hold_ms = r->plan.duration_ns / 1000000u + HOLD_BEYOND_MS;
+    r->mix.hold_ms = o->hold_ms               ? o->hold_ms
+                     : hold_ms < HOLD_MOST_MS ? (uint32_t)hold_ms
+                                              : HOLD_MOST_MS;
     r->target.lots = (const char(*)[LOT_KEY_SIZE])r->lots.keys;
     r->target.lot_count = r->lots.count;
     r->target.streams = o->streams;
@@ -69,7 +85,7 @@ static void prepare_mix(struct run *r)
         .threads = o->threads,
         .arrivals = o->model.model == MODEL_HEARTBEAT ? ARRIVALS_UNIFORM : o->arrivals,
         .closed = o->closed,
-        .calls = o->calls ? (o->calls + o->threads - 1) / o->threads : 0,
+        .calls = o->calls,
         .batch = o->batch,
         .think_ns = (uint64_t)o->think_ms * 1000000u,
         .look = o->look,

@@ -9,19 +9,39 @@
  */
 #include "loadgen/target.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/address.h"
 #include "client/http_client.h"
 #include "client/url.h"
 
 enum { WINDOW = 64, TIMEOUT_MS = 10000, BUSY_MAX = 100, BUSY_PAUSE_MS = 100, PROGRESS_EVERY = 256 };
+
+/* Whether somebody listens there; a second is enough for any address that is worth loading. */
+static bool answers(const struct addrinfo *a)
+{
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
+    socklen_t size = sizeof(problem);
+    if (fd < 0)
+        return false;
+    if (connect(fd, a->ai_addr, a->ai_addrlen))
+        problem = errno;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    if (problem == EINPROGRESS &&
+        (poll(&p, 1, 1000) < 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size)))
+        problem = ETIMEDOUT;
+    close(fd);
+    return !problem;
+}
 
 int target_resolve(const char *target, struct sockaddr_storage *address, socklen_t *size,
                    struct error *e)
@@ -36,8 +56,13 @@ int target_resolve(const char *target, struct sockaddr_storage *address, socklen
     if (problem)
         return error_set(e, TLY_EUNAVAILABLE, target, "the host is not known: %s",
                          gai_strerror(problem));
-    *size = found->ai_addrlen;
-    memcpy(address, found->ai_addr, found->ai_addrlen);
+    const struct addrinfo *a = found; /* localhost may be ::1 and 127.0.0.1 */
+    while (a && found->ai_next && !answers(a))
+        a = a->ai_next;
+    if (!a)
+        a = found;
+    *size = a->ai_addrlen;
+    memcpy(address, a->ai_addr, a->ai_addrlen);
     freeaddrinfo(found);
     return 0;
 }
@@ -137,8 +162,7 @@ static int take_answer(struct lot_calls *c, struct error *e)
     return failed;
 }
 
-static int run_calls(struct lot_calls *c, void (*progress)(uint32_t done, uint32_t of),
-                     struct error *e)
+static int run_calls(struct lot_calls *c, const struct target_progress *progress, struct error *e)
 {
     uint32_t next = 0, total = c->lots->count;
     int failed = http_client_open(&c->client, c->target, TIMEOUT_MS, e);
@@ -147,11 +171,12 @@ static int run_calls(struct lot_calls *c, void (*progress)(uint32_t done, uint32
             failed = ask_for(c, next++, e);
         else
             failed = take_answer(c, e);
-        if (progress && !failed && next % PROGRESS_EVERY == 0)
-            progress(next - c->count, total);
+        if (progress && !failed && next % PROGRESS_EVERY == 0 &&
+            progress->show(progress->owner, next - c->count, total))
+            failed = error_set(e, TLY_ECLOSED, "", "interrupted while preparing the lots");
     }
     if (progress && !failed)
-        progress(total, total);
+        (void)progress->show(progress->owner, total, total);
     http_client_close(c->client);
     return failed;
 }
@@ -171,7 +196,7 @@ static int lots_allocate(struct target_lots *lots, uint32_t count, struct error 
 }
 
 int target_lots_make(struct target_lots *lots, const char *target, const char run[RUN_ID_SIZE],
-                     uint32_t count, int64_t units, void (*progress)(uint32_t done, uint32_t of),
+                     uint32_t count, int64_t units, const struct target_progress *progress,
                      struct error *e)
 {
     int failed = lots_allocate(lots, count, e);

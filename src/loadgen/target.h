@@ -25,6 +25,12 @@ struct target_lots {
     struct lot_stock *begin; /* before the run */
 };
 
+/* Called now and then; true: stop. */
+struct target_progress {
+    bool (*show)(void *owner, uint32_t done, uint32_t of);
+    void *owner;
+};
+
 /* HOST:PORT, [HOST]:PORT; resolves names. TLY_EINVALID_ARGUMENT or TLY_EUNAVAILABLE, with the
  * reason. */
 int target_resolve(const char *target, struct sockaddr_storage *address, socklen_t *size,
@@ -34,7 +40,7 @@ int target_resolve(const char *target, struct sockaddr_storage *address, socklen
  * second. `progress` (may be NULL) is called now and then. Frees nothing on failure that
  * target_lots_close() would not. */
 int target_lots_make(struct target_lots *lots, const char *target, const char run[RUN_ID_SIZE],
-                     uint32_t count, int64_t units, void (*progress)(uint32_t done, uint32_t of),
+                     uint32_t count, int64_t units, const struct target_progress *progress,
                      struct error *e) MUST_CHECK;
 /* Those with these keys. TLY_ENOT_FOUND names the one that there isn't. */
 int target_lots_find(struct target_lots *lots, const char *target, const char *const *keys,

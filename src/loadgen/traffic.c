@@ -47,6 +47,7 @@ struct traffic {
     struct queue at_once, later;
     uint64_t outstanding;
     uint64_t *sold_out_ns; /* per lot, when this worker first heard of it; 0: not yet */
+    uint64_t *last;        /* per lot: 1 + the last order that this worker got for it; 0: none */
     uint64_t recent[RECENT];
     uint64_t recent_count;
     /* figures */
@@ -176,12 +177,20 @@ static void finish_if_done(struct traffic *t)
         atomic_store_explicit(&t->done, true, memory_order_release);
 }
 
+/* Closed: how many of the run's calls are this worker's. */
+static uint64_t calls_share(const struct traffic *t)
+{
+    const struct traffic_run *r = t->run;
+    return r->calls / r->threads + (t->book->thread < r->calls % r->threads);
+}
+
 static bool may_begin(const struct traffic *t, uint64_t now_ns)
 {
     const struct traffic_run *r = t->run;
     if (!r->closed)
         return t->arrival_ns != UINT64_MAX;
-    return now_ns - start_of(t) < r->plan->duration_ns && (!r->calls || t->arrivals < r->calls);
+    return now_ns - start_of(t) < r->plan->duration_ns &&
+           (!r->calls || t->arrivals < calls_share(t));
 }
 
 static uint64_t traffic_due_ns(void *owner, uint64_t now_ns)
@@ -212,6 +221,14 @@ static uint64_t traffic_due_ns(void *owner, uint64_t now_ns)
     return due_ns;
 }
 
+/* Whether a hold counts as held for certain: it cannot end before the run does, even if the
+ * server's clock is a little faster. */
+static bool held_for_certain(const struct traffic *t, const struct order_plan *plan)
+{
+    double run_ms = (double)t->run->plan->duration_ns / 1e6;
+    return plan->fate != FATE_EXPIRE && plan->hold_ms * 0.98 > run_ms + 60e3;
+}
+
 static void fill_step(struct traffic *t, const struct step *s, uint64_t now_ns, struct call *out)
 {
     struct order_plan plan = order_plan_of(t->run->mix, s->order);
@@ -232,7 +249,7 @@ static void fill_step(struct traffic *t, const struct step *s, uint64_t now_ns, 
         .tag = s->role,
         .due_ns = s->due_ns,
     };
-    if (s->role == ROLE_REFUND && plan.fate != FATE_EXPIRE)
+    if (s->role == ROLE_REFUND && held_for_certain(t, &plan))
         atomic_fetch_sub_explicit(&t->run->tallies[plan.lot].held, plan.quantity,
                                   memory_order_relaxed);
 }
@@ -337,7 +354,7 @@ static void follow(struct traffic *t, uint64_t order, enum role role, uint64_t d
 
 static void held(struct traffic *t, const struct order_plan *plan)
 {
-    if (plan->fate == FATE_EXPIRE)
+    if (!held_for_certain(t, plan))
         return;
     struct lot_tally *tally = &t->run->tallies[plan->lot];
     long long now = atomic_fetch_add_explicit(&tally->held, plan->quantity, memory_order_relaxed) +
@@ -360,6 +377,7 @@ static void acknowledged(struct traffic *t, const struct call *call, uint64_t or
     e->reservation_id = reservation_id;
     held(t, &plan);
     t->recent[t->recent_count++ % RECENT] = order;
+    t->last[plan.lot] = order + 1;
     bool last_one = t->run->mix->retry > 0 && t->sold_out_ns[plan.lot] > call->sent_ns;
     if (plan.retry || last_one)
         follow(t, order, ROLE_RETRY, now_ns);
@@ -375,11 +393,16 @@ static void sold_out(struct traffic *t, const struct call *call, uint64_t now_ns
         return;
     t->sold_out_ns[call->lot] = now_ns;
     uint64_t known = t->recent_count < RECENT ? t->recent_count : RECENT;
+    bool last_told = t->last[call->lot] == 0;
     for (uint64_t i = t->recent_count - known; i < t->recent_count; i++) {
         uint64_t order = t->recent[i % RECENT];
-        if (order_plan_of(t->run->mix, order).lot == call->lot)
-            follow(t, order, ROLE_RETRY, now_ns);
+        if (order_plan_of(t->run->mix, order).lot != call->lot)
+            continue;
+        last_told |= order + 1 == t->last[call->lot];
+        follow(t, order, ROLE_RETRY, now_ns);
     }
+    if (!last_told) /* there are many lots, and it was long ago */
+        follow(t, t->last[call->lot] - 1, ROLE_RETRY, now_ns);
 }
 
 static void reserve_answered(struct traffic *t, const struct call *call, uint64_t order,
@@ -477,9 +500,10 @@ int traffic_create(struct traffic **out, struct traffic_run *run, struct order_b
     t->connections = connections;
     t->seconds = (uint32_t)(run->plan->duration_ns / 1000000000u) + 1;
     t->sold_out_ns = calloc(run->mix->choice.count, sizeof *t->sold_out_ns);
+    t->last = calloc(run->mix->choice.count, sizeof *t->last);
     t->offered_in_stage = calloc(run->plan->stage_count, sizeof *t->offered_in_stage);
     t->offered_in_second = calloc(t->seconds, sizeof *t->offered_in_second);
-    if (!t->sold_out_ns || !t->offered_in_stage || !t->offered_in_second) {
+    if (!t->sold_out_ns || !t->last || !t->offered_in_stage || !t->offered_in_second) {
         traffic_destroy(t);
         return error_set(e, TLY_ENO_MEMORY, "", "no memory for a worker's traffic");
     }
@@ -498,6 +522,7 @@ void traffic_destroy(struct traffic *t)
     free(t->at_once.steps);
     free(t->later.steps);
     free(t->sold_out_ns);
+    free(t->last);
     free(t->offered_in_stage);
     free(t->offered_in_second);
     free(t);
@@ -510,7 +535,10 @@ void traffic_finish(struct traffic *t)
     static const struct answer not_sent = {.code = ANSWER_NOT_SENT};
     while (start_ns && !r->closed && !t->fault && t->arrival_ns != UINT64_MAX &&
            start_ns + t->arrival_ns <= r->stop_ns) {
-        struct call c = {.due_ns = start_ns + t->arrival_ns, .stage = (uint32_t)t->arrival_stage};
+        struct call c = {.kind = r->batch > 1 ? CALL_RESERVE_BATCH : CALL_RESERVE,
+                         .batch = r->batch,
+                         .due_ns = start_ns + t->arrival_ns,
+                         .stage = (uint32_t)t->arrival_stage};
         count_offered(t, &c);
         count(t, &c, &not_sent, r->stop_ns);
         draw_arrival(t);

@@ -24,7 +24,7 @@ struct traffic_run {
     uint32_t threads;
     enum arrivals arrivals;
     bool closed;
-    uint64_t calls; /* closed: of each worker; 0: no limit */
+    uint64_t calls; /* closed: of all workers together; 0: no limit */
     uint32_t batch;
     uint64_t think_ns;
     double look;            /* share of GetLot; negative: the stage's */

@@ -53,7 +53,7 @@ struct worker {
     int epoll_fd, wake_fd;
     pthread_t thread;
     bool started;
-    atomic_bool finishing, ended;
+    atomic_bool finishing, hurried, ended;
     struct epoll_event events[TURN_EVENTS];
 };
 
@@ -334,7 +334,8 @@ static void *run(void *arg)
         }
         channels_flush(&w->channels);
         publish(w);
-        if (finishing && !w->in_flight && !w->waiting_count)
+        if (finishing && ((!w->in_flight && !w->waiting_count) ||
+                          atomic_load_explicit(&w->hurried, memory_order_acquire)))
             break;
         wait_for_events(w, earlier(until_ns, next_expiry_ns(w)));
     }
@@ -400,9 +401,15 @@ void load_worker_finish(struct worker *w)
     (void)eventfd_write(w->wake_fd, 1);
 }
 
+void load_worker_abandon(struct worker *w)
+{
+    atomic_store_explicit(&w->hurried, true, memory_order_release);
+    (void)eventfd_write(w->wake_fd, 1);
+}
+
 bool load_worker_ended(const struct worker *w)
 {
-    return atomic_load_explicit(&w->ended, memory_order_acquire);
+    return !w->started || atomic_load_explicit(&w->ended, memory_order_acquire);
 }
 
 void load_worker_join(struct worker *w)

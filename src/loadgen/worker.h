@@ -72,7 +72,10 @@ const struct worker_counts *load_worker_counts(const struct worker *w);
 /* From any thread: no further call is asked for; those on their way are awaited up to their
  * time-out; then the thread ends. The connections stay until load_worker_destroy(). */
 void load_worker_finish(struct worker *w);
-/* True once the thread has ended, after load_worker_finish(). */
+/* From any thread, after load_worker_finish(): what is on its way is not awaited any longer, nor
+ * answered to the source. */
+void load_worker_abandon(struct worker *w);
+/* True once the thread has ended, after load_worker_finish(), and before it was started. */
 bool load_worker_ended(const struct worker *w);
 /* Waits for the end. */
 void load_worker_join(struct worker *w);

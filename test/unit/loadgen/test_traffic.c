@@ -9,12 +9,12 @@
 
 #include <cmocka.h>
 
-enum { START_NS = 1000, MS = 1000000, CALLS_MAX = 20000 };
+enum { START_NS = 1000, MS = 1000000, CALLS_MAX = 20000, LOTS_MAX = 1000 };
 
 struct rig {
     struct plan plan;
     struct order_mix mix;
-    struct lot_tally tallies[4];
+    struct lot_tally tallies[LOTS_MAX];
     struct report report;
     struct collector collector;
     struct traffic_run run;
@@ -26,7 +26,8 @@ struct rig {
     uint64_t now_ns;
 };
 
-static struct rig *rig_open(double rate, uint64_t duration_ms, const struct order_mix *mix)
+static struct rig *rig_open_with_lots(double rate, uint64_t duration_ms,
+                                      const struct order_mix *mix, uint32_t lots)
 {
     struct rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
@@ -40,7 +41,11 @@ static struct rig *rig_open(double rate, uint64_t duration_ms, const struct orde
     r->mix = *mix;
     if (!r->mix.quantity_max)
         r->mix.quantity_max = 1;
-    assert_int_equal(choice_init(&r->mix.choice, CHOICE_ONE, 1, 0, NULL), 0);
+    if (!r->mix.hold_ms)
+        r->mix.hold_ms = 3600 * 1000;
+    assert_true(lots <= LOTS_MAX);
+    assert_int_equal(
+        choice_init(&r->mix.choice, lots == 1 ? CHOICE_ONE : CHOICE_UNIFORM, lots, 0, NULL), 0);
     collector_init(&r->collector, &r->report);
     r->run = (struct traffic_run){
         .plan = &r->plan,
@@ -58,6 +63,11 @@ static struct rig *rig_open(double rate, uint64_t duration_ms, const struct orde
     r->source = traffic_source(r->traffic);
     r->now_ns = START_NS;
     return r;
+}
+
+static struct rig *rig_open(double rate, uint64_t duration_ms, const struct order_mix *mix)
+{
+    return rig_open_with_lots(rate, duration_ms, mix, 1);
 }
 
 static void rig_close(struct rig *r)
@@ -137,7 +147,7 @@ static void latency_counts_from_when_a_call_was_due_not_from_when_it_was_sent(vo
         rig_answer(r, i, ANSWER_OK, i + 1);
     traffic_finish(r->traffic);
     collector_take(&r->collector, UINT32_MAX);
-    struct latency l = latency_of(&r->report.histogram);
+    struct latency l = latency_of(&r->report.stages[0].histogram);
     assert_true(l.max > 990 && l.max < 1001);
     assert_true(l.p50 > 490 && l.p50 < 510);
     assert_int_equal(r->report.stages[0].codes[ANSWER_OK], r->count);
@@ -257,6 +267,40 @@ static void the_orders_that_took_the_last_units_are_retried(void **state)
     rig_wait(r, 1);
     rig_answer(r, 8, ANSWER_SOLD_OUT, 0); /* once is enough */
     assert_int_equal(rig_take(r), 0);
+    rig_close(r);
+}
+
+static void the_last_unit_of_one_of_many_lots_is_retried_although_it_was_long_ago(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open_with_lots(1000, 10000, &(struct order_mix){.retry = 1e-12}, LOTS_MAX);
+    rig_wait(r, 2000);
+    rig_take(r);
+    size_t first = r->count;
+    for (size_t i = 0; i + 1 < first; i++)
+        rig_answer(r, i, ANSWER_OK, i + 1);
+    size_t last = 0; /* the newest order of the lot of the oldest one */
+    for (size_t i = 0; i + 1 < first; i++)
+        if (r->calls[i].lot == r->calls[0].lot)
+            last = i;
+    r->calls[first - 1].lot = r->calls[0].lot;
+    rig_answer(r, first - 1, ANSWER_SOLD_OUT, 0);
+    rig_take(r);
+    bool found = false;
+    for (size_t i = first; i < r->count; i++)
+        found |= r->calls[i].order == r->calls[last].order;
+    assert_true(found);
+    rig_close(r);
+}
+
+static void a_hold_that_may_end_within_the_run_is_not_held_for_certain(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(1, 60000, &(struct order_mix){.hold_ms = 90 * 1000});
+    rig_wait(r, 950);
+    rig_take(r);
+    rig_answer(r, 0, ANSWER_OK, 5);
+    assert_int_equal(r->tallies[0].held_peak, 0);
     rig_close(r);
 }
 
@@ -431,6 +475,8 @@ int main(void)
         cmocka_unit_test(
             a_retry_that_is_sold_out_is_noted_as_denied_and_one_that_is_overloaded_is_not),
         cmocka_unit_test(the_orders_that_took_the_last_units_are_retried),
+        cmocka_unit_test(the_last_unit_of_one_of_many_lots_is_retried_although_it_was_long_ago),
+        cmocka_unit_test(a_hold_that_may_end_within_the_run_is_not_held_for_certain),
         cmocka_unit_test(an_answer_that_leaves_the_outcome_open_marks_the_order_in_doubt),
         cmocka_unit_test(a_confirm_in_doubt_keeps_the_step_before_it),
         cmocka_unit_test(steps_that_are_due_after_the_end_are_left_out),
