@@ -197,8 +197,8 @@ static bool all_done(const struct run *r)
 }
 
 /* Whether the stage that is over got less than STAGE_KEPT_UP of its calls answered while it lasted,
- * chance aside (4 sigma of Poisson arrivals), or more errors than STAGE_ERRORS_MAX. What was due is
- * taken from the plan: a server that lags leaves calls that are not even sent. */
+ * chance aside (4 sigma of Poisson arrivals), or more went wrong than STAGE_ERRORS_MAX. What was
+ * due is taken from the plan: a server that lags leaves calls that are not even sent. */
 static bool stage_broke(struct run *r)
 {
     const struct stage *plan = &r->plan.stages[r->stage];
@@ -206,12 +206,12 @@ static bool stage_broke(struct run *r)
     double seconds = (double)plan->duration_ns / 1e9;
     double due = (plan->rate_begin + plan->rate_end) / 2 * seconds;
     if ((double)s->answered >= STAGE_KEPT_UP * due - 4 * sqrt(due) &&
-        (double)stage_errors(s) <= STAGE_ERRORS_MAX * due)
+        (double)stage_not_served(s) <= STAGE_ERRORS_MAX * due)
         return false;
     snprintf(r->report->end_text, sizeof r->report->end_text,
              "stopped after the stage %s, which was not kept up with: %.0f/s were answered, %.0f/s "
              "went wrong",
-             s->name, (double)s->answered / seconds, (double)stage_errors(s) / seconds);
+             s->name, (double)s->answered / seconds, (double)stage_not_served(s) / seconds);
     return true;
 }
 

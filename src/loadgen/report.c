@@ -117,6 +117,11 @@ const char *report_setting(const struct report *r, const char *name)
     return NULL;
 }
 
+uint64_t stage_not_served(const struct report_stage *s)
+{
+    return stage_errors(s) + s->codes[ANSWER_LIMIT_EXCEEDED];
+}
+
 uint32_t report_breaking_stage(const struct report *r)
 {
     const char *model = report_setting(r, "model");
@@ -125,7 +130,7 @@ uint32_t report_breaking_stage(const struct report *r)
     for (uint32_t i = 0; i < r->stage_count; i++) {
         const struct report_stage *s = &r->stages[i];
         if ((double)s->answered < STAGE_KEPT_UP * (double)s->offered ||
-            (double)stage_errors(s) > STAGE_ERRORS_MAX * (double)s->offered)
+            (double)stage_not_served(s) > STAGE_ERRORS_MAX * (double)s->offered)
             return i;
     }
     return r->stage_count;

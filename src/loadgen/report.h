@@ -81,13 +81,15 @@ void report_close(struct report *r);
 uint64_t stage_accepted(const struct report_stage *s);
 uint64_t stage_refused(const struct report_stage *s);
 uint64_t stage_errors(const struct report_stage *s);
+uint64_t stage_not_served(const struct report_stage *s); /* errors and LIMIT_EXCEEDED */
 double stage_offered_per_s(const struct report_stage *s);
 double stage_achieved_per_s(const struct report_stage *s);
 /* All stages as one, named "all": sums, largest memory, mean processor time. Nothing to close. */
 void report_total(const struct report *r, struct report_stage *out);
 /* By name; NULL if there is none. */
 const char *report_setting(const struct report *r, const char *name);
-/* Of the calls due in a stage: fewer answered, or more errors, and it was not kept up with. */
+/* Of the calls due in a stage: fewer answered, or more that went wrong (errors, and a limit of the
+ * server that was reached), and it was not kept up with. */
 #define STAGE_KEPT_UP    0.98
 #define STAGE_ERRORS_MAX 0.01
 
