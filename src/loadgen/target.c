@@ -57,10 +57,8 @@ int target_resolve(const char *target, struct sockaddr_storage *address, socklen
         return error_set(e, TLY_EUNAVAILABLE, target, "the host is not known: %s",
                          gai_strerror(problem));
     const struct addrinfo *a = found; /* localhost may be ::1 and 127.0.0.1 */
-    while (a && found->ai_next && !answers(a))
+    while (a->ai_next && !answers(a))
         a = a->ai_next;
-    if (!a)
-        a = found;
     *size = a->ai_addrlen;
     memcpy(address, a->ai_addr, a->ai_addrlen);
     freeaddrinfo(found);

@@ -163,8 +163,8 @@ static void what_is_no_lot_is_refused(void **state)
     (void)state;
     static const char *const wrong[] = {
         "200 {}", "200 no JSON",
-        "200 {\"lot\":\"A#1\",\"on_hand\":\"1\",\"reserved\":0,\"confirmed\":0,\"available\":1,"
-        "\"version\":1}",
+        ("200 {\"lot\":\"A#1\",\"on_hand\":\"1\",\"reserved\":0,\"confirmed\":0,\"available\":1,"
+         "\"version\":1}"),
         "200 {\"lot\":\"A#1\",\"on_hand\":1,\"reserved\":0,\"confirmed\":0,\"version\":1}"};
     for (uint32_t i = 0; i < 4; i++) {
         server.answers[i] = wrong[i];
