@@ -260,6 +260,18 @@ static void stages_are_compared_by_name_and_place(void **state)
     report_close(&b);
 }
 
+static void a_step_at_which_a_limit_of_the_server_is_reached_is_not_kept_up_with(void **state)
+{
+    (void)state;
+    struct report r;
+    fixture_staircase(&r);
+    uint32_t breaks = report_breaking_stage(&r);
+    assert_in_range(breaks, 6, r.stage_count - 1);
+    r.stages[5].codes[ANSWER_LIMIT_EXCEEDED] = r.stages[5].offered / 2;
+    assert_int_equal(report_breaking_stage(&r), 5);
+    report_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +286,7 @@ int main(void)
         cmocka_unit_test(the_whole_run_is_the_sum_of_its_stages),
         cmocka_unit_test(a_comparison_tells_what_was_set_differently),
         cmocka_unit_test(stages_are_compared_by_name_and_place),
+        cmocka_unit_test(a_step_at_which_a_limit_of_the_server_is_reached_is_not_kept_up_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
