@@ -38,7 +38,7 @@ static struct engine *engine_new(void)
         .holds_max = 20000000,
         .batch_moves_max = 8192,
         .waiting_max = 100000,
-        .reads_max = 1024,
+        .questions_max = 1024,
         .stale_tries_max = 3,
         .hold_default_ms = 900000,
         .hold_max_ms = 3600000,

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
-#include "server/metrics_page.h"
+#include "server/documents.h"
 #include "server/settings.h"
 
 static void print_settings(void)

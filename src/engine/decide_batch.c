@@ -30,7 +30,7 @@ static bool asks(struct engine *e, struct command *c, uint32_t i, bool *no_slot)
     struct seen_order seen = look(e, r);
     if (seen.verdict != SEEN_ASK)
         return false;
-    if (read_ask(e, c, i, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
+    if (question_ask(e, c, i, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
         c->batch.undecided++;
         c->batch.asked = true;
         return true;
@@ -92,7 +92,8 @@ void decide_batch(struct engine *e, struct command *c)
     }
 }
 
-void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, const struct read *r)
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order,
+                         const struct question *r)
 {
     struct reserve_command *o = &c->batch.orders[order];
     assert(c->batch.undecided > 0);

@@ -65,7 +65,7 @@ void decide_create(struct engine *e, struct command *c)
 
 /* Finds out whether the adjustment_id was used. True if c waits for that. */
 static bool adjustment_waits(struct engine *e, struct command *c, uint64_t hash,
-                             const struct read *answer)
+                             const struct question *answer)
 {
     bool seen = order_index_on_disk(e->orders, hash);
     size_t cursor = 0;
@@ -80,13 +80,13 @@ static bool adjustment_waits(struct engine *e, struct command *c, uint64_t hash,
     }
     if (!seen || answer)
         return false;
-    if (!read_ask(e, c, 0, READ_ADJUSTMENT, 0, c->adjust.adjustment_id, hash))
+    if (!question_ask(e, c, 0, QUESTION_ADJUSTMENT, 0, c->adjust.adjustment_id, hash))
         engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
     return true;
 }
 
 static void adjustment_replayed(struct engine *e, struct command *c, lot_id id,
-                                const struct read *answer)
+                                const struct question *answer)
 {
     const struct line *then = &answer->adjusted;
     if (then->lot && (then->lot != id || then->quantity != c->adjust.delta)) {
@@ -137,7 +137,7 @@ static int adjust(struct engine *e, struct command *c, lot_id id, uint64_t hash)
     return 0;
 }
 
-void decide_adjust(struct engine *e, struct command *c, const struct read *answer)
+void decide_adjust(struct engine *e, struct command *c, const struct question *answer)
 {
     lot_id id = lots_find(&e->lots, c->adjust.key);
     uint64_t hash = 0;

@@ -246,7 +246,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
     c->move.order_id_len = 0;
     struct hold *h = holds_find(&e->holds, id);
     if (!h && !record) {
-        if (!read_ask(e, c, 0, READ_RESERVATION, id, (struct str){0}, 0))
+        if (!question_ask(e, c, 0, QUESTION_RESERVATION, id, (struct str){0}, 0))
             engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
         return;
     }

@@ -171,7 +171,7 @@ void decide_reserve(struct engine *e, struct command *c)
     struct reserve_command *r = &c->reserve;
     struct seen_order seen = search_order(e, &r->search, r->order_id, r->order_hash, r);
     if (seen.verdict == SEEN_ASK) {
-        if (!read_ask(e, c, 0, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
+        if (!question_ask(e, c, 0, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
             search_reset(&r->search);
             engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
         }

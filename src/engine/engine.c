@@ -20,8 +20,8 @@ static int check_config(const struct engine_config *c, struct error *e)
 {
     if (c->node > NODE_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "node", "node is 0 to %d", NODE_MAX);
-    if (!c->lots_max || !c->holds_max || !c->batch_moves_max || !c->waiting_max || !c->reads_max ||
-        !c->stale_tries_max)
+    if (!c->lots_max || !c->holds_max || !c->batch_moves_max || !c->waiting_max ||
+        !c->questions_max || !c->stale_tries_max)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "a limit of the engine is 0");
     if (c->hold_default_ms < 1 || c->hold_max_ms < 1 || c->hold_total_max_ms < 1 ||
         c->refund_window_ms < 0 || c->order_retention_ms < 0)
@@ -44,7 +44,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->loading = true;
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
-        holds_init(&e->holds, config->holds_max) || reads_init(e) ||
+        holds_init(&e->holds, config->holds_max) || questions_init(e) ||
         order_index_create(&e->orders, config->order_memory_max, err)) {
         engine_destroy(e);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
@@ -71,7 +71,7 @@ void engine_destroy(struct engine *e)
         batch_close(&e->batches[i]);
     }
     unknown_forget(e);
-    reads_close(e);
+    questions_close(e);
     order_index_destroy(e->orders);
     holds_close(&e->holds);
     lots_close(&e->lots);

@@ -7,7 +7,7 @@
  *   decide_move.c     confirm, refund, extend
  *   decide_lot.c      create, adjust
  *   look_up.c         everything that changes nothing
- *   reads.c           the questions to the ledger, and who waits for their answers
+ *   questions.c           the questions to the ledger, and who waits for their answers
  *   unknown.c         what look-ups are told while a batch's outcome is not known
  *   batch.c           the open batch and the one with the ledger
  *   outcome.c         what an outcome does: replies, or undo
@@ -20,6 +20,7 @@
 #include "engine/hold_moves.h"
 #include "engine/holds.h"
 #include "engine/lots.h"
+#include "engine/order_index.h"
 #include "engine/slab.h"
 #include "engine/timers.h"
 
@@ -66,10 +67,10 @@ struct waiter {
     uint32_t order; /* which one of a RESERVE_BATCH */
 };
 
-struct read_slot {
-    struct read read; /* first: a read is its slot */
-    struct read_slot *next_in_bucket;
-    struct read_slot *next_to_ask;
+struct question_slot {
+    struct question read; /* first: a read is its slot */
+    struct question_slot *next_in_bucket;
+    struct question_slot *next_to_ask;
     struct waiter *first;
     struct waiter *last;
     uint32_t stored; /* segments_stored when the question was put */
@@ -82,7 +83,7 @@ struct lot_effect {
     struct stock stock;
 };
 
-enum { READ_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
+enum { QUESTION_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
 
 struct engine {
     struct engine_config config;
@@ -114,13 +115,13 @@ struct engine {
     struct command_list deferred;
     struct command_list replies;
 
-    struct read_slot *slots;
+    struct question_slot *slots;
     struct slab waiters;
-    struct read_slot *free_slots;
-    struct read_slot *ask_first;
-    struct read_slot *ask_last;
-    struct read_slot *read_buckets[READ_BUCKETS];
-    uint32_t reads_busy;
+    struct question_slot *free_slots;
+    struct question_slot *ask_first;
+    struct question_slot *ask_last;
+    struct question_slot *question_buckets[QUESTION_BUCKETS];
+    uint32_t questions_busy;
     uint32_t
         segments_stored; /* of the index, ever: an answer about the disk is of one such number */
 
@@ -213,7 +214,7 @@ struct seen_order {
     enum seen verdict;
     struct hold *hold;                       /* REPLAY, MISMATCH: resident */
     const struct reservation_record *record; /* REPLAY: not resident */
-    enum read_kind ask;                      /* ASK: what */
+    enum question_kind ask;                  /* ASK: what */
     int64_t ask_id;
 };
 struct seen_order search_order(const struct engine *e, const struct order_search *s,
@@ -221,7 +222,7 @@ struct seen_order search_order(const struct engine *e, const struct order_search
                                const struct reserve_command *content);
 void search_reset(struct order_search *s);
 /* Takes a read's answer: owns `record` from here. */
-void search_answer(struct order_search *s, const struct read *r, struct str order_id,
+void search_answer(struct order_search *s, const struct question *r, struct str order_id,
                    struct reservation_record *record);
 struct reservation_record *record_clone(const struct reservation_record *record);
 bool order_same_content(const struct engine *e, const struct reserve_command *r,
@@ -235,7 +236,8 @@ int allocate_order(const struct engine *e, struct command *c, struct reserve_com
 /* ---- decide_*.c ---- */
 void decide_reserve(struct engine *e, struct command *c);
 void decide_batch(struct engine *e, struct command *c);
-void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, const struct read *r);
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order,
+                         const struct question *r);
 /* Decides one order: r->code, and what goes with it. */
 void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
                     const struct seen_order *seen);
@@ -243,7 +245,7 @@ void reserve_reset(struct reserve_command *r);
 void decide_move(struct engine *e, struct command *c, const struct reservation_record *record);
 void decide_create(struct engine *e, struct command *c);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
-void decide_adjust(struct engine *e, struct command *c, const struct read *r);
+void decide_adjust(struct engine *e, struct command *c, const struct question *r);
 
 /* ---- look_up.c ---- */
 void look_up_lot(struct engine *e, struct command *c);
@@ -260,12 +262,12 @@ bool unknown_shows(const struct engine *e, lot_id id);
 /* The lot as look-ups are told; returns the bits of the batches that the answer has to wait for. */
 uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out);
 
-/* ---- reads.c ---- */
-int reads_init(struct engine *e);
-void reads_close(struct engine *e);
+/* ---- questions.c ---- */
+int questions_init(struct engine *e);
+void questions_close(struct engine *e);
 /* Asks, or queues behind the same question. False: too many questions, or no memory. */
-bool read_ask(struct engine *e, struct command *c, uint32_t order, enum read_kind kind,
-              int64_t reservation_id, struct str text, uint64_t hash);
+bool question_ask(struct engine *e, struct command *c, uint32_t order, enum question_kind kind,
+                  int64_t reservation_id, struct str text, uint64_t hash);
 
 /* ---- recovery.c ---- */
 /* Adds what is left of the loading entries. While memory is too short for that, no order can be

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "engine/model.h"
+#include "model/model.h"
 
 /* What `on_hand`, `reserved` and `confirmed` change by for one unit of a move. */
 struct move_effect {

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/model.h"
 #include "engine/pairs.h"
 #include "engine/slab.h"
+#include "model/model.h"
 
 enum { HOLD_NO_TIMER = 0xfffff };
 

@@ -94,9 +94,9 @@ void look_up_changes(struct engine *e, struct command *c)
     batch_attach(e, c, touched);
 }
 
-static void ask_or_refuse(struct engine *e, struct command *c, enum read_kind kind, int64_t id)
+static void ask_or_refuse(struct engine *e, struct command *c, enum question_kind kind, int64_t id)
 {
-    if (!read_ask(e, c, 0, kind, id, c->get.order_id, c->get.order_hash)) {
+    if (!question_ask(e, c, 0, kind, id, c->get.order_id, c->get.order_hash)) {
         search_reset(&c->get.search);
         engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
     }
@@ -114,7 +114,7 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
         c->get.search = (struct order_search){0};
         engine_reply(e, c);
     } else {
-        ask_or_refuse(e, c, READ_RESERVATION, id);
+        ask_or_refuse(e, c, QUESTION_RESERVATION, id);
     }
 }
 

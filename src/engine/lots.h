@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/model.h"
+#include "model/model.h"
 
 enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
 

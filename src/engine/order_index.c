@@ -30,24 +30,21 @@ struct order_index {
     bool loading;
 };
 
-void order_run_free(struct order_run *run)
-{
-    if (!run)
-        return;
-    if (run->release) {
-        run->release(run);
-        return;
-    }
-    free(run->filter);
-    free(run);
-}
-
 static void segment_free(struct segment *s)
 {
     if (!s)
         return;
     pairs_close(&s->entries);
     free(s);
+}
+
+static void copy_entries(const struct order_segment *segment, struct order_entry *out)
+{
+    /* An order_entry is a pair by another name. */
+    _Static_assert(sizeof *out == sizeof(struct pair), "same size");
+    const struct segment *s = segment->impl;
+    size_t count = pairs_copy(&s->entries, (struct pair *)out);
+    assert(count == segment->count);
 }
 
 static struct segment *segment_create(struct order_index *ix)
@@ -63,7 +60,7 @@ static struct segment *segment_create(struct order_index *ix)
             return NULL;
         }
     }
-    s->base = (struct order_segment){.impl = s};
+    s->base = (struct order_segment){.copy = copy_entries, .impl = s};
     s->next = NULL;
     s->handed_out = false;
     return s;
@@ -215,15 +212,6 @@ struct order_segment *order_index_next_segment(struct order_index *ix)
         return NULL;
     s->handed_out = true;
     return &s->base;
-}
-
-void order_segment_copy(const struct order_segment *segment, struct order_entry *out)
-{
-    /* An order_entry is a pair by another name. */
-    _Static_assert(sizeof *out == sizeof(struct pair), "same size");
-    const struct segment *s = segment->impl;
-    size_t count = pairs_copy(&s->entries, (struct pair *)out);
-    assert(count == segment->count);
 }
 
 static void runs_drop_within(struct order_index *ix, int64_t seq_min, int64_t seq_max)

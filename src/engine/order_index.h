@@ -5,8 +5,8 @@
  * written to disk, in the background, as a sorted run; a new active segment takes over, and the
  * frozen one is searched until its run is installed. Of a run only a filter stays in memory: an
  * order_id that no filter knows is new for certain; one that a filter may know is looked up on
- * disk, which the engine asks of the ledger (READ_ORDER). So a look-up of a new order_id costs no
- * I/O.
+ * disk, which the engine asks of the ledger (QUESTION_ORDER). So a look-up of a new order_id costs
+ * no I/O.
  *
  * Entries are 16 bytes: 64-bit hash of the order_id and reservation id. Two order_ids may share a
  * hash: a hit is a candidate, and the caller compares the order_id itself.
@@ -20,40 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bloom.h"
 #include "base/error.h"
-#include "base/mailbox.h"
-
-struct order_entry {
-    uint64_t hash;
-    int64_t reservation_id; /* 0: no entry */
-};
-
-/* A frozen segment, read by the store. */
-struct order_segment {
-    struct mail mail;
-    struct order_segment *link;
-    size_t count;
-    int64_t seq_min, seq_max; /* of the reservation ids inside */
-    struct order_run *stored; /* on its way back to the engine: the run made of it */
-    void *impl;
-};
-/* Copies the segment's entries, unsorted, into `out` (room for count). */
-void order_segment_copy(const struct order_segment *s, struct order_entry *out);
-
-/* A run on disk as the index sees it: made by the store, owned by the index once installed. When
- * the store merges runs it hands over the new one with `replaces` naming the span it covers: all
- * installed runs within [seq_min, seq_max] are dropped. */
-struct order_run {
-    struct mail mail;
-    struct order_run *link;
-    uint64_t count;
-    int64_t seq_min, seq_max;
-    struct bloom *filter;                   /* heap; NULL: every look-up asks the disk */
-    void (*release)(struct order_run *run); /* NULL: run and filter are plain heap blocks */
-};
-/* Gives the run back: through `release` if it is set, else with free(). NULL is fine. */
-void order_run_free(struct order_run *run);
+#include "ledger/order_runs.h"
 
 struct order_index;
 

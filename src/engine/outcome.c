@@ -270,7 +270,6 @@ void engine_outcome(struct engine *e, struct batch *b)
         assert(!e->unknown);
         on_unknown(e, f);
         engine_pump(e);
-        atomic_store_explicit(&b->heard, true, memory_order_release);
         return;
     }
     e->flight = NULL;

@@ -28,10 +28,10 @@ static bool ruled_out(const struct order_search *s, int64_t reservation_id)
     return false;
 }
 
-static struct seen_order ask(const struct order_search *s, enum read_kind kind, int64_t id)
+static struct seen_order ask(const struct order_search *s, enum question_kind kind, int64_t id)
 {
     const uint8_t max = sizeof s->ruled_out / sizeof s->ruled_out[0];
-    if (kind == READ_RESERVATION && s->ruled_out_count == max)
+    if (kind == QUESTION_RESERVATION && s->ruled_out_count == max)
         return (struct seen_order){.verdict = SEEN_NOT_KNOWN};
     return (struct seen_order){.verdict = SEEN_ASK, .ask = kind, .ask_id = id};
 }
@@ -55,7 +55,7 @@ static struct seen_order resident(const struct engine *e, const struct order_sea
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
     if (s->record && s->record->reservation_id == h->reservation_id)
         return same_or_not(e, s, h, content);
-    return ask(s, READ_RESERVATION, h->reservation_id);
+    return ask(s, QUESTION_RESERVATION, h->reservation_id);
 }
 
 struct seen_order search_order(const struct engine *e, const struct order_search *s,
@@ -71,7 +71,7 @@ struct seen_order search_order(const struct engine *e, const struct order_search
         if (h || ruled_out(s, id))
             continue;
         if (!s->record || s->record->reservation_id != id)
-            return ask(s, READ_RESERVATION, id);
+            return ask(s, QUESTION_RESERVATION, id);
         return same_or_not(e, s, NULL, content);
     }
     if (s->record) {
@@ -81,25 +81,25 @@ struct seen_order search_order(const struct engine *e, const struct order_search
     /* What has gone to disk since it was asked is not in memory any more. */
     bool disk_asked = s->disk_asked && s->stored == e->segments_stored;
     if (!disk_asked && order_index_on_disk(e->orders, order_hash))
-        return ask(s, READ_ORDER, 0);
+        return ask(s, QUESTION_ORDER, 0);
     return (struct seen_order){.verdict = SEEN_NEW};
 }
 
-void search_answer(struct order_search *s, const struct read *r, struct str order_id,
+void search_answer(struct order_search *s, const struct question *r, struct str order_id,
                    struct reservation_record *record)
 {
     free(s->record);
     s->record = NULL;
-    if (r->kind == READ_ORDER) {
+    if (r->kind == QUESTION_ORDER) {
         s->disk_asked = true;
-        s->stored = ((const struct read_slot *)r)->stored;
+        s->stored = ((const struct question_slot *)r)->stored;
     }
     if (record && str_equal(record->order_id, order_id)) {
         s->record = record;
         return;
     }
     free(record);
-    if (r->kind == READ_RESERVATION &&
+    if (r->kind == QUESTION_RESERVATION &&
         s->ruled_out_count < sizeof s->ruled_out / sizeof s->ruled_out[0])
         s->ruled_out[s->ruled_out_count++] = r->reservation_id;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "engine/model.h"
+#include "model/model.h"
 
 /* What the table shows; set before the statement runs, left alone while it does. */
 struct batch_source {

@@ -41,7 +41,7 @@ static void on_submit(struct ledger *port, struct batch *b)
     writer_submit(&self(port)->writer, b);
 }
 
-static void on_read(struct ledger *port, struct read *r)
+static void on_ask(struct ledger *port, struct question *r)
 {
     reader_ask(&self(port)->reader, r);
 }
@@ -101,7 +101,7 @@ static const struct ledger_ops sqlite_ops = {
     .recover = ledger_recover,
     .start = on_start,
     .submit = on_submit,
-    .read = on_read,
+    .ask = on_ask,
     .store_segment = on_store_segment,
     .read_log = ledger_read_log,
     .cursor_get = ledger_cursor_get,

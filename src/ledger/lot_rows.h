@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 
 #include "base/error.h"
-#include "engine/model.h"
+#include "model/model.h"
 
 enum {
     LOT_TEXT_MAX = LOT_KEY_MAX + SKU_MAX + FLAVOR_MAX + SIZE_MAX_BYTES + BATCH_MAX_BYTES,

@@ -5,8 +5,8 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
-#include "engine/model.h"
 #include "ledger/lot_rows.h"
+#include "model/model.h"
 
 /* The order of the table, and of every SELECT that is read here. */
 #define MOVE_COLUMNS                                                                               \

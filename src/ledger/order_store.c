@@ -177,7 +177,7 @@ static struct order_run *write_segment(struct order_store *s, struct order_segme
     if (!entries)
         return NULL;
     struct run_span span = {covered_of(s), segment->seq_min, segment->seq_max};
-    order_segment_copy(segment, entries);
+    segment->copy(segment, entries);
     order_sort(entries, entries + count, count);
     int rc = order_write_run(s, entries, count, &span, &run, NULL);
     free(entries);

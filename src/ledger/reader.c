@@ -44,7 +44,7 @@ static int connect(struct reader *r, struct error *e)
     return rc;
 }
 
-static int read_order(struct reader *r, struct read *read, struct error *e)
+static int read_order(struct reader *r, struct question *read, struct error *e)
 {
     int64_t candidates[ORDER_CANDIDATES_MAX];
     int count = order_store_find(&r->ledger->orders, read->order_hash, candidates, e);
@@ -58,7 +58,7 @@ static int read_order(struct reader *r, struct read *read, struct error *e)
     return TLY_ENOT_FOUND;
 }
 
-static int read_adjustment(struct reader *r, struct read *read, struct error *e)
+static int read_adjustment(struct reader *r, struct question *read, struct error *e)
 {
     sqlite3_bind_text(r->adjustment, 1, read->order_id.p, (int)read->order_id.len, SQLITE_STATIC);
     int step = sqlite3_step(r->adjustment);
@@ -74,15 +74,15 @@ static int read_adjustment(struct reader *r, struct read *read, struct error *e)
     return rc;
 }
 
-static int answer(struct reader *r, struct read *read, struct error *e)
+static int answer(struct reader *r, struct question *read, struct error *e)
 {
     switch (read->kind) {
-    case READ_RESERVATION:
+    case QUESTION_RESERVATION:
         return record_read(&r->records, read->reservation_id, NULL, &read->record, e);
-    case READ_ORDER:
+    case QUESTION_ORDER:
         return read_order(r, read, e);
     default:
-        assert(read->kind == READ_ADJUSTMENT);
+        assert(read->kind == QUESTION_ADJUSTMENT);
         return read_adjustment(r, read, e);
     }
 }
@@ -95,7 +95,7 @@ static void answer_all(struct reader *r, struct mail *mail)
         rc = db_run(r->db, r->begin, "begin a read", &e);
     bool begun = rc == 0;
     while (mail) {
-        struct read *read = MAIL_OF(mail, struct read);
+        struct question *read = MAIL_OF(mail, struct question);
         mail = mail->next; /* the engine may have it as soon as it is told */
         read->record = NULL;
         read->code = rc;
@@ -106,7 +106,7 @@ static void answer_all(struct reader *r, struct mail *mail)
                 rc = TLY_EUNAVAILABLE;
             read->code = TLY_EUNAVAILABLE;
         }
-        r->ledger->events.read_done(r->ledger->events.context, read);
+        r->ledger->events.answered(r->ledger->events.context, read);
     }
     if (begun && db_run(r->db, r->end, "end a read", &e))
         rc = TLY_EIO;
@@ -156,7 +156,7 @@ void reader_stop(struct reader *r)
     r->running = false;
 }
 
-void reader_ask(struct reader *r, struct read *read)
+void reader_ask(struct reader *r, struct question *read)
 {
     struct mail_chain chain = {0};
     mail_chain_add(&chain, &read->mail);

@@ -13,7 +13,7 @@
 
 #include "base/mailbox.h"
 #include "base/wake.h"
-#include "engine/engine.h"
+#include "ledger/ledger.h"
 #include "ledger/record.h"
 
 struct ledger_sqlite;
@@ -34,6 +34,6 @@ struct reader {
 
 int reader_start(struct reader *r, struct ledger_sqlite *ledger, struct error *e) MUST_CHECK;
 void reader_stop(struct reader *r); /* answers what was asked */
-void reader_ask(struct reader *r, struct read *read);
+void reader_ask(struct reader *r, struct question *read);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <sqlite3.h>
 
-#include "engine/model.h"
 #include "ledger/move_rows.h"
+#include "model/model.h"
 
 /* One connection's statements, and room in which a record is put together. */
 struct record_reader {

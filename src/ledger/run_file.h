@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "engine/order_index.h"
+#include "ledger/order_runs.h"
 
 enum {
     RUN_BLOCK_BYTES = 4096,

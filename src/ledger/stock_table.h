@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "engine/model.h"
+#include "model/model.h"
 
 struct stock_table {
     struct stock *stocks; /* [lot_id - 1] */

@@ -22,8 +22,8 @@
 
 #include "base/mailbox.h"
 #include "base/wake.h"
-#include "engine/engine.h"
 #include "ledger/batch_table.h"
+#include "ledger/ledger.h"
 #include "ledger/stock_table.h"
 
 struct ledger_sqlite;

@@ -54,7 +54,7 @@ static void on_outcome(void *context, struct batch *b)
         nanosleep(&(struct timespec){.tv_nsec = UNKNOWN_WAIT_NS}, NULL);
 }
 
-static void on_read_done(void *context, struct read *r)
+static void on_answered(void *context, struct question *r)
 {
     struct engine_thread *t = context;
     hand_over(t, &t->reads, &r->mail);
@@ -87,7 +87,7 @@ void engine_thread_events(struct engine_thread *t, struct ledger_events *out)
 {
     *out = (struct ledger_events){.context = t,
                                   .outcome = on_outcome,
-                                  .read_done = on_read_done,
+                                  .answered = on_answered,
                                   .segment_stored = on_segment_stored,
                                   .available = on_available};
 }
@@ -118,10 +118,10 @@ static void take_reads(struct engine_thread *t)
 {
     struct mail *mail = mailbox_take(&t->reads);
     while (mail) {
-        struct read *r = MAIL_OF(mail, struct read);
+        struct question *r = MAIL_OF(mail, struct question);
         mail = mail->next;
         t->busy = true;
-        engine_read_done(t->engine, r);
+        engine_answered(t->engine, r);
     }
 }
 
@@ -201,9 +201,9 @@ static void ask_ledger(struct engine_thread *t)
         t->submitted_ns = clock_monotonic_ns();
         t->ledger->ops->submit(t->ledger, b);
     }
-    struct read *r;
-    while ((r = engine_next_read(t->engine)))
-        t->ledger->ops->read(t->ledger, r);
+    struct question *r;
+    while ((r = engine_next_question(t->engine)))
+        t->ledger->ops->ask(t->ledger, r);
     struct order_segment *s;
     while ((s = engine_next_segment(t->engine)))
         t->ledger->ops->store_segment(t->ledger, s);

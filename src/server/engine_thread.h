@@ -5,7 +5,7 @@
  *     mailbox        pushed by          taken by        holds
  *     commands       workers            engine thread   struct command
  *     outcomes       a ledger's thread  engine thread   struct batch
- *     reads          a ledger's thread  engine thread   struct read
+ *     reads          a ledger's thread  engine thread   struct question
  *     segments       a ledger's thread  engine thread   struct order_segment, with its run
  *     runs           a ledger's thread  engine thread   struct order_run: merged from others
  *     port.replies   engine thread      its worker      struct command

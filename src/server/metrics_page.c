@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "server/documents.h"
+
 enum page_metric {
 #define X(id, name, kind, label, help) PAGE_##id,
     PAGE_METRICS(X)

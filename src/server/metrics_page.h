@@ -3,8 +3,6 @@
 #ifndef TALLY_SERVER_METRICS_PAGE_H
 #define TALLY_SERVER_METRICS_PAGE_H
 
-#include <stdio.h>
-
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
 #include "server/state.h"
@@ -47,8 +45,5 @@ struct metrics_page {
 /* Malloc'ed text, or NULL when memory is short. Any thread. `page` is a struct metrics_page. */
 char *metrics_page_render(void *page, enum metrics_format format, const struct engine_stats *stats,
                           const struct lot_view *top, uint32_t top_count, size_t *size);
-
-/* docs/metrics.md */
-void metrics_page_print_markdown(FILE *out);
 
 #endif

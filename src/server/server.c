@@ -120,7 +120,7 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
         .holds_max = (uint32_t)set->holds_max,
         .batch_moves_max = (uint32_t)set->batch_moves_max,
         .waiting_max = (uint32_t)set->waiting_max,
-        .reads_max = (uint32_t)set->reads_max,
+        .questions_max = (uint32_t)set->questions_max,
         .stale_tries_max = (uint32_t)set->stale_tries_max,
         .hold_default_ms = set->hold_default_ms,
         .hold_max_ms = set->hold_max_ms,

@@ -1,4 +1,5 @@
 /* ledger_rig.c - see ledger_rig.h. */
+#include "engine/order_index.h"
 #include "fixture.h"
 
 #include "ledger_rig.h"
@@ -80,11 +81,11 @@ static void on_outcome(void *context, struct batch *b)
     pthread_mutex_unlock(&rig->lock);
 }
 
-static void on_read_done(void *context, struct read *r)
+static void on_answered(void *context, struct question *r)
 {
     struct rig *rig = context;
     pthread_mutex_lock(&rig->lock);
-    rig->read_done = r;
+    rig->answered = r;
     pthread_cond_broadcast(&rig->changed);
     pthread_mutex_unlock(&rig->lock);
 }
@@ -198,7 +199,7 @@ int rig_try_open(struct rig *rig, struct error *e)
         .context = rig, .lot = on_lot, .order_run = on_order_run, .move = on_move};
     struct ledger_events events = {.context = rig,
                                    .outcome = on_outcome,
-                                   .read_done = on_read_done,
+                                   .answered = on_answered,
                                    .segment_stored = on_segment_stored,
                                    .available = on_available};
     forget_loaded(rig);
@@ -401,7 +402,7 @@ static bool has_become_unavailable(const struct rig *rig, int64_t before)
 static bool has_read(const struct rig *rig, int64_t unused)
 {
     (void)unused;
-    return rig->read_done != NULL;
+    return rig->answered != NULL;
 }
 
 enum ledger_outcome rig_outcome(struct rig *rig, int number)
@@ -443,18 +444,18 @@ enum ledger_outcome rig_commit(struct rig *rig)
 
 /* ---- reads ---- */
 
-int rig_read(struct rig *rig, struct read *read)
+int rig_read(struct rig *rig, struct question *read)
 {
-    rig->read_done = NULL;
-    rig->ledger->ops->read(rig->ledger, read);
+    rig->answered = NULL;
+    rig->ledger->ops->ask(rig->ledger, read);
     assert_true(wait_for(rig, has_read, 0));
-    assert_ptr_equal(rig->read_done, read);
+    assert_ptr_equal(rig->answered, read);
     return read->code;
 }
 
 int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record **out)
 {
-    struct read read = {.kind = READ_RESERVATION, .reservation_id = id};
+    struct question read = {.kind = QUESTION_RESERVATION, .reservation_id = id};
     int rc = rig_read(rig, &read);
     *out = read.record;
     return rc;
@@ -462,7 +463,7 @@ int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record 
 
 int rig_read_order(struct rig *rig, const char *order_id, struct reservation_record **out)
 {
-    struct read read = {.kind = READ_ORDER, .order_id = str_of(order_id)};
+    struct question read = {.kind = QUESTION_ORDER, .order_id = str_of(order_id)};
     read.order_hash = hash64(read.order_id, rig->seed);
     int rc = rig_read(rig, &read);
     *out = read.record;

@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "engine/order_index.h"
 #include "ledger/ledger.h"
+#include "ledger/order_runs.h"
 
 struct rig;
 
@@ -77,7 +77,7 @@ struct rig {
     int outcome_count;
     bool available;
     int unavailable_count, unavailable_before;
-    struct read *read_done;
+    struct question *answered;
     int segments_stored;
     int runs_merged;
 };
@@ -113,7 +113,7 @@ void rig_settle(struct rig *rig); /* outcome known: keeps or forgets the batch *
 bool rig_wait_available(struct rig *rig, bool available);
 
 /* Asks and waits; returns the code. */
-int rig_read(struct rig *rig, struct read *read);
+int rig_read(struct rig *rig, struct question *read);
 int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record **out);
 int rig_read_order(struct rig *rig, const char *order_id, struct reservation_record **out);
 

@@ -24,7 +24,7 @@ struct engine_config shop_config(void)
         .holds_max = 100000,
         .batch_moves_max = 8192,
         .waiting_max = 100000,
-        .reads_max = 64,
+        .questions_max = 64,
         .stale_tries_max = 3,
         .hold_default_ms = 60000,
         .hold_max_ms = 3600000,
@@ -416,7 +416,7 @@ static struct reservation_record *record_of(const struct shop *s, int64_t reserv
     return NULL;
 }
 
-static void answer_read(const struct shop *s, struct read *r)
+static void answer_read(const struct shop *s, struct question *r)
 {
     int64_t id = r->reservation_id;
     r->code = TLY_ENOT_FOUND;
@@ -426,9 +426,10 @@ static void answer_read(const struct shop *s, struct read *r)
     }
     for (uint32_t i = 0; i < s->row_count; i++) {
         const struct move *m = &s->rows[i];
-        if (r->kind == READ_ORDER && m->kind == MOVE_RESERVE && str_equal(m->order_id, r->order_id))
+        if (r->kind == QUESTION_ORDER && m->kind == MOVE_RESERVE &&
+            str_equal(m->order_id, r->order_id))
             id = m->seq;
-        if (r->kind == READ_ADJUSTMENT && m->kind == MOVE_ADJUST &&
+        if (r->kind == QUESTION_ADJUSTMENT && m->kind == MOVE_ADJUST &&
             str_equal(m->detail, r->order_id)) {
             r->code = 0;
             r->move_seq = m->seq;
@@ -436,7 +437,7 @@ static void answer_read(const struct shop *s, struct read *r)
             return;
         }
     }
-    if (r->kind == READ_ADJUSTMENT)
+    if (r->kind == QUESTION_ADJUSTMENT)
         return;
     r->record = record_of(s, id);
     r->code = r->record ? 0 : TLY_ENOT_FOUND;
@@ -444,11 +445,11 @@ static void answer_read(const struct shop *s, struct read *r)
 
 bool shop_answer_one_read(struct shop *s)
 {
-    struct read *r = engine_next_read(s->engine);
+    struct question *r = engine_next_question(s->engine);
     if (!r)
         return false;
     answer_read(s, r);
-    engine_read_done(s->engine, r);
+    engine_answered(s->engine, r);
     shop_collect(s);
     return true;
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/model.h"
+#include "model/model.h"
 
 enum { AUDIT_WANTS_MAX = 8, AUDIT_LOTS_MAX = 64, AUDIT_TEXT_MAX = 400 };
 

@@ -34,7 +34,7 @@ struct fake_ledger {
     struct fake_rows early; /* planted: called committed, but not durable yet */
     bool undelivered;       /* the process has not heard of the newest outcome yet */
     bool owes_available;
-    struct read *reads[READS_MAX];
+    struct question *reads[READS_MAX];
     size_t read_count;
     struct order_segment *segment; /* under way */
     struct stored_run runs[RUNS_MAX];
@@ -75,7 +75,7 @@ void fake_ledger_submit(struct fake_ledger *l, struct batch *b)
     l->unknown = false;
 }
 
-void fake_ledger_read(struct fake_ledger *l, struct read *r)
+void fake_ledger_ask(struct fake_ledger *l, struct question *r)
 {
     assert(l->read_count < READS_MAX);
     l->reads[l->read_count++] = r;
@@ -239,7 +239,7 @@ static void progress_segment(struct fake_ledger *l, struct fake_ledger_news *new
     struct stored_run *stored = &l->runs[l->run_count++];
     *stored = (struct stored_run){.count = s->count, .seq_min = s->seq_min, .seq_max = s->seq_max};
     stored->entries = calloc(s->count ? s->count : 1, sizeof *stored->entries);
-    order_segment_copy(s, stored->entries);
+    s->copy(s, stored->entries);
     news->segment = s;
     news->run = run_of(stored);
 }

@@ -33,7 +33,7 @@ void fake_ledger_heal(struct fake_ledger *l); /* no more faults, no more delays 
 
 /* ---- from the engine ---- */
 void fake_ledger_submit(struct fake_ledger *l, struct batch *b);
-void fake_ledger_read(struct fake_ledger *l, struct read *r);
+void fake_ledger_ask(struct fake_ledger *l, struct question *r);
 void fake_ledger_store(struct fake_ledger *l, struct order_segment *s);
 bool fake_ledger_idle(const struct fake_ledger *l);
 
@@ -41,7 +41,7 @@ bool fake_ledger_idle(const struct fake_ledger *l);
 struct fake_ledger_news {
     struct batch *outcome;         /* with its outcome; or NULL */
     bool resolves;                 /* the outcome ends an unknown one */
-    struct read *read;             /* answered; or NULL */
+    struct question *read;         /* answered; or NULL */
     struct order_segment *segment; /* stored as `run`; or NULL */
     struct order_run *run;
     bool available; /* writes are possible again */

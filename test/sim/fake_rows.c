@@ -234,7 +234,7 @@ static int64_t reservation_of_order(const struct fake_rows *r, struct str order_
     return 0;
 }
 
-static void answer_adjustment(const struct fake_rows *r, struct read *read)
+static void answer_adjustment(const struct fake_rows *r, struct question *read)
 {
     read->code = TLY_ENOT_FOUND;
     for (size_t i = 0; i < r->count; i++) {
@@ -247,15 +247,15 @@ static void answer_adjustment(const struct fake_rows *r, struct read *read)
     }
 }
 
-void fake_rows_answer(const struct fake_rows *r, struct read *read)
+void fake_rows_answer(const struct fake_rows *r, struct question *read)
 {
     read->record = NULL;
-    if (read->kind == READ_ADJUSTMENT) {
+    if (read->kind == QUESTION_ADJUSTMENT) {
         answer_adjustment(r, read);
         return;
     }
-    int64_t id =
-        read->kind == READ_ORDER ? reservation_of_order(r, read->order_id) : read->reservation_id;
+    int64_t id = read->kind == QUESTION_ORDER ? reservation_of_order(r, read->order_id)
+                                              : read->reservation_id;
     read->record = record_of(r, id);
     read->code = read->record ? 0 : TLY_ENOT_FOUND;
 }

@@ -19,7 +19,7 @@ void fake_rows_snapshot(struct fake_rows *r);
 void fake_rows_forget_snapshot(struct fake_rows *r);
 struct stock fake_rows_stock(const struct fake_rows *r, lot_id lot);
 /* Fills in the answer from the rows as they are now. */
-void fake_rows_answer(const struct fake_rows *r, struct read *read);
+void fake_rows_answer(const struct fake_rows *r, struct question *read);
 /* Lots of the first `row_count` rows, with their stock in the snapshot. */
 int fake_rows_load_lots(const struct fake_rows *r, struct engine *e, size_t row_count,
                         struct error *err) MUST_CHECK;

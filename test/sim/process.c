@@ -145,7 +145,7 @@ static bool take_news(struct process *p, int64_t now_ms)
             engine_outcome(p->engine, n->outcome);
         }
         if (n->read)
-            engine_read_done(p->engine, n->read);
+            engine_answered(p->engine, n->read);
         if (n->segment)
             engine_segment_stored(p->engine, n->segment, n->run);
         if (n->available)
@@ -181,9 +181,9 @@ static void ask_ledger(struct process *p)
     struct batch *b = engine_seal(p->engine);
     if (b)
         fake_ledger_submit(p->ledger, b);
-    struct read *r;
-    while ((r = engine_next_read(p->engine)))
-        fake_ledger_read(p->ledger, r);
+    struct question *r;
+    while ((r = engine_next_question(p->engine)))
+        fake_ledger_ask(p->ledger, r);
     struct order_segment *s;
     while ((s = engine_next_segment(p->engine)))
         fake_ledger_store(p->ledger, s);

@@ -222,7 +222,7 @@ static void choose_config(struct world *w)
         .holds_max = rng_chance(&w->rng, 200) ? 6 : 1000,
         .batch_moves_max = rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 6) : 64,
         .waiting_max = rng_chance(&w->rng, 200) ? 8 : 256,
-        .reads_max = rng_chance(&w->rng, 200) ? 2 : 32,
+        .questions_max = rng_chance(&w->rng, 200) ? 2 : 32,
         .stale_tries_max = 3,
         .hold_default_ms = 300,
         .hold_max_ms = 5000,
@@ -274,7 +274,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     w->ledger = fake_ledger_create(&w->rng, &faults, plant, on_durable, w);
     world_trace(w, "holds %u, batch %u, waiting %u, reads %u, index %u, steps %u",
                 w->config.holds_max, w->config.batch_moves_max, w->config.waiting_max,
-                w->config.reads_max, w->config.order_memory_max, w->steps);
+                w->config.questions_max, w->config.order_memory_max, w->steps);
     clients_init(w);
     start(w);
     create_first_lots(w);

@@ -1,4 +1,5 @@
 /* What every ledger must do, whatever it is made of. Runs against each factory. */
+#include "engine/order_index.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -194,13 +195,13 @@ static void an_adjustment_is_found_by_its_id(void **state)
 {
     struct rig *rig = *state;
     live_a_little(rig);
-    struct read read = {.kind = READ_ADJUSTMENT, .order_id = STR("count-1")};
+    struct question read = {.kind = QUESTION_ADJUSTMENT, .order_id = STR("count-1")};
     assert_int_equal(rig_read(rig, &read), 0);
     assert_int_equal(read.adjusted.lot, 2);
     assert_int_equal(read.adjusted.quantity, -7);
-    struct read other = {.kind = READ_ADJUSTMENT, .order_id = STR("count-2")};
+    struct question other = {.kind = QUESTION_ADJUSTMENT, .order_id = STR("count-2")};
     assert_int_equal(rig_read(rig, &other), TLY_ENOT_FOUND);
-    struct read payment = {.kind = READ_ADJUSTMENT, .order_id = STR("payment-7")};
+    struct question payment = {.kind = QUESTION_ADJUSTMENT, .order_id = STR("payment-7")};
     assert_int_equal(rig_read(rig, &payment), TLY_ENOT_FOUND);
 }
 

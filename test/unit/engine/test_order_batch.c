@@ -109,7 +109,7 @@ static void orders_that_need_the_ledger_are_decided_with_the_others(void **state
 static void more_questions_than_may_be_asked_at_once_are_asked_in_turn(void **state)
 {
     struct engine_config config = shop_config();
-    config.reads_max = 2;
+    config.questions_max = 2;
     struct shop *s = shop_open(&config);
     shop_close(*state);
     *state = s;
@@ -248,9 +248,10 @@ static void an_order_that_went_to_disk_since_it_was_looked_for_is_not_made_twice
     struct reserve_command *twin = add(&m, "o-1", 1);
     struct reserve_command *other = add(&m, "o-2", 1);
     struct ask *ask = send(s, &m);
-    struct read *first = engine_next_read(s->engine), *second = engine_next_read(s->engine);
+    struct question *first = engine_next_question(s->engine),
+                    *second = engine_next_question(s->engine);
     first->code = second->code = TLY_ENOT_FOUND;
-    engine_read_done(s->engine, first);
+    engine_answered(s->engine, first);
     struct many rivals = {0};
     struct reserve_command *rival = add(&rivals, "o-1", 1);
     add(&rivals, "o-3", 1);
@@ -262,7 +263,7 @@ static void an_order_that_went_to_disk_since_it_was_looked_for_is_not_made_twice
     assert_non_null(segment);
     more.seq_max = segment->seq_max;
     engine_segment_stored(s->engine, segment, &more);
-    engine_read_done(s->engine, second);
+    engine_answered(s->engine, second);
     shop_commit(s);
     assert_true(ask->answered);
     assert_true(twin->replayed);

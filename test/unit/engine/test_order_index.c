@@ -101,7 +101,7 @@ static void a_full_segment_is_frozen_searched_and_handed_out_once(void **state)
     assert_null(order_index_next_segment(ix));
     assert_int_equal(find_one(ix, mix(50)), 50);
     struct order_entry entries[100];
-    order_segment_copy(s, entries);
+    s->copy(s, entries);
     int64_t sum = 0;
     for (int i = 0; i < 100; i++) {
         assert_int_equal(entries[i].hash, mix((uint64_t)entries[i].reservation_id));
@@ -147,7 +147,7 @@ static void a_stored_segment_is_known_by_its_run(void **state)
         assert_int_equal(order_index_add(ix, mix(i), (int64_t)i), 0);
     struct order_segment *s = order_index_next_segment(ix);
     struct order_entry entries[100];
-    order_segment_copy(s, entries);
+    s->copy(s, entries);
     order_index_install(ix, s, run_of(1, 100, entries));
     assert_int_equal(order_index_runs(ix), 1);
     assert_int_equal(order_index_count(ix), 1);

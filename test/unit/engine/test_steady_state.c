@@ -159,7 +159,7 @@ static void after_warm_up_100000_orders_allocate_nothing(void **state)
         .holds_max = 1000,
         .batch_moves_max = 100,
         .waiting_max = 1000,
-        .reads_max = 8,
+        .questions_max = 8,
         .stale_tries_max = 3,
         .hold_default_ms = 1000,
         .hold_max_ms = 10000,

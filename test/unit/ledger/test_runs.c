@@ -1,4 +1,5 @@
 /* Runs of the order index: the file, sorting, merging, damage, gaps. */
+#include "engine/order_index.h"
 #include "fixture.h"
 
 #include <fcntl.h>

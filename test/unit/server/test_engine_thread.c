@@ -29,11 +29,11 @@ static void play_submit(struct ledger *l, struct batch *b)
     sem_post(&submitted);
 }
 
-static void play_read(struct ledger *l, struct read *r)
+static void play_read(struct ledger *l, struct question *r)
 {
     (void)l;
     r->code = TLY_ENOT_FOUND;
-    events.read_done(events.context, r);
+    events.answered(events.context, r);
 }
 
 static void play_store(struct ledger *l, struct order_segment *s)
@@ -43,7 +43,7 @@ static void play_store(struct ledger *l, struct order_segment *s)
 }
 
 static const struct ledger_ops play_ops = {
-    .submit = play_submit, .read = play_read, .store_segment = play_store};
+    .submit = play_submit, .ask = play_read, .store_segment = play_store};
 static struct ledger play_ledger = {.ops = &play_ops};
 
 /* False after five seconds. */
@@ -164,7 +164,7 @@ static int begin(void **state)
                                          .holds_max = 100000,
                                          .batch_moves_max = 8192,
                                          .waiting_max = 100000,
-                                         .reads_max = 100,
+                                         .questions_max = 100,
                                          .stale_tries_max = 3,
                                          .hold_default_ms = 60000,
                                          .hold_max_ms = 60000,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/documents.h"
 #include "server/metrics_page.h"
 
 static void fake_stats(struct ledger *l, struct ledger_stats *out)

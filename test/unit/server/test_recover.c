@@ -32,7 +32,7 @@ static void open_thread(struct engine_thread *t, struct state *state, struct led
                                          .holds_max = 8,
                                          .batch_moves_max = 8,
                                          .waiting_max = 8,
-                                         .reads_max = 8,
+                                         .questions_max = 8,
                                          .stale_tries_max = 1,
                                          .hold_default_ms = 1,
                                          .hold_max_ms = 1,

@@ -29,8 +29,8 @@
 
 #include "base/error.h"
 #include "engine/command.h"
-#include "engine/model.h"
-#include "engine/order_index.h"
+#include "ledger/ledger.h"
+#include "model/model.h"
 
 struct engine;
 
@@ -41,7 +41,7 @@ struct engine_config {
     uint32_t holds_max;       /* PENDING at one time; beyond it LIMIT_EXCEEDED */
     uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
     uint32_t waiting_max;     /* commands waiting for an outcome or a read; beyond it OVERLOADED */
-    uint32_t reads_max;       /* ledger reads under way; beyond it OVERLOADED */
+    uint32_t questions_max;   /* ledger reads under way; beyond it OVERLOADED */
     uint32_t stale_tries_max; /* K: decisions of one command after LEDGER_STALE */
     int64_t hold_default_ms;
     int64_t hold_max_ms;       /* of one hold_ms */
@@ -70,54 +70,6 @@ int engine_load_order_run(struct engine *e, struct order_run *run) MUST_CHECK;
 /* Idempotency keys of past adjustments within the window. */
 void engine_loaded(struct engine *e, int64_t now_ms);
 
-/* ---- the ledger's side ---- */
-
-enum ledger_outcome {
-    LEDGER_COMMITTED, /* durable */
-    LEDGER_REJECTED,  /* not done, nothing of it; the ledger is not available now */
-    LEDGER_STALE,     /* not done: another writer changed a lot; `reloaded` has the true stock */
-    LEDGER_UNKNOWN,   /* may or may not be done; a second outcome will follow for the same batch */
-};
-
-struct reload {
-    lot_id lot;
-    struct stock stock;
-};
-
-struct batch {
-    struct mail mail;
-    const struct move *moves;
-    uint32_t move_count;
-    uint64_t number;        /* 1, 2, 3, ... */
-    int64_t oldest_pending; /* every reservation with a lower id is finished once this commits */
-    /* set by the ledger before the outcome is delivered */
-    enum ledger_outcome outcome;
-    const struct reload *reloaded; /* LEDGER_STALE; lives until engine_outcome returns */
-    uint32_t reloaded_count;
-    /* Set by engine_outcome (release) when it has dealt with LEDGER_UNKNOWN: from then on the
-     * ledger may touch the batch again to deliver the second outcome. */
-    _Atomic bool heard;
-};
-
-/* A question to the ledger. The engine owns it; the ledger fills in the answer. */
-enum read_kind {
-    READ_RESERVATION, /* by reservation_id */
-    READ_ORDER,       /* by order_id, in the part of the index that is not in memory */
-    READ_ADJUSTMENT,  /* by adjustment_id (in `order_id`, `order_hash`): answered by `move_seq` */
-};
-struct read {
-    struct mail mail;
-    uint8_t kind;
-    int64_t reservation_id;
-    struct str order_id;
-    uint64_t order_hash;
-    /* answered */
-    int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
-    struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
-    int64_t move_seq;
-    struct line adjusted; /* READ_ADJUSTMENT: that move's lot and delta; lot 0: not told */
-};
-
 /* ---- running ---- */
 
 void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns);
@@ -127,11 +79,11 @@ void engine_prefetch(const struct engine *e, const struct command *c);
 /* The open batch, closed; NULL if it is empty, or one is with the ledger. Stays the engine's. */
 struct batch *engine_seal(struct engine *e);
 void engine_outcome(struct engine *e, struct batch *b);
-void engine_read_done(struct engine *e, struct read *r);
+void engine_answered(struct engine *e, struct question *r);
 /* Takes: a list by `link`, oldest first. */
 struct command *engine_replies(struct engine *e);
 /* Takes: the next question for the ledger, NULL when there is none. */
-struct read *engine_next_read(struct engine *e);
+struct question *engine_next_question(struct engine *e);
 /* While false, commands that write are answered UNAVAILABLE. The engine sets it to false itself on
  * LEDGER_REJECTED and LEDGER_UNKNOWN; the ledger's recovery is reported here. */
 void engine_set_available(struct engine *e, bool available);

@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "engine/model.h"
+#include "model/model.h"
 #include "server/settings_table.h"
 
 enum { SETTING_TEXT_MAX = 1001 }; /* bytes of a text with its terminating zero */

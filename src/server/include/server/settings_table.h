@@ -104,7 +104,7 @@
       "moves in one ledger commit")                                                                \
     X(waiting_max, NUMBER, 262144, 1, 10000000, START,                                             \
       "requests of all workers that wait for a commit or a look-up")                               \
-    X(reads_max, NUMBER, 1024, 1, 65536, START,                                                    \
+    X(questions_max, NUMBER, 1024, 1, 65536, START,                                                    \
       "look-ups in the ledger under way at one time")                                              \
     X(stale_tries_max, NUMBER, 5, 1, 100, START,                                                   \
       "how often a request is decided again when another writer was faster")                       \

@@ -25,10 +25,55 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "engine/engine.h"
-#include "engine/model.h"
+#include "base/mailbox.h"
+#include "ledger/order_runs.h"
+#include "model/model.h"
 
 struct ledger;
+
+enum ledger_outcome {
+    LEDGER_COMMITTED, /* durable */
+    LEDGER_REJECTED,  /* not done, nothing of it; the ledger is not available now */
+    LEDGER_STALE,     /* not done: another writer changed a lot; `reloaded` has the true stock */
+    LEDGER_UNKNOWN,   /* may or may not be done; a second outcome will follow for the same batch */
+};
+
+struct reload {
+    lot_id lot;
+    struct stock stock;
+};
+
+struct batch {
+    struct mail mail;
+    const struct move *moves;
+    uint32_t move_count;
+    uint64_t number;        /* 1, 2, 3, ... */
+    int64_t oldest_pending; /* every reservation with a lower id is finished once this commits */
+    /* set by the ledger before the outcome is delivered */
+    enum ledger_outcome outcome;
+    const struct reload *reloaded; /* LEDGER_STALE; lives until engine_outcome returns */
+    uint32_t reloaded_count;
+};
+
+/* A question to the ledger. The engine owns it; the ledger fills in the answer. */
+enum question_kind {
+    QUESTION_RESERVATION, /* by reservation_id */
+    QUESTION_ORDER,       /* by order_id, in the part of the index that is not in memory */
+    QUESTION_ADJUSTMENT,  /* by adjustment_id (in `order_id`, `order_hash`): answered by `move_seq`
+                           */
+};
+struct question {
+    struct mail mail;
+    uint8_t kind;
+    int64_t reservation_id;
+    struct str order_id;
+    uint64_t order_hash;
+    /* answered */
+    int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
+    struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
+    int64_t move_seq;
+    struct line adjusted; /* QUESTION_ADJUSTMENT: that move's lot and delta; lot 0: not told */
+};
 
 /* Recovery streams the ledger to the loader, on the calling thread: lots, order runs, moves in
  * order of seq. A loader that returns an error ends recovery with it. */
@@ -45,7 +90,7 @@ struct ledger_loader {
 struct ledger_events {
     void *context;
     void (*outcome)(void *context, struct batch *b);
-    void (*read_done)(void *context, struct read *r);
+    void (*answered)(void *context, struct question *r);
     void (*segment_stored)(void *context, struct order_segment *s, struct order_run *run);
     /* Writes are possible again after REJECTED or UNKNOWN, or are not; with a sentence why. */
     void (*available)(void *context, bool available, const char *why);
@@ -77,7 +122,7 @@ struct ledger_ops {
     int (*recover)(struct ledger *l, const struct ledger_loader *loader, struct error *e);
     int (*start)(struct ledger *l, const struct ledger_events *events, struct error *e);
     void (*submit)(struct ledger *l, struct batch *b);                /* engine's thread */
-    void (*read)(struct ledger *l, struct read *r);                   /* engine's thread */
+    void (*ask)(struct ledger *l, struct question *r);                /* engine's thread */
     void (*store_segment)(struct ledger *l, struct order_segment *s); /* engine's thread */
     /* Any thread. Moves with seq > after, at most max, then returns the number handed to `fn`, or
      * an error. A non-zero return of fn ends it. */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/mailbox.h"
-#include "engine/model.h"
+#include "model/model.h"
 
 enum command_kind {
     COMMAND_CREATE_LOT,

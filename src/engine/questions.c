@@ -1,21 +1,21 @@
-/* reads.c - questions to the ledger, and the commands that wait for their answers.
+/* questions.c - questions to the ledger, and the commands that wait for their answers.
  *
  * A command that asks what is being asked already queues behind that question; the answer is given
- * to all of them in order. There are at most reads_max questions; who would ask one more is told
- * OVERLOADED by its caller. UNAVAILABLE from the ledger is passed on: nothing was decided.
+ * to all of them in order. There are at most questions_max questions; who would ask one more is
+ * told OVERLOADED by its caller. UNAVAILABLE from the ledger is passed on: nothing was decided.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "engine/engine_internal.h"
 
-int reads_init(struct engine *e)
+int questions_init(struct engine *e)
 {
     slab_init(&e->waiters, sizeof(struct waiter), 256);
-    e->slots = calloc(e->config.reads_max, sizeof e->slots[0]);
+    e->slots = calloc(e->config.questions_max, sizeof e->slots[0]);
     if (!e->slots)
         return TLY_ENO_MEMORY;
-    for (uint32_t i = e->config.reads_max; i-- > 0;) {
+    for (uint32_t i = e->config.questions_max; i-- > 0;) {
         e->slots[i].next_to_ask = e->free_slots;
         e->free_slots = &e->slots[i];
     }
@@ -34,9 +34,9 @@ static void drop_notes(struct command *c)
     }
 }
 
-void reads_close(struct engine *e)
+void questions_close(struct engine *e)
 {
-    for (uint32_t i = 0; e->slots && i < e->config.reads_max; i++) {
+    for (uint32_t i = 0; e->slots && i < e->config.questions_max; i++) {
         for (const struct waiter *w = e->slots[i].first; w; w = w->next)
             drop_notes(w->command);
     }
@@ -44,51 +44,52 @@ void reads_close(struct engine *e)
     slab_close(&e->waiters);
 }
 
-static struct read_slot **bucket_of(struct engine *e, enum read_kind kind, int64_t id,
-                                    uint64_t hash)
+static struct question_slot **bucket_of(struct engine *e, enum question_kind kind, int64_t id,
+                                        uint64_t hash)
 {
-    uint64_t key = kind == READ_RESERVATION ? (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) : hash;
-    return &e->read_buckets[(key >> 32) % READ_BUCKETS];
+    uint64_t key =
+        kind == QUESTION_RESERVATION ? (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) : hash;
+    return &e->question_buckets[(key >> 32) % QUESTION_BUCKETS];
 }
 
-static bool same_question(const struct read *r, enum read_kind kind, int64_t id, struct str text,
-                          uint64_t hash)
+static bool same_question(const struct question *r, enum question_kind kind, int64_t id,
+                          struct str text, uint64_t hash)
 {
     if (r->kind != kind)
         return false;
-    if (kind == READ_RESERVATION)
+    if (kind == QUESTION_RESERVATION)
         return r->reservation_id == id;
     return r->order_hash == hash && str_equal(r->order_id, text);
 }
 
-static struct read_slot *new_slot(struct engine *e, struct read_slot **bucket)
+static struct question_slot *new_slot(struct engine *e, struct question_slot **bucket)
 {
-    struct read_slot *slot = e->free_slots;
+    struct question_slot *slot = e->free_slots;
     if (!slot)
         return NULL;
     e->free_slots = slot->next_to_ask;
-    *slot =
-        (struct read_slot){.next_in_bucket = *bucket, .stored = e->segments_stored, .busy = true};
+    *slot = (struct question_slot){
+        .next_in_bucket = *bucket, .stored = e->segments_stored, .busy = true};
     *bucket = slot;
     if (e->ask_last)
         e->ask_last->next_to_ask = slot;
     else
         e->ask_first = slot;
     e->ask_last = slot;
-    e->reads_busy++;
+    e->questions_busy++;
     e->stats.reads_total++;
     return slot;
 }
 
-bool read_ask(struct engine *e, struct command *c, uint32_t order, enum read_kind kind,
-              int64_t reservation_id, struct str text, uint64_t hash)
+bool question_ask(struct engine *e, struct command *c, uint32_t order, enum question_kind kind,
+                  int64_t reservation_id, struct str text, uint64_t hash)
 {
     struct waiter *w = slab_take(&e->waiters);
     if (!w)
         return false;
     *w = (struct waiter){.command = c, .order = order};
-    struct read_slot **bucket = bucket_of(e, kind, reservation_id, hash);
-    struct read_slot *slot = *bucket;
+    struct question_slot **bucket = bucket_of(e, kind, reservation_id, hash);
+    struct question_slot *slot = *bucket;
     while (slot && !same_question(&slot->read, kind, reservation_id, text, hash))
         slot = slot->next_in_bucket;
     if (!slot) {
@@ -110,9 +111,9 @@ bool read_ask(struct engine *e, struct command *c, uint32_t order, enum read_kin
     return true;
 }
 
-struct read *engine_next_read(struct engine *e)
+struct question *engine_next_question(struct engine *e)
 {
-    struct read_slot *slot = e->ask_first;
+    struct question_slot *slot = e->ask_first;
     if (!slot)
         return NULL;
     e->ask_first = slot->next_to_ask;
@@ -122,7 +123,7 @@ struct read *engine_next_read(struct engine *e)
 }
 
 /* Gives each waiter the record for itself: the last one gets the one that came. */
-static struct reservation_record *share(struct read *r, bool last)
+static struct reservation_record *share(struct question *r, bool last)
 {
     if (!r->record || !last)
         return r->record ? record_clone(r->record) : NULL;
@@ -132,15 +133,15 @@ static struct reservation_record *share(struct read *r, bool last)
 }
 
 /* A candidate that the ledger has no row of is past retention: nobody needs its entry. */
-static void drop_archived(struct engine *e, const struct read *r, uint64_t order_hash)
+static void drop_archived(struct engine *e, const struct question *r, uint64_t order_hash)
 {
-    if (r->kind == READ_RESERVATION && r->code == TLY_ENOT_FOUND &&
+    if (r->kind == QUESTION_RESERVATION && r->code == TLY_ENOT_FOUND &&
         !holds_find(&e->holds, r->reservation_id))
         order_index_remove(e->orders, order_hash, r->reservation_id);
 }
 
 static void answer_search(struct engine *e, struct command *c, struct order_search *s,
-                          struct str order_id, struct read *r, bool last)
+                          struct str order_id, struct question *r, bool last)
 {
     drop_archived(e, r, c->kind == COMMAND_RESERVE ? c->reserve.order_hash : c->get.order_hash);
     struct reservation_record *record = share(r, last);
@@ -165,7 +166,8 @@ static void refuse_unavailable(struct engine *e, struct command *c)
     engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
 }
 
-static void answer(struct engine *e, struct command *c, uint32_t order, struct read *r, bool last)
+static void answer(struct engine *e, struct command *c, uint32_t order, struct question *r,
+                   bool last)
 {
     if (c->kind == COMMAND_RESERVE_BATCH) {
         drop_archived(e, r, c->batch.orders[order].order_hash);
@@ -203,11 +205,11 @@ static void answer(struct engine *e, struct command *c, uint32_t order, struct r
     }
 }
 
-void engine_read_done(struct engine *e, struct read *r)
+void engine_answered(struct engine *e, struct question *r)
 {
-    struct read_slot *slot = (struct read_slot *)r;
+    struct question_slot *slot = (struct question_slot *)r;
     assert(slot->busy);
-    struct read_slot **at = bucket_of(e, r->kind, r->reservation_id, r->order_hash);
+    struct question_slot **at = bucket_of(e, r->kind, r->reservation_id, r->order_hash);
     while (*at != slot)
         at = &(*at)->next_in_bucket;
     *at = slot->next_in_bucket;
@@ -220,7 +222,7 @@ void engine_read_done(struct engine *e, struct read *r)
         answer(e, c, order, r, slot->first == NULL);
     }
     free(r->record);
-    *slot = (struct read_slot){.next_to_ask = e->free_slots};
+    *slot = (struct question_slot){.next_to_ask = e->free_slots};
     e->free_slots = slot;
-    e->reads_busy--;
+    e->questions_busy--;
 }

@@ -1,5 +1,5 @@
 /* model.c - the names of kinds, states and reasons; the hash of an adjustment_id. */
-#include "engine/model.h"
+#include "model/model.h"
 
 #include <assert.h>
 #include <stddef.h>

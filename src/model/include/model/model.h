@@ -1,8 +1,8 @@
 /* model.h - the domain's words as types: lots, moves, reservations. Used by the engine, by the
  * ledger port, and by whoever talks to them. Times are ledger time (Unix milliseconds).
  */
-#ifndef TALLY_ENGINE_MODEL_H
-#define TALLY_ENGINE_MODEL_H
+#ifndef TALLY_MODEL_MODEL_H
+#define TALLY_MODEL_MODEL_H
 
 #include <stdint.h>
 
