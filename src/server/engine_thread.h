@@ -1,18 +1,9 @@
-/* engine_thread.h - the thread that drives the engine.
+/* engine_thread.h - the thread that drives the lane: its clock, its sleep, its measurements, and
+ * the way of its replies to the workers. What a turn does is in lane/.
  *
- * What other threads hand to it, and it to them:
- *
- *     mailbox        pushed by          taken by        holds
- *     commands       workers            engine thread   struct command
- *     outcomes       a ledger's thread  engine thread   struct batch
- *     reads          a ledger's thread  engine thread   struct question
- *     segments       a ledger's thread  engine thread   struct order_segment, with its run
- *     runs           a ledger's thread  engine thread   struct order_run: merged from others
- *     port.replies   engine thread      its worker      struct command
- *
- * Workers push through engine_thread_send(), the ledger's threads through the callbacks; both wake
- * the thread once a batch. The mailboxes are bounded by what pushes: workers by inflight_max, the
- * ledger by what the engine asked of it.
+ * Workers push commands through engine_thread_send(), the ledger's threads their news through
+ * lane_events(); both wake the thread once a batch. Replies go to each worker's reply_port.
+ * inflight_max bounds what workers push.
  */
 #ifndef TALLY_SERVER_ENGINE_THREAD_H
 #define TALLY_SERVER_ENGINE_THREAD_H
@@ -24,9 +15,7 @@
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "base/wake.h"
-#include "engine/engine.h"
-#include "gate/gate.h"
-#include "ledger/ledger.h"
+#include "lane/lane.h"
 #include "obs/metrics.h"
 #include "server/state.h"
 
@@ -41,47 +30,28 @@ struct reply_port {
 enum { WORKERS_MAX = 64 };
 
 struct engine_thread {
-    struct mailbox commands;
-    _Atomic uint32_t command_count; /* pushed since the last take: a hint */
-    struct mailbox outcomes;
-    struct mailbox reads;
-    struct mailbox segments;
-    struct mailbox runs;
-    struct wake wake;
-
     /* set before the thread starts */
-    struct engine *engine;
-    struct ledger *ledger;
-    struct gate *gate;
+    struct lane lane; /* its engine, ledger and gate; its host is engine_thread_init()'s */
+    struct wake wake;
     struct metrics *metrics;
     struct state *state;
     struct ledger_clock clock;
     struct reply_port *ports[WORKERS_MAX]; /* by command.worker */
     unsigned port_count;
-    bool orders_complete; /* the gate was told of every order_id of the window */
 
     /* the thread's own */
-    struct mail *pending; /* commands taken and not decided yet */
-    struct batch *submitted;
-    uint64_t submitted_ns;
-    uint32_t lots_told; /* to the gate */
-    uint32_t ledger_changes_seen;
-    int64_t deadline_told_ms;
-    bool busy;     /* this turn found something to do */
-    bool stopping; /* the order to stop was seen */
+    uint64_t submitted_ns; /* the newest batch */
+    bool stopping;         /* the order to stop was seen */
 
-    _Atomic bool quiet;             /* asleep until a commit is done; commands need not wake it */
-    _Atomic uint32_t unknowns_seen; /* outcomes UNKNOWN that the engine was told */
-    _Atomic uint64_t turns;         /* the watchdog's: grows while the thread lives */
+    _Atomic bool quiet;     /* asleep until a commit is done; commands need not wake it */
+    _Atomic uint64_t turns; /* the watchdog's: grows while the thread lives */
     _Atomic bool stop;
     _Atomic bool stopped;
     pthread_t thread;
 };
 
-/* For ledger->ops->start; context is the struct engine_thread. */
-void engine_thread_events(struct engine_thread *t, struct ledger_events *out);
-/* Tells the gate of all lots after recovery. On the thread that recovered. */
-void engine_thread_fill_gate(struct engine_thread *t);
+/* Of a zeroed thread: makes it its lane's host. */
+void engine_thread_init(struct engine_thread *t);
 
 /* Hands over a chain of `count` commands; any thread. Leaves the chain empty. */
 void engine_thread_send(struct engine_thread *t, struct mail_chain *commands, uint32_t count);

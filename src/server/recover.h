@@ -4,8 +4,8 @@
 
 #include "server/engine_thread.h"
 
-/* Uses t's engine, ledger and gate; starts its clock, not before the newest time in the ledger;
- * fills the gate. Logs its progress when it takes more than a second. */
+/* Opens t's lane and starts t's clock, not before the newest time in the ledger. Logs its progress
+ * when it takes more than a second. */
 int recover(struct engine_thread *t, uint64_t hash_seed, struct error *e) MUST_CHECK;
 
 #endif

@@ -97,7 +97,7 @@ static int create_ledger(struct server *s, struct error *e)
         .dirty_lots_max = (uint32_t)set->dirty_lots_max,
         .snapshot_moves = (uint32_t)set->snapshot_moves,
     };
-    return ledger_sqlite_create(&s->engine_thread.ledger, &config, e);
+    return ledger_sqlite_create(&s->engine_thread.lane.ledger, &config, e);
 }
 
 static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
@@ -107,7 +107,7 @@ static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
         .lots_max = (uint32_t)s->settings.lots_max,
         .order_filter_bytes = (size_t)s->settings.gate_order_filter_bytes,
     };
-    return gate_local_create(&s->engine_thread.gate, &config, e);
+    return gate_local_create(&s->engine_thread.lane.gate, &config, e);
 }
 
 static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
@@ -129,7 +129,7 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
         .order_retention_ms = set->order_retention_ms,
         .order_memory_max = (uint32_t)set->order_memory_max,
     };
-    return engine_create(&s->engine_thread.engine, &config, e);
+    return engine_create(&s->engine_thread.lane.engine, &config, e);
 }
 
 /* connections_max, or what the limit on open files leaves of it. */
@@ -184,8 +184,9 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
 static int start_threads(struct server *s, struct error *e)
 {
     struct ledger_events events;
-    engine_thread_events(&s->engine_thread, &events);
-    int code = s->engine_thread.ledger->ops->start(s->engine_thread.ledger, &events, e);
+    struct ledger *ledger = s->engine_thread.lane.ledger;
+    lane_events(&s->engine_thread.lane, &events);
+    int code = ledger->ops->start(ledger, &events, e);
     if (code)
         return code;
     s->ledger_started = true;
@@ -205,6 +206,7 @@ static int start(struct server *s, struct error *e)
 {
     struct engine_thread *t = &s->engine_thread;
     const uint64_t begun_ns = clock_monotonic_ns();
+    engine_thread_init(t);
     t->state = &s->state;
     int code = settings_load(&s->settings, s->argc, s->argv, s->environment, e);
     if (code)
@@ -213,7 +215,7 @@ static int start(struct server *s, struct error *e)
     code = data_dir_hold(&s->data_dir, s->settings.data, s->settings.listen, e);
     if (code == 0)
         code = create_ledger(s, e);
-    uint64_t hash_seed = code == 0 ? ledger_sqlite_seed(t->ledger) : 0;
+    uint64_t hash_seed = code == 0 ? ledger_sqlite_seed(t->lane.ledger) : 0;
     if (code == 0)
         code = create_gate(s, hash_seed, e);
     if (code == 0)
@@ -226,7 +228,7 @@ static int start(struct server *s, struct error *e)
         code = create_workers(s, hash_seed, e);
     if (code == 0)
         code = data_dir_tell(&s->data_dir, s->listen, e);
-    s->page = (struct metrics_page){.ledger = t->ledger,
+    s->page = (struct metrics_page){.ledger = t->lane.ledger,
                                     .state = &s->state,
                                     .workers = s->workers,
                                     .worker_count = s->worker_count,
@@ -350,7 +352,7 @@ static void stop_engine(struct server *s)
 
 static void stop(struct server *s)
 {
-    struct engine_thread *t = &s->engine_thread;
+    struct lane *lane = &s->engine_thread.lane;
     if (s->engine_started)
         stop_engine(s);
     for (unsigned i = 0; i < s->workers_started; i++)
@@ -358,13 +360,13 @@ static void stop(struct server *s)
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_join(s->workers[i]);
     if (s->ledger_started)
-        t->ledger->ops->stop(t->ledger);
-    if (t->ledger)
-        t->ledger->ops->destroy(t->ledger);
-    engine_destroy(t->engine);
+        lane->ledger->ops->stop(lane->ledger);
+    if (lane->ledger)
+        lane->ledger->ops->destroy(lane->ledger);
+    engine_destroy(lane->engine);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
-    gate_destroy(t->gate);
+    gate_destroy(lane->gate);
     metrics_destroy_all();
     data_dir_release(&s->data_dir);
 }

@@ -38,8 +38,6 @@ void state_set_ledger(struct state *s, bool up, const char *why)
     snprintf(s->why, sizeof s->why, "%s", why ? why : "");
     pthread_mutex_unlock(&s->lock);
     atomic_store_explicit(&s->ledger_up, up, memory_order_relaxed);
-    /* Releases what the ledger handed over before: see engine_thread.c. */
-    atomic_fetch_add_explicit(&s->ledger_changes, 1, memory_order_release);
 }
 
 void state_publish_clock(struct state *s, const struct ledger_clock *clock)

@@ -3,8 +3,7 @@
  *     field             changed by            read by
  *     started           main thread           workers (readiness)
  *     draining          main thread           workers (readiness, refusals)
- *     ledger_up, why    a ledger's thread     workers (readiness, metrics), engine thread
- *     ledger_changes    a ledger's thread     engine thread
+ *     ledger_up, why    a ledger's thread     workers (readiness, metrics)
  *     clock_offset_ns   engine thread         workers (ledger time)
  *
  * `why` is guarded by the lock; all else is atomic.
@@ -27,7 +26,6 @@ struct state {
     _Atomic bool started;
     _Atomic bool draining;
     _Atomic bool ledger_up;
-    _Atomic uint32_t ledger_changes;
     _Atomic int64_t clock_offset_ns; /* ledger time less CLOCK_BOOTTIME */
     pthread_mutex_t lock;
     char why[STATE_WHY_MAX];

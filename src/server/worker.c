@@ -95,7 +95,7 @@ static char *host_metrics_text(void *context, enum metrics_format format,
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
 {
     struct worker *w = context;
-    return engine_lot_dims(w->engine_thread->engine, id);
+    return engine_lot_dims(w->engine_thread->lane.engine, id);
 }
 
 static enum readiness host_readiness(void *context, struct str *why)
@@ -295,7 +295,7 @@ static int create_service(struct worker *w, struct error *e)
         .lot_dims = host_lot_dims,
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
-        .gate = w->engine_thread->gate,
+        .gate = w->engine_thread->lane.gate,
         .metrics = w->metrics,
         .settings = &w->service_settings,
         .hash_seed = w->config.hash_seed,

@@ -136,9 +136,9 @@ static enum gate_verdict ask_gate(int64_t quantity)
 {
     struct gate_line line = {.lot = STR("COLA#00000001"), .quantity = quantity};
     struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true, .order_hash = 99};
-    t->gate->ops->admit(t->gate, &ask, 1, state_now_ms(&server_state), nothing, NULL);
+    t->lane.gate->ops->admit(t->lane.gate, &ask, 1, state_now_ms(&server_state), nothing, NULL);
     if (ask.verdict == GATE_PASS)
-        t->gate->ops->add(t->gate, line.lot_id, quantity);
+        t->lane.gate->ops->add(t->lane.gate, line.lot_id, quantity);
     return ask.verdict;
 }
 
@@ -153,7 +153,7 @@ static void add_lot(void)
                                          .batch = {"BATCH-20261122-A", 16},
                                          .expires_on = LOT_NEVER_EXPIRES};
     const struct stock stock = {.on_hand = LOT_UNITS, .version = 1};
-    assert_int_equal(engine_load_lot(t->engine, 1, &cola, &stock, NULL), 0);
+    assert_int_equal(engine_load_lot(t->lane.engine, 1, &cola, &stock, NULL), 0);
 }
 
 static int begin(void **state)
@@ -182,21 +182,21 @@ static int begin(void **state)
     sem_init(&submitted, 0, 0);
     atomic_store(&with_ledger, NULL);
     assert_int_equal(state_init(&server_state, NULL), 0);
-    assert_int_equal(engine_create(&t->engine, &config, NULL), 0);
-    assert_int_equal(gate_local_create(&t->gate, &gate, NULL), 0);
-    t->ledger = &play_ledger;
+    assert_int_equal(engine_create(&t->lane.engine, &config, NULL), 0);
+    assert_int_equal(gate_local_create(&t->lane.gate, &gate, NULL), 0);
+    t->lane.ledger = &play_ledger;
+    engine_thread_init(t);
     t->metrics = metrics_create();
     t->state = &server_state;
-    t->orders_complete = true;
+    t->lane.orders_complete = true;
     t->ports[0] = port;
     t->port_count = 1;
     port->wake = wake_test;
-    engine_thread_events(t, &events);
+    lane_events(&t->lane, &events);
     add_lot();
     ledger_clock_init(&t->clock, 0);
     state_publish_clock(&server_state, &t->clock);
-    engine_loaded(t->engine, t->clock.now_ns / 1000000);
-    engine_thread_fill_gate(t);
+    lane_open(&t->lane, t->clock.now_ns / 1000000);
     return engine_thread_start(t, NULL);
 }
 
@@ -209,8 +209,8 @@ static int finish(void **state)
         if ((b = atomic_exchange(&with_ledger, NULL)))
             deliver(b, LEDGER_COMMITTED);
     engine_thread_join(t);
-    engine_destroy(t->engine);
-    gate_destroy(t->gate);
+    engine_destroy(t->lane.engine);
+    gate_destroy(t->lane.gate);
     metrics_destroy_all();
     state_close(&server_state);
     free(port);

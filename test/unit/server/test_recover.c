@@ -42,10 +42,11 @@ static void open_thread(struct engine_thread *t, struct state *state, struct led
     struct error e;
     memset(t, 0, sizeof *t);
     t->state = state;
-    t->ledger = ledger;
+    t->lane.ledger = ledger;
+    engine_thread_init(t);
     assert_int_equal(state_init(state, &e), 0);
-    assert_int_equal(engine_create(&t->engine, &config, &e), 0);
-    assert_int_equal(gate_local_create(&t->gate, &gate, &e), 0);
+    assert_int_equal(engine_create(&t->lane.engine, &config, &e), 0);
+    assert_int_equal(gate_local_create(&t->lane.gate, &gate, &e), 0);
 }
 
 static void
@@ -68,12 +69,12 @@ numbers_go_on_after_the_last_though_its_move_is_archived_and_the_clock_went_back
     assert_int_equal(posix_memalign((void **)&t, 64, sizeof *t), 0);
     open_thread(t, &state, &ledger);
     assert_int_equal(recover(t, 0, &e), 0);
-    engine_command(t->engine, &create);
-    const struct batch *b = engine_seal(t->engine);
+    engine_command(t->lane.engine, &create);
+    const struct batch *b = engine_seal(t->lane.engine);
     assert_non_null(b);
     assert_true(b->moves[0].seq > last_seq);
-    engine_destroy(t->engine);
-    gate_destroy(t->gate);
+    engine_destroy(t->lane.engine);
+    gate_destroy(t->lane.gate);
     state_close(&state);
     free(t);
 }
