@@ -10,7 +10,23 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)suggested;
     struct connection *c = (struct connection *)(void *)handle;
-    *buffer = uv_buf_init((char *)c->net->read_buffer, READ_BUFFER_BYTES);
+    *buffer = uv_buf_init((char *)c->net->read_buffer,
+                          c->is_http2 ? READ_BUFFER_BYTES : HTTP1_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
+
+static void set_reading(struct connection *c, bool wanted)
+{
+    if (wanted == c->reading || (wanted && c->eof))
+        return;
+    if (wanted && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {
+        connection_close(c);
+        return;
+    }
+    if (!wanted)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    c->reading = wanted;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -86,9 +102,11 @@ static bool switch_session(struct connection *c)
     return true;
 }
 
+/* Reading stops at once: libuv goes on with what the socket has more within the same turn. */
 static void keep_unfed(struct connection *c, const uint8_t *data, size_t size)
 {
     assert(!c->unfed);
+    set_reading(c, false);
     struct unfed *u = wire_pool_alloc(c->net->host.pool, sizeof(*u) + size);
     if (!u) {
         connection_close(c);
@@ -325,19 +343,6 @@ static void end(struct connection *c)
     c->stalled = false;
     c->progress_ns = c->net->host.now_ns;
     deadline_update(c);
-}
-
-static void set_reading(struct connection *c, bool wanted)
-{
-    if (wanted == c->reading || (wanted && c->eof))
-        return;
-    if (wanted && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {
-        connection_close(c);
-        return;
-    }
-    if (!wanted)
-        uv_read_stop((uv_stream_t *)&c->tcp);
-    c->reading = wanted;
 }
 
 void connection_flush(struct connection *c)

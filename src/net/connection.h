@@ -24,6 +24,7 @@
 
 enum {
     READ_BUFFER_BYTES = 128 * 1024,  /* one a worker */
+    HTTP1_READ_BYTES = 16 * 1024,    /* at once: what is not taken of it is kept */
     WRITE_BUFFER_BYTES = 128 * 1024, /* one a worker */
     ACCEPTS_MAX = 64,                /* in one turn */
     RESUME_ROUNDS_MAX = 8,           /* in one turn */

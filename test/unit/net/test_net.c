@@ -20,7 +20,7 @@
 
 enum { BIG_BYTES = 8 << 20, IDLE_CONNECTIONS = 1000 };
 
-enum order { ORDER_NONE, ORDER_DRAIN, ORDER_ANSWER, ORDER_CLOSE };
+enum order { ORDER_NONE, ORDER_DRAIN, ORDER_ANSWER, ORDER_PAUSE, ORDER_CLOSE };
 
 struct server {
     struct net_config config;
@@ -28,7 +28,8 @@ struct server {
     uv_loop_t loop;
     uv_async_t wake;
     pthread_t thread;
-    sem_t done; /* an order was carried out */
+    sem_t done;   /* an order was carried out */
+    sem_t resume; /* after ORDER_PAUSE */
     _Atomic int order;
     _Atomic unsigned handled, gone, turns;
     _Atomic uint32_t connections;
@@ -89,6 +90,10 @@ static void on_wake(uv_async_t *wake)
         answer(s->held, STR("held"));
         s->held = NULL;
         break;
+    case ORDER_PAUSE:
+        sem_post(&s->done);
+        sem_wait(&s->resume);
+        return;
     case ORDER_CLOSE:
         net_close(s->net, on_net_closed, s);
         break;
@@ -141,6 +146,7 @@ static int setup(void **state)
     s->big = calloc(1, BIG_BYTES);
     assert_non_null(s->big);
     sem_init(&s->done, 0, 0);
+    sem_init(&s->resume, 0, 0);
     s->config = (struct net_config){
         .host = "127.0.0.1",
         .backlog = 512,
@@ -168,6 +174,7 @@ static int teardown(void **state)
 {
     struct server *s = *state;
     sem_destroy(&s->done);
+    sem_destroy(&s->resume);
     free(s->big);
     free(s);
     return 0;
@@ -321,6 +328,41 @@ static void many_pipelined_requests_in_one_packet_are_all_answered(void **state)
         snprintf(expected, sizeof(expected), "\r\n\r\n/%03d", i % 1000);
         at = memmem(at, (size_t)(all + got - at), expected, 8);
         assert_non_null(at);
+    }
+    close(fd);
+    stop(s);
+}
+
+/* unfed-twice: all of it lies in the socket when the server looks, more than it reads at once. */
+static void requests_beyond_what_is_taken_wait_for_their_turn(void **state)
+{
+    enum { REQUESTS = 1500, REQUEST_BYTES = 36, ANSWER_BYTES_MAX = 200 };
+    struct server *s = *state;
+    start(s);
+    static char text[REQUESTS * REQUEST_BYTES + 1];
+    for (size_t i = 0; i < REQUESTS; i++)
+        memcpy(text + i * REQUEST_BYTES, "GET /1234567 HTTP/1.1\r\nHost: abc\r\n\r\n",
+               REQUEST_BYTES);
+    memcpy(text, "GET /hold HTTP/1.1\r\nHost: abcdef\r\n\r\n", REQUEST_BYTES);
+    int fd = dial(s);
+    order(s, ORDER_PAUSE);
+    say(fd, text);
+    sem_post(&s->resume);
+    while (atomic_load(&s->handled) < 64)
+        nap_ms(1);
+    order(s, ORDER_ANSWER);
+    static char all[REQUESTS * ANSWER_BYTES_MAX];
+    size_t got = 0, from = 0;
+    for (size_t answers = 0; answers < REQUESTS;) {
+        const char *at = memmem(all + from, got - from, "HTTP/1.1 200", 12);
+        if (at) {
+            answers++;
+            from = (size_t)(at - all) + 12;
+            continue;
+        }
+        ssize_t n = recv(fd, all + got, sizeof(all) - got, 0);
+        assert_true(n > 0);
+        got += (size_t)n;
     }
     close(fd);
     stop(s);
@@ -574,6 +616,7 @@ int main(void)
         T(a_refusal_reaches_a_client_that_is_still_sending),
         T(a_client_that_closed_its_side_gets_all_its_answers),
         T(many_pipelined_requests_in_one_packet_are_all_answered),
+        T(requests_beyond_what_is_taken_wait_for_their_turn),
         T(a_large_answer_arrives_whole),
         T(a_slow_sender_is_closed_and_others_are_served),
         T(half_a_preface_is_closed_after_a_while),
