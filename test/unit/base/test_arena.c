@@ -37,7 +37,8 @@ static void it_grows_up_to_its_bound(void **state)
     size_t got = 0;
     arena_init(&a, NULL, 0, 64 << 10);
     char *p;
-    while ((p = arena_alloc(&a, 1000))) {
+    for (int i = 0; (p = arena_alloc(&a, 1000)); i++) {
+        assert_true(i < 1000);
         memset(p, 0xff, 1000);
         got += 1000;
     }
@@ -81,6 +82,9 @@ static void copies_end_with_a_zero(void **state)
     arena_init(&a, buffer, sizeof buffer, 0);
     assert_string_equal(arena_copy(&a, "tally", 5), "tally");
     assert_string_equal(arena_copy(&a, NULL, 0), "");
+    const char *fills_its_words = arena_copy(&a, "reserved", 8);
+    assert_string_equal(arena_copy(&a, "next", 4), "next");
+    assert_string_equal(fills_its_words, "reserved");
     arena_close(&a);
 }
 
