@@ -196,7 +196,7 @@ static void orders(const char *name, unsigned lots, unsigned count)
 {
     struct engine *e = engine_new();
     load_lots(e, lots);
-    engine_loaded(e, START_MS);
+    engine_recovered(e, START_MS);
     for (unsigned i = 0; i < lots; i++)
         lot_key(keys[i], i + 1);
     int64_t *ids = malloc(count * sizeof *ids);
@@ -227,7 +227,7 @@ static void refusals(unsigned count)
         STR("BATCH-20260101-A"), LOT_NEVER_EXPIRES};
     if (engine_load_lot(e, 1, &dims, &(struct stock){0}, NULL))
         exit(1);
-    engine_loaded(e, START_MS);
+    engine_recovered(e, START_MS);
     double spent = 0;
     for (unsigned n = 0; n < count; n += BATCH) {
         for (unsigned i = 0; i < BATCH; i++)
@@ -269,7 +269,7 @@ static void recovery(unsigned count)
         spent += seconds() - t0;
     }
     double t0 = seconds();
-    engine_loaded(e, START_MS + count / START);
+    engine_recovered(e, START_MS + count / START);
     spent += seconds() - t0;
     report("recovery, RESERVE row", spent, count);
     engine_destroy(e);

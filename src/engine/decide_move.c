@@ -215,7 +215,7 @@ static void fill_answer(struct command *c, const struct hold *h)
 {
     struct line one;
     const struct line *lines = hold_lines(h, &one);
-    memcpy(c->move.order_id, h->order_id, h->order_id_len);
+    memcpy(c->move.order_id, h->text, h->order_id_len);
     c->move.order_id_len = h->order_id_len;
     c->move.state = (enum hold_state)h->state;
     c->move.state_reason = (enum refund_reason)h->reason;
@@ -240,7 +240,6 @@ static int move_hold(struct engine *e, struct command *c, struct hold *h)
 void decide_move(struct engine *e, struct command *c, const struct reservation_record *record)
 {
     int64_t id = c->move.reservation_id;
-    c->move.record = NULL;
     c->move.replayed = false;
     c->move.line_count = 0;
     c->move.order_id_len = 0;

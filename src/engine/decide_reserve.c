@@ -79,7 +79,8 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
     }
-    struct hold *h = holds_add(&e->holds, engine_next_seq(e), r->order_id, r->lines, r->line_count);
+    struct hold *h =
+        holds_add(&e->holds, engine_next_seq(e), r->order_id, r->user_id, r->lines, r->line_count);
     if (!h) {
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
@@ -91,7 +92,7 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
     }
     h->created_ms = e->now_ms;
     h->deadline_ms = e->now_ms + hold_ms;
-    h->fingerprint = r->fingerprint;
+    h->fingerprint = order_fingerprint(r);
     return h;
 }
 
@@ -122,6 +123,7 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     struct move *m = batch_add(e, MOVE_RESERVE, h, r->lines, r->line_count, NULL);
     m->deadline_ms = h->deadline_ms;
     m->order_hash = r->order_hash;
+    m->fingerprint = h->fingerprint;
     m->order_id = batch_keep(e, r->order_id);
     m->user_id = batch_keep(e, r->user_id);
     r->reservation_id = h->reservation_id;

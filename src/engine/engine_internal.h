@@ -2,7 +2,7 @@
  *
  * A command goes this way:
  *   engine.c          engine_command(): too late? too many? batch full? then by kind:
- *   decide_reserve.c  duplicate? (search.c)  allocate.c  a hold, its moves (batch.c)
+ *   decide_reserve.c  duplicate? (search.c, content.c)  allocate.c  a hold, its moves (batch.c)
  *   decide_batch.c    the same for many orders, decided at once when all look-ups are done
  *   decide_move.c     confirm, refund, extend
  *   decide_lot.c      create, adjust
@@ -225,6 +225,10 @@ void search_reset(struct order_search *s);
 void search_answer(struct order_search *s, const struct question *r, struct str order_id,
                    struct reservation_record *record);
 struct reservation_record *record_clone(const struct reservation_record *record);
+
+/* ---- content.c ---- */
+/* Of the order's content, never 0. */
+uint64_t order_fingerprint(const struct reserve_command *r);
 bool order_same_content(const struct engine *e, const struct reserve_command *r,
                         const struct reservation_record *record);
 

@@ -75,14 +75,16 @@ struct hold *hold_from_record(struct engine *e, const struct reservation_record 
         lines = record->reserved_lines;
         count = record->line_count_reserved;
     }
-    if (count == 0 || count > ORDER_LINES_MAX || record->order_id.len > ORDER_ID_MAX)
+    if (count == 0 || count > ORDER_LINES_MAX || record->order_id.len > ORDER_ID_MAX ||
+        record->user_id.len > USER_ID_MAX)
         return NULL;
-    struct hold *h =
-        holds_add(&e->holds, record->reservation_id, record->order_id, lines, (uint16_t)count);
+    struct hold *h = holds_add(&e->holds, record->reservation_id, record->order_id, record->user_id,
+                               lines, (uint16_t)count);
     if (!h)
         return NULL;
     h->created_ms = record->created_ms;
     h->deadline_ms = record->deadline_ms;
+    h->fingerprint = record->fingerprint;
     h->state = (unsigned)record->state & 7u;
     h->reason = (unsigned)record->reason & 15u;
     if (record->state == HOLD_PENDING) {

@@ -1,4 +1,4 @@
-/* holds.c - see holds.h. Happy path: one piece for the hold, one of its class for the order_id, an
+/* holds.c - see holds.h. Happy path: one piece for the hold, one of its class for its texts, an
  * entry by id. When memory is short nothing is added.
  */
 #include "engine/holds.h"
@@ -12,7 +12,7 @@
  * brought closer now. */
 enum { IDS_AHEAD = 6 };
 
-static const uint16_t text_bytes[TEXT_CLASSES] = {16, 40, ORDER_ID_MAX};
+static const uint16_t text_bytes[TEXT_CLASSES] = {24, 40, 56, 80, ORDER_ID_MAX + USER_ID_MAX};
 
 static unsigned text_class(uint32_t len)
 {
@@ -80,13 +80,14 @@ void holds_lines_give(struct holds *hs, struct line *lines, uint16_t count)
 }
 
 struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str order_id,
-                       const struct line *lines, uint16_t line_count)
+                       struct str user_id, const struct line *lines, uint16_t line_count)
 {
-    assert(order_id.len <= ORDER_ID_MAX && line_count >= 1 && line_count <= ORDER_LINES_MAX);
+    assert(order_id.len <= ORDER_ID_MAX && user_id.len <= USER_ID_MAX);
+    assert(line_count >= 1 && line_count <= ORDER_LINES_MAX);
     struct hold *h = slab_take(&hs->holds);
     if (!h)
         return NULL;
-    struct slab *texts = &hs->texts[text_class(order_id.len)];
+    struct slab *texts = &hs->texts[text_class(order_id.len + user_id.len)];
     char *text = slab_take(texts);
     struct line *many = line_count > 1 ? holds_lines_take(hs, line_count) : NULL;
     bool known = text && (line_count == 1 || many) &&
@@ -100,10 +101,13 @@ struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str orde
         return NULL;
     }
     memcpy(text, order_id.p, order_id.len);
+    if (user_id.len)
+        memcpy(text + order_id.len, user_id.p, user_id.len);
     *h = (struct hold){
         .reservation_id = reservation_id,
-        .order_id = text,
+        .text = text,
         .order_id_len = (uint8_t)order_id.len,
+        .user_id_len = (uint8_t)user_id.len,
         .line_count = (uint8_t)line_count,
         .timer_slot = HOLD_NO_TIMER,
     };
@@ -125,7 +129,7 @@ void holds_remove(struct holds *hs, struct hold *h)
     bool found = pairs_remove(&hs->by_id, id_key(h->reservation_id), (uintptr_t)h);
     assert(found);
     hs->count--;
-    slab_give(&hs->texts[text_class(h->order_id_len)], h->order_id);
+    slab_give(&hs->texts[text_class((uint32_t)h->order_id_len + h->user_id_len)], h->text);
     if (h->line_count > 1)
         holds_lines_give(hs, h->lines.many, h->line_count);
     slab_give(&hs->holds, h);

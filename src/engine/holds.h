@@ -35,8 +35,9 @@ struct hold {
         } one;
         struct line *many; /* line_count > 1 */
     } lines;
-    char *order_id;
+    char *text; /* order_id, and behind it user_id */
     uint8_t order_id_len;
+    uint8_t user_id_len;
     uint8_t line_count;
     bool listed;
     unsigned timer_slot : 20; /* HOLD_NO_TIMER: has none */
@@ -45,7 +46,7 @@ struct hold {
     unsigned touched : 2; /* bits of the batches that have moves of it and are not decided */
 };
 
-enum { TEXT_CLASSES = 3, LINE_CLASSES = 6 };
+enum { TEXT_CLASSES = 5, LINE_CLASSES = 6 };
 
 struct holds {
     struct slab holds;
@@ -61,9 +62,9 @@ int holds_init(struct holds *hs, uint32_t holds_max) __attribute__((warn_unused_
 void holds_close(struct holds *hs);
 size_t holds_bytes(const struct holds *hs);
 
-/* A new one, findable, with its order_id and lines copied; NULL when memory is short. */
+/* A new one, findable, with its texts and lines copied; NULL when memory is short. */
 struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str order_id,
-                       const struct line *lines, uint16_t line_count);
+                       struct str user_id, const struct line *lines, uint16_t line_count);
 void holds_remove(struct holds *hs, struct hold *h);
 struct hold *holds_find(const struct holds *hs, int64_t reservation_id);
 void holds_prefetch(const struct holds *hs, int64_t reservation_id);
@@ -81,7 +82,12 @@ const struct line *hold_lines(const struct hold *h, struct line *one);
 
 static inline struct str hold_order_id(const struct hold *h)
 {
-    return (struct str){h->order_id, h->order_id_len};
+    return (struct str){h->text, h->order_id_len};
+}
+
+static inline struct str hold_user_id(const struct hold *h)
+{
+    return (struct str){h->text + h->order_id_len, h->user_id_len};
 }
 
 #endif

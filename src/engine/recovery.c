@@ -104,11 +104,15 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
         return corrupt(err, m, "its reservation_id is not its seq");
     if (str_empty(m->order_id) || m->order_id.len > ORDER_ID_MAX)
         return corrupt(err, m, "its order_id is empty or too long");
-    struct hold *h = holds_add(&e->holds, m->seq, m->order_id, move_lines(m), m->line_count);
+    if (m->user_id.len > USER_ID_MAX)
+        return corrupt(err, m, "its user_id is too long");
+    struct hold *h =
+        holds_add(&e->holds, m->seq, m->order_id, m->user_id, move_lines(m), m->line_count);
     if (!h)
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
     h->created_ms = m->at_ms;
     h->deadline_ms = m->deadline_ms;
+    h->fingerprint = m->fingerprint;
     if (!e->holds.oldest)
         timers_start(e->timers, m->at_ms);
     hold_step(e, h, MOVE_RESERVE, REASON_NONE);
@@ -204,7 +208,7 @@ int engine_load_order_run(struct engine *e, struct order_run *run)
     return 0;
 }
 
-void engine_loaded(struct engine *e, int64_t now_ms)
+void engine_recovered(struct engine *e, int64_t now_ms)
 {
     assert(e->loading);
     if (now_ms > e->now_ms)

@@ -1,12 +1,8 @@
 /* search.c - was this order_id used before (I4)?
  *
  * Happy path: the index knows no such hash, so the order is new. A candidate that is in memory is
- * compared by its order_id, and its content by fingerprint. Any other candidate is a question for
- * the ledger (SEEN_ASK); the caller puts it and searches again with the answer.
- *
- * Content is the same when user and units are: wanted lots, summed, equal those reserved; what was
- * wanted by sku and dimensions is covered, to the unit, by reserved lots that match. hold_ms is not
- * content.
+ * compared by its order_id, and its content by fingerprint (content.c). Any other candidate is a
+ * question for the ledger (SEEN_ASK); the caller puts it and searches again with the answer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,15 +37,13 @@ static struct seen_order same_or_not(const struct engine *e, const struct order_
 {
     if (content && !order_same_content(e, content, s->record))
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
-    if (content && h)
-        h->fingerprint = content->fingerprint;
     return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : s->record};
 }
 
 static struct seen_order resident(const struct engine *e, const struct order_search *s,
                                   struct hold *h, const struct reserve_command *content)
 {
-    if (!content || (h->fingerprint && h->fingerprint == content->fingerprint))
+    if (!content || h->fingerprint == order_fingerprint(content))
         return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h};
     if (h->fingerprint)
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
@@ -142,47 +136,4 @@ struct reservation_record *record_clone(const struct reservation_record *record)
         copy->moves[i].detail.p =
             move_on(&at, record->moves[i].detail.p, record->moves[i].detail.len);
     return copy;
-}
-
-/* Takes the want's units out of what is left of the reserved lines. */
-static bool cover(const struct engine *e, const struct want *w, struct line *left, uint32_t count)
-{
-    int64_t need = w->quantity;
-    for (uint32_t i = 0; i < count && need; i++) {
-        if (left[i].lot == 0 || left[i].lot > e->lots.count)
-            continue;
-        const struct lot *lot = lots_at(&e->lots, left[i].lot);
-        bool named =
-            str_empty(w->lot) ? str_equal(lot->dims.sku, w->sku) : str_equal(lot->dims.key, w->lot);
-        bool match = named && lot_matches(lot, w->flavor, w->size, w->batch);
-        if (!match)
-            continue;
-        int64_t take = left[i].quantity < need ? left[i].quantity : need;
-        left[i].quantity -= take;
-        need -= take;
-    }
-    return need == 0;
-}
-
-bool order_same_content(const struct engine *e, const struct reserve_command *r,
-                        const struct reservation_record *record)
-{
-    struct line left[ORDER_LINES_MAX];
-    uint16_t order[ORDER_LINES_MAX];
-    uint32_t count = record->line_count_reserved;
-    if (!str_equal(r->user_id, record->user_id) || count > ORDER_LINES_MAX ||
-        r->want_count > ORDER_LINES_MAX)
-        return false;
-    if (count)
-        memcpy(left, record->reserved_lines, count * sizeof left[0]);
-    want_order(r->wants, r->want_count, order);
-    for (uint16_t i = 0; i < r->want_count; i++) {
-        if (!cover(e, &r->wants[order[i]], left, count))
-            return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (left[i].quantity)
-            return false;
-    }
-    return true;
 }

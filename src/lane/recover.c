@@ -74,7 +74,7 @@ int lane_recover(struct lane *l, struct lane_recovery *r, struct error *e)
 void lane_open(struct lane *l, int64_t now_ms)
 {
     atomic_store(&l->available, true);
-    engine_loaded(l->engine, now_ms);
+    engine_recovered(l->engine, now_ms);
     l->deadline_told_ms = INT64_MIN;
     lane_tell_gate(l);
     l->gate->ops->orders_complete(l->gate, l->orders_complete);

@@ -48,7 +48,7 @@ struct shop *shop_open(const struct engine_config *config)
     s->config = config ? *config : shop_config();
     s->now_ms = SHOP_START_MS;
     start_engine(s);
-    engine_loaded(s->engine, s->now_ms);
+    engine_recovered(s->engine, s->now_ms);
     engine_advance(s->engine, s->now_ms, 1);
     return s;
 }
@@ -87,7 +87,7 @@ void shop_reopen(struct shop *s)
         if (engine_load_move(s->engine, &s->rows[i], false, &e))
             abort();
     }
-    engine_loaded(s->engine, s->now_ms);
+    engine_recovered(s->engine, s->now_ms);
     for (lot_id id = 1; id <= lots && id < 64; id++)
         s->gate[id] = shop_available(s, id);
     s->gate_lots = lots;
@@ -105,20 +105,27 @@ struct ask *shop_ask(struct shop *s, enum command_kind kind)
     return a;
 }
 
+/* As a service makes it: the user and the sums of what is wanted, in any order of lines. */
+static uint64_t fingerprint(const struct reserve_command *r)
+{
+    uint64_t sum = hash64(r->user_id, 1);
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        const struct want *w = &r->wants[i];
+        uint64_t hash = hash64(w->lot, 1);
+        hash = hash64(w->sku, hash);
+        hash = hash64(w->flavor, hash);
+        hash = hash64(w->size, hash);
+        sum += hash64(w->batch, hash) * (uint64_t)w->quantity;
+    }
+    return sum;
+}
+
 void shop_send(struct shop *s, struct ask *a)
 {
     if (a->c.kind == COMMAND_RESERVE) {
         struct reserve_command *r = &a->c.reserve;
         r->order_hash = hash64(r->order_id, (uint64_t)SHOP_SEED);
-        r->fingerprint = hash64(r->user_id, 1);
-        for (uint16_t i = 0; i < r->want_count; i++) {
-            const struct want *w = &r->wants[i];
-            r->fingerprint = hash64(w->lot, r->fingerprint);
-            r->fingerprint = hash64(w->sku, r->fingerprint);
-            r->fingerprint = hash64(w->flavor, r->fingerprint);
-            r->fingerprint = hash64(w->size, r->fingerprint);
-            r->fingerprint = hash64(w->batch, r->fingerprint) + (uint64_t)w->quantity;
-        }
+        r->fingerprint = fingerprint(r);
     }
     engine_command(s->engine, &a->c);
     shop_collect(s);
@@ -382,6 +389,7 @@ static void record_row(struct reservation_record *record, const struct move *m)
         record->created_ms = m->at_ms;
         record->order_id = m->order_id;
         record->user_id = m->user_id;
+        record->fingerprint = m->fingerprint;
         record->line_count_reserved = m->line_count;
         memcpy(record->reserved_lines, row_lines(m), m->line_count * sizeof(struct line));
     } else if (m->kind == MOVE_CONFIRM) {

@@ -177,6 +177,7 @@ static void begin(struct record_block *b, const struct move *m)
                                      .created_ms = m->at_ms,
                                      .order_id = put_text(b->order_id, m->order_id),
                                      .user_id = put_text(b->user_id, m->user_id),
+                                     .fingerprint = m->fingerprint,
                                      .lines = b->lines,
                                      .reserved_lines = b->reserved_lines,
                                      .line_count = m->line_count,

@@ -95,7 +95,7 @@ int process_start(struct process *p, struct fake_ledger *ledger, const struct en
         rc = gate_local_create(&p->gate, &gate_config, e);
     if (rc)
         return rc;
-    engine_loaded(p->engine, now_ms);
+    engine_recovered(p->engine, now_ms);
     engine_set_available(p->engine, true);
     p->deadline_told_ms = INT64_MIN;
     tell_gate(p);

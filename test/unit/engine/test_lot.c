@@ -267,7 +267,7 @@ static void a_lot_costs_at_most_256_bytes(void **state)
         assert_int_equal(
             engine_load_lot(e, (lot_id)i + 1, &dims, &(struct stock){.on_hand = 1}, NULL), 0);
     }
-    engine_loaded(e, SHOP_START_MS);
+    engine_recovered(e, SHOP_START_MS);
     struct engine_stats stats = {0};
     struct command c = {.kind = COMMAND_STATS, .stats = {.stats = &stats}};
     engine_command(e, &c);

@@ -175,7 +175,7 @@ static void after_warm_up_100000_orders_allocate_nothing(void **state)
     struct stock stock = {.on_hand = 1000000};
     assert_int_equal(engine_load_lot(b.engine, 1, &one, &stock, NULL), 0);
     assert_int_equal(engine_load_lot(b.engine, 2, &two, &stock, NULL), 0);
-    engine_loaded(b.engine, b.now_ms);
+    engine_recovered(b.engine, b.now_ms);
     for (int i = 0; i < 10 * SEGMENT / BATCH; i++)
         cycle(&b);
     assert_true(!COUNTING || b.counted > 0); /* the counter counts */

@@ -63,9 +63,9 @@ struct reserve_command {
     /* asked */
     struct str order_id; /* never empty: the caller makes one if the client did not */
     struct str user_id;
-    uint64_t order_hash; /* hash64(order_id, seed) */
-    uint64_t
-        fingerprint; /* hash64 of the order's content without order_id: equal for equal orders */
+    uint64_t order_hash;  /* hash64(order_id, seed) */
+    uint64_t fingerprint; /* hash64 of the order's content without order_id: equal for equal orders.
+                             It is stored: it must not change with the program's version */
     struct want *wants;
     uint16_t want_count;
     int64_t hold_ms; /* 0: the default */
@@ -158,7 +158,6 @@ struct command {
             struct line *lines;   /* asked: room for line_max. answered: as held now */
             uint16_t line_max;
             uint16_t line_count;
-            struct reservation_record *record; /* always NULL when answered */
         } move;
         struct {
             int64_t reservation_id;

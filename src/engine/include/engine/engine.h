@@ -68,7 +68,7 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock,
 /* order_ids known of a part of the window that is not loaded move by move (order_index.h). */
 int engine_load_order_run(struct engine *e, struct order_run *run) MUST_CHECK;
 /* Idempotency keys of past adjustments within the window. */
-void engine_loaded(struct engine *e, int64_t now_ms);
+void engine_recovered(struct engine *e, int64_t now_ms);
 
 /* ---- running ---- */
 

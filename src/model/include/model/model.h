@@ -96,7 +96,8 @@ struct move {
     struct str detail;           /* CONFIRM: payment_id. ADJUST: adjustment_id, or "" */
     struct str note;             /* ADJUST: reason */
     const struct lot_dims *dims; /* CREATE only */
-    uint64_t order_hash; /* RESERVE: hash64(order_id, data folder's seed); not stored by all */
+    uint64_t order_hash;  /* RESERVE: hash64(order_id, data folder's seed); not stored by all */
+    uint64_t fingerprint; /* RESERVE: of the order's content, under that seed; 0 in old rows */
 };
 
 /* The strings and lines that a move points to live until its batch's outcome was delivered. */
@@ -144,6 +145,7 @@ struct reservation_record {
     struct str order_id;
     struct str user_id;
     struct str payment_id;
+    uint64_t fingerprint; /* as in its RESERVE */
     uint32_t line_count;
     uint32_t move_count;
     struct line *lines;          /* as held now: after a partial confirm, what was confirmed */
