@@ -6,7 +6,9 @@
  * a list, not decimal, too large; Transfer-Encoding other than exactly "chunked", repeated, with
  * Content-Length or in HTTP/1.0; chunk extensions; Host missing, repeated or malformed; targets
  * with fragments or in authority form; other versions; expectations other than 100-continue;
- * whatever is beyond a limit.
+ * whatever is beyond a limit. Refused without a word: a line of three words that is no HTTP at all,
+ * because it may be meant as the preface of HTTP/2, whose reader would take an answer for a frame
+ * (RFC 9113, 3.4).
  */
 #include "wire/http1_parser.h"
 
@@ -225,8 +227,11 @@ static enum http1_event parse_request_line(struct http1_parser *p, struct str li
         return bad(p, "the request line has no target or no version");
     struct str target = {rest.p, (uint32_t)(second - rest.p)};
     struct str version = {second + 1, rest.len - target.len - 1};
-    if (parse_version(p, version) == HTTP1_BROKEN)
+    if (parse_version(p, version) == HTTP1_BROKEN) {
+        if (target.p[0] != '/' && !memmem(line.p, line.len, "HTTP/", 5))
+            p->refusal.code = 0;
         return HTTP1_BROKEN;
+    }
     if (target.len > p->limits->target_max)
         return line_too_long(p);
     if (!target_valid(target.p, target.len))

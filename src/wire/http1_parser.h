@@ -27,7 +27,7 @@ enum http1_event {
     HTTP1_HEAD_END, /* the flags of `message` are final */
     HTTP1_BODY,     /* piece: value */
     HTTP1_END,      /* the message is complete */
-    HTTP1_BROKEN,   /* parser->refusal says why */
+    HTTP1_BROKEN,   /* parser->refusal says why; code 0: and nobody is to be told */
 };
 
 enum { HTTP1_FIELD_SETTINGS = HEADER_COUNT + 1 }; /* HTTP2-Settings, beside exchange_header */

@@ -216,7 +216,9 @@ static int on_event(struct http1_session *s, enum http1_event event,
     case HTTP1_BODY:
         return on_body(s, piece);
     default:
-        refuse(s, &s->parser.refusal);
+        s->closing = true;
+        if (s->parser.refusal.code)
+            refuse(s, &s->parser.refusal);
         return TLY_ECLOSED;
     }
 }

@@ -346,13 +346,15 @@ static int feed(struct session *base, const uint8_t *data, size_t size, size_t *
         s->upgraded = NULL;
         request_begun(s, h, true);
     }
-    ssize_t rv = nghttp2_session_mem_recv(s->ng, data, size);
+    uint32_t reason;
+    size_t sound = http2_frames_check(&s->frames, data, size, &reason);
+    ssize_t rv = nghttp2_session_mem_recv(s->ng, data, sound);
     s->feeding = false;
-    if (rv >= 0)
+    if (rv >= 0 && reason == NGHTTP2_NO_ERROR)
         return 0;
     s->failed = true;
-    uint32_t reason =
-        rv == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+    if (rv < 0)
+        reason = rv == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
     (void)nghttp2_session_terminate_session(s->ng, reason);
     return TLY_ECLOSED;
 }
@@ -520,6 +522,7 @@ static struct http2_session *create(struct session_host *host, void *connection)
     if (rv == 0)
         rv = make_callbacks(&callbacks);
     nghttp2_mem memory = http2_memory(s);
+    http2_frames_init(&s->frames, NGHTTP2_CLIENT_MAGIC_LEN);
     s->creating = true;
     if (rv == 0)
         rv = nghttp2_session_server_new3(&s->ng, callbacks, s, option, &memory);
@@ -576,6 +579,7 @@ struct session *http2_session_upgrade(struct session_host *host, void *connectio
         return NULL;
     }
     (void)nghttp2_session_set_stream_user_data(s->ng, 1, h);
+    http2_frames_ended(&s->frames, 1);
     s->upgraded = h;
     return &s->s;
 }

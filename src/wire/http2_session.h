@@ -4,6 +4,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "wire/http2_frames.h"
 #include "wire/http_common.h"
 #include "wire/session.h"
 
@@ -70,6 +71,7 @@ struct http2_session {
     bool failed;  /* nothing more is read */
     bool feeding; /* inside feed() */
     bool creating;
+    struct http2_frames frames;
     struct http2_pages pages[HTTP2_PAGES_MAX];
 };
 

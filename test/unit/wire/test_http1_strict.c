@@ -139,6 +139,21 @@ static void what_two_readers_could_understand_in_two_ways_is_refused(void **stat
     }
 }
 
+static void what_is_no_http_at_all_is_not_answered(void **state)
+{
+    (void)state;
+    static const char input[] = "INVALID CONNECTION PREFACE\r\n\r\n";
+    for (size_t step = 0; step < 3; step++) {
+        struct driver d;
+        driver_open(&d, PROTOCOL_HTTP1);
+        driver_feed(&d, input, sizeof(input) - 1, step);
+        assert_true(d.broken);
+        assert_string_equal(driver_out(&d), "");
+        assert_true(d.session->ops->finished(d.session));
+        driver_close(&d);
+    }
+}
+
 static void check_taken(const struct row *row, size_t step)
 {
     struct driver d;
@@ -238,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_two_readers_could_understand_in_two_ways_is_refused),
+        cmocka_unit_test(what_is_no_http_at_all_is_not_answered),
         cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_cut),
         cmocka_unit_test(limits_are_kept_to_the_byte),
         cmocka_unit_test(a_line_without_end_is_refused_at_the_limit),
