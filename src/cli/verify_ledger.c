@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "cli/verify_internal.h"
 
-enum { SCHEMA_KNOWN = 1, CACHE_KIB = 65536, PATH_BYTES = 4096 };
+enum { SCHEMA_KNOWN = 2, CACHE_KIB = 65536, PATH_BYTES = 4096 };
 
 int verify_prepare(struct verify *v, const char *sql, sqlite3_stmt **out, struct error *e)
 {
@@ -123,9 +123,9 @@ int verify_open(struct verify *v, struct error *e)
         code = open_at(v, path, true, e);
     if (code)
         return code;
-    if (v->report->schema_version != SCHEMA_KNOWN)
+    if (v->report->schema_version < 1 || v->report->schema_version > SCHEMA_KNOWN)
         return error_set(e, TLY_EINVALID_ARGUMENT, path,
-                         "its schema is number %" PRId64 "; this binary knows %d",
+                         "its schema is number %" PRId64 "; this binary knows those up to %d",
                          v->report->schema_version, SCHEMA_KNOWN);
     return 0;
 }

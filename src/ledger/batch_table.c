@@ -89,61 +89,34 @@ static int on_eof(sqlite3_vtab_cursor *base)
     return cursor->at == cursor->end;
 }
 
-static void result_number(sqlite3_context *context, int64_t value)
+static void put_NUMBER(sqlite3_context *context, int64_t value)
+{
+    sqlite3_result_int64(context, value);
+}
+
+/* A column that gets no result is NULL. */
+static void put_SOME_NUMBER(sqlite3_context *context, int64_t value)
 {
     if (value)
         sqlite3_result_int64(context, value);
 }
 
-static void result_text(sqlite3_context *context, struct str s)
+static void put_SOME_TEXT(sqlite3_context *context, struct str s)
 {
     if (s.len)
         sqlite3_result_text(context, s.p, (int)s.len, SQLITE_STATIC);
 }
 
-/* A column that gets no result is NULL. */
 static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     const struct move *m = ((struct batch_cursor *)base)->at;
     switch (column) {
-    case COLUMN_SEQ:
-        sqlite3_result_int64(context, m->seq);
+#define X(name, type, put, value)                                                                  \
+    case COLUMN_##name:                                                                            \
+        put_##put(context, value);                                                                 \
         break;
-    case COLUMN_KIND:
-        sqlite3_result_int(context, m->kind);
-        break;
-    case COLUMN_LOT_ID:
-        if (m->line_count == 1)
-            sqlite3_result_int64(context, m->line.lot);
-        break;
-    case COLUMN_QUANTITY:
-        sqlite3_result_int64(context, m->line.quantity);
-        break;
-    case COLUMN_AT_MS:
-        sqlite3_result_int64(context, m->at_ms);
-        break;
-    case COLUMN_DEADLINE_MS:
-        result_number(context, m->deadline_ms);
-        break;
-    case COLUMN_ORDER_ID:
-        result_text(context, m->order_id);
-        break;
-    case COLUMN_USER_ID:
-        result_text(context, m->user_id);
-        break;
-    case COLUMN_RESERVATION_ID:
-        if (m->kind != MOVE_RESERVE)
-            result_number(context, m->reservation_id);
-        break;
-    case COLUMN_REASON:
-        result_number(context, m->reason);
-        break;
-    case COLUMN_DETAIL:
-        result_text(context, m->detail);
-        break;
-    case COLUMN_NOTE:
-        result_text(context, m->note);
-        break;
+        MOVE_COLUMN_LIST(X, X)
+#undef X
     }
     return SQLITE_OK;
 }

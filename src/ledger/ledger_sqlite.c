@@ -51,6 +51,17 @@ static void on_store_segment(struct ledger *port, struct order_segment *s)
     order_store_put(&self(port)->orders, s);
 }
 
+static uint64_t on_hash_seed(const struct ledger *port)
+{
+    return ((const struct ledger_sqlite *)port)->seed;
+}
+
+/* Moves are committed in order of seq by the one connection there is. */
+static int64_t on_log_end(struct ledger *port)
+{
+    return atomic_load(&self(port)->counters.last_seq);
+}
+
 static int on_cursor_set(struct ledger *port, const char *reader, int64_t seq, struct error *e)
 {
     return writer_cursor_set(&self(port)->writer, reader, seq, e);
@@ -102,6 +113,8 @@ static const struct ledger_ops sqlite_ops = {
     .start = on_start,
     .submit = on_submit,
     .ask = on_ask,
+    .hash_seed = on_hash_seed,
+    .log_end = on_log_end,
     .store_segment = on_store_segment,
     .read_log = ledger_read_log,
     .cursor_get = ledger_cursor_get,
@@ -118,7 +131,7 @@ int ledger_sqlite_create(struct ledger **out, const struct ledger_sqlite_config 
     *out = NULL;
     if (!l)
         return error_set(e, TLY_ENO_MEMORY, "ledger", "no memory for the ledger");
-    l->port.ops = &sqlite_ops;
+    l->port = (struct ledger){.ops = &sqlite_ops, .traits = {.shared = false, .batches_max = 1}};
     l->config = *config;
     l->dir = strdup(config->dir);
     l->config.dir = l->dir;
@@ -143,9 +156,4 @@ int ledger_sqlite_create(struct ledger **out, const struct ledger_sqlite_config 
     }
     *out = &l->port;
     return 0;
-}
-
-uint64_t ledger_sqlite_seed(const struct ledger *l)
-{
-    return ((const struct ledger_sqlite *)l)->seed;
 }

@@ -1,6 +1,6 @@
 /* Rows of the log to moves.
  *
- * Happy path: a RESERVE of one line, which is nearly every row, costs eight column reads. Lines of
+ * Happy path: a RESERVE of one line, which is nearly every row, costs nine column reads. Lines of
  * several lots and the dimensions of a CREATE are looked up.
  * Failure modes: a row that no engine can have written is TLY_ECORRUPT, named by its seq.
  */
@@ -88,32 +88,33 @@ static int fill_dims(struct move_reader *r, struct move *m, struct error *e)
 static void fill_reserve(struct move_reader *r, sqlite3_stmt *row, struct move *m)
 {
     m->reservation_id = m->seq;
-    m->deadline_ms = sqlite3_column_int64(row, COLUMN_DEADLINE_MS);
-    m->order_id = text_of(row, COLUMN_ORDER_ID);
-    m->user_id = text_of(row, COLUMN_USER_ID);
+    m->deadline_ms = sqlite3_column_int64(row, COLUMN_deadline_ms);
+    m->fingerprint = (uint64_t)sqlite3_column_int64(row, COLUMN_fingerprint);
+    m->order_id = text_of(row, COLUMN_order_id);
+    m->user_id = text_of(row, COLUMN_user_id);
     m->order_hash = hash64(m->order_id, r->seed);
 }
 
 static bool reason_is_known(sqlite3_stmt *row)
 {
-    int64_t reason = sqlite3_column_int64(row, COLUMN_REASON);
+    int64_t reason = sqlite3_column_int64(row, COLUMN_reason);
     return reason >= REASON_NONE && reason <= REASON_UNSETTLED;
 }
 
 static void fill_other(sqlite3_stmt *row, struct move *m)
 {
-    m->reservation_id = sqlite3_column_int64(row, COLUMN_RESERVATION_ID);
-    m->deadline_ms = sqlite3_column_int64(row, COLUMN_DEADLINE_MS);
-    m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_REASON);
-    m->detail = text_of(row, COLUMN_DETAIL);
-    m->note = text_of(row, COLUMN_NOTE);
+    m->reservation_id = sqlite3_column_int64(row, COLUMN_reservation_id);
+    m->deadline_ms = sqlite3_column_int64(row, COLUMN_deadline_ms);
+    m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_reason);
+    m->detail = text_of(row, COLUMN_detail);
+    m->note = text_of(row, COLUMN_note);
 }
 
 int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, struct error *e)
 {
-    *m = (struct move){.seq = sqlite3_column_int64(row, COLUMN_SEQ), .line_count = 1};
-    int64_t kind = sqlite3_column_int64(row, COLUMN_KIND);
-    int64_t lot = sqlite3_column_int64(row, COLUMN_LOT_ID); /* NULL reads as 0 */
+    *m = (struct move){.seq = sqlite3_column_int64(row, COLUMN_seq), .line_count = 1};
+    int64_t kind = sqlite3_column_int64(row, COLUMN_kind);
+    int64_t lot = sqlite3_column_int64(row, COLUMN_lot_id); /* NULL reads as 0 */
     if (kind < MOVE_CREATE || kind > MOVE_EXTEND)
         return corrupt(m, "its kind is unknown", e);
     if (lot < 0 || lot > UINT32_MAX)
@@ -121,8 +122,8 @@ int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, s
     if (kind != MOVE_RESERVE && !reason_is_known(row))
         return corrupt(m, "its reason is unknown", e);
     m->kind = (uint8_t)kind;
-    m->line = (struct line){(lot_id)lot, sqlite3_column_int64(row, COLUMN_QUANTITY)};
-    m->at_ms = sqlite3_column_int64(row, COLUMN_AT_MS);
+    m->line = (struct line){(lot_id)lot, sqlite3_column_int64(row, COLUMN_quantity)};
+    m->at_ms = sqlite3_column_int64(row, COLUMN_at_ms);
     if (kind == MOVE_RESERVE)
         fill_reserve(r, row, m);
     else

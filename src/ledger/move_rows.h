@@ -8,26 +8,38 @@
 #include "ledger/lot_rows.h"
 #include "model/model.h"
 
-/* The order of the table, and of every SELECT that is read here. */
-#define MOVE_COLUMNS                                                                               \
-    "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id, reservation_id, reason, " \
-    "detail, note"
+/* The columns of `move`, the one list of them: name, type, and what a move `m` puts there. NUMBER
+ * writes any number; SOME_NUMBER and SOME_TEXT write NULL for 0 and "". FIRST is for the first,
+ * NEXT for the others. Every statement names them, so that their order in a file does not matter. A
+ * new one comes last here and in a migration (schema.c); archive.db gets it by itself
+ * (retention.c). */
+#define MOVE_COLUMN_LIST(FIRST, NEXT)                                                              \
+    FIRST(seq, "INTEGER PRIMARY KEY", NUMBER, m->seq)                                              \
+    NEXT(kind, "INTEGER", NUMBER, m->kind)                                                         \
+    NEXT(lot_id, "INTEGER", SOME_NUMBER, m->line_count == 1 ? m->line.lot : 0)                     \
+    NEXT(quantity, "INTEGER", NUMBER, m->line.quantity)                                            \
+    NEXT(at_ms, "INTEGER", NUMBER, m->at_ms)                                                       \
+    NEXT(deadline_ms, "INTEGER", SOME_NUMBER, m->deadline_ms)                                      \
+    NEXT(order_id, "TEXT", SOME_TEXT, m->order_id)                                                 \
+    NEXT(user_id, "TEXT", SOME_TEXT, m->user_id)                                                   \
+    NEXT(reservation_id, "INTEGER", SOME_NUMBER, m->kind == MOVE_RESERVE ? 0 : m->reservation_id)  \
+    NEXT(reason, "INTEGER", SOME_NUMBER, m->reason)                                                \
+    NEXT(detail, "TEXT", SOME_TEXT, m->detail)                                                     \
+    NEXT(note, "TEXT", SOME_TEXT, m->note)                                                         \
+    NEXT(fingerprint, "INTEGER", SOME_NUMBER, (int64_t)m->fingerprint)
 
-enum move_column {
-    COLUMN_SEQ,
-    COLUMN_KIND,
-    COLUMN_LOT_ID,
-    COLUMN_QUANTITY,
-    COLUMN_AT_MS,
-    COLUMN_DEADLINE_MS,
-    COLUMN_ORDER_ID,
-    COLUMN_USER_ID,
-    COLUMN_RESERVATION_ID,
-    COLUMN_REASON,
-    COLUMN_DETAIL,
-    COLUMN_NOTE,
-    MOVE_COLUMN_COUNT
-};
+#define MOVE_COLUMN_NUMBER(name, type, put, value) COLUMN_##name,
+enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE_COLUMN_COUNT };
+
+/* "seq, kind, ..." */
+#define MOVE_COLUMN_NAME(name, type, put, value)      #name
+#define MOVE_COLUMN_NEXT_NAME(name, type, put, value) ", " #name
+#define MOVE_COLUMNS                                  MOVE_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
+
+/* "seq INTEGER PRIMARY KEY, kind INTEGER, ..." */
+#define MOVE_COLUMN_TYPE(name, type, put, value)      #name " " type
+#define MOVE_COLUMN_NEXT_TYPE(name, type, put, value) ", " #name " " type
+#define MOVE_COLUMN_TYPES                             MOVE_COLUMN_LIST(MOVE_COLUMN_TYPE, MOVE_COLUMN_NEXT_TYPE)
 
 /* Reads rows of one connection. What a move points to is good until the next row is read. */
 struct move_reader {

@@ -84,6 +84,7 @@ static void apply(struct record_reader *r, struct reservation_record *record, co
         record->state = HOLD_PENDING;
         record->reservation_id = m->seq;
         record->created_ms = m->at_ms;
+        record->fingerprint = m->fingerprint;
         record->deadline_ms = m->deadline_ms;
         note_lines(r->reserved_lines, &record->line_count_reserved, m);
         note_lines(r->lines, &record->line_count, m);

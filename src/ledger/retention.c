@@ -28,16 +28,14 @@ struct step {
 };
 
 static const char archive_schema[] =
-    "CREATE TABLE IF NOT EXISTS archive.move(seq INTEGER PRIMARY KEY, kind INTEGER, lot_id INTEGER,"
-    " quantity INTEGER, at_ms INTEGER, deadline_ms INTEGER, order_id TEXT, user_id TEXT,"
-    " reservation_id INTEGER, reason INTEGER, detail TEXT, note TEXT);"
+    "CREATE TABLE IF NOT EXISTS archive.move(" MOVE_COLUMN_TYPES ");"
     "CREATE TABLE IF NOT EXISTS archive.move_line(seq INTEGER, lot_id INTEGER, quantity INTEGER,"
     " PRIMARY KEY (seq, lot_id)) WITHOUT ROWID";
 
 static const char archive_copy[] =
     "BEGIN;"
-    "INSERT OR REPLACE INTO archive.move SELECT m.* FROM temp.leaving CROSS JOIN main.move AS m"
-    " USING (seq);"
+    "INSERT OR REPLACE INTO archive.move(" MOVE_COLUMNS ") SELECT " MOVE_COLUMNS
+    " FROM temp.leaving CROSS JOIN main.move USING (seq);"
     "INSERT OR REPLACE INTO archive.move_line SELECT l.* FROM temp.leaving"
     " CROSS JOIN main.move_line AS l USING (seq);"
     "COMMIT";
@@ -135,6 +133,31 @@ static int choose(struct step *s, struct error *e)
     return rc;
 }
 
+/* An archive that an older program began lacks the columns that came later. */
+static int complete_archive(sqlite3 *db, struct error *e)
+{
+#define X(name, type, put, value) {#name, type},
+    static const struct {
+        const char *name, *type;
+    } columns[] = {MOVE_COLUMN_LIST(X, X)};
+#undef X
+    int rc = db_exec(db, archive_schema, e);
+    for (size_t i = 0; rc == 0 && i < sizeof columns / sizeof columns[0]; i++) {
+        char sql[160];
+        int64_t there = 0;
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FROM pragma_table_info('move', 'archive') WHERE name = '%s'",
+                 columns[i].name);
+        rc = db_get_int(db, sql, &there, e);
+        if (rc || there)
+            continue;
+        snprintf(sql, sizeof sql, "ALTER TABLE archive.move ADD COLUMN %s %s", columns[i].name,
+                 columns[i].type);
+        rc = db_exec(db, sql, e);
+    }
+    return rc;
+}
+
 static int keep_copy(struct step *s, struct error *e)
 {
     struct ledger_sqlite *l = s->w->ledger;
@@ -144,7 +167,7 @@ static int keep_copy(struct step *s, struct error *e)
     sqlite3_free(sql);
     if (rc)
         return rc;
-    rc = db_exec(s->w->db, archive_schema, e);
+    rc = complete_archive(s->w->db, e);
     if (rc == 0)
         rc = db_exec(s->w->db, archive_copy, e);
     if (!sqlite3_get_autocommit(s->w->db))

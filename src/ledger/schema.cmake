@@ -1,11 +1,17 @@
-# schema.sql becomes a C string in the binary.
-set(schema_sql ${CMAKE_SOURCE_DIR}/src/ledger/schema.sql)
+# schema.sql and the migrations after it become C strings in the binary.
 set(schema_c ${CMAKE_BINARY_DIR}/generated/ledger/schema_sql.c)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${schema_sql})
-file(READ ${schema_sql} schema_text)
-string(REPLACE "\\" "\\\\" schema_text "${schema_text}")
-string(REPLACE "\"" "\\\"" schema_text "${schema_text}")
-string(REPLACE "\n" "\\n\"\n    \"" schema_text "${schema_text}")
-file(CONFIGURE OUTPUT ${schema_c} @ONLY CONTENT
-    "#include \"ledger/schema.h\"\n\nconst char ledger_schema_1[] =\n    \"@schema_text@\";\n")
+set(schema_strings "#include \"ledger/schema.h\"\n")
+set(schema_version 0)
+foreach(schema_file schema.sql schema_2.sql)
+    math(EXPR schema_version "${schema_version} + 1")
+    set(schema_sql ${CMAKE_SOURCE_DIR}/src/ledger/${schema_file})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${schema_sql})
+    file(READ ${schema_sql} schema_text)
+    string(REPLACE "\\" "\\\\" schema_text "${schema_text}")
+    string(REPLACE "\"" "\\\"" schema_text "${schema_text}")
+    string(REPLACE "\n" "\\n\"\n    \"" schema_text "${schema_text}")
+    string(APPEND schema_strings
+        "\nconst char ledger_schema_${schema_version}[] =\n    \"${schema_text}\";\n")
+endforeach()
+file(CONFIGURE OUTPUT ${schema_c} @ONLY CONTENT "${schema_strings}")
 target_sources(tally_ledger PRIVATE ${schema_c})

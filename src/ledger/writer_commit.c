@@ -191,6 +191,7 @@ static int write_batch(struct writer *w, const struct batch *b,
 static void deliver(struct writer *w, struct batch *b, enum ledger_outcome outcome)
 {
     b->outcome = outcome;
+    b->writable = false; /* the connection is closed, and available() comes when it is up again */
     b->reloaded = NULL;
     b->reloaded_count = 0;
     w->ledger->events.outcome(w->ledger->events.context, b);

@@ -22,6 +22,7 @@
 #include "ledger/db.h"
 #include "ledger/ledger_internal.h"
 #include "ledger/lot_rows.h"
+#include "ledger/move_rows.h"
 #include "ledger/schema.h"
 
 enum { BACKOFF_MIN_MS = 10, BACKOFF_MAX_MS = 1000 };
@@ -30,7 +31,8 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
-    [STATEMENT_INSERT_MOVES] = "INSERT INTO move SELECT * FROM batch",
+    [STATEMENT_INSERT_MOVES] =
+        "INSERT INTO move(" MOVE_COLUMNS ") SELECT " MOVE_COLUMNS " FROM batch",
     [STATEMENT_INSERT_LOT] = LOT_INSERT,
     [STATEMENT_INSERT_LINE] = "INSERT INTO move_line VALUES (?, ?, ?)",
     [STATEMENT_PUT_STOCK] = "INSERT OR REPLACE INTO stock_snapshot VALUES (?, ?, ?, ?, ?)",

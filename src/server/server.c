@@ -215,7 +215,7 @@ static int start(struct server *s, struct error *e)
     code = data_dir_hold(&s->data_dir, s->settings.data, s->settings.listen, e);
     if (code == 0)
         code = create_ledger(s, e);
-    uint64_t hash_seed = code == 0 ? ledger_sqlite_seed(t->lane.ledger) : 0;
+    uint64_t hash_seed = code == 0 ? t->lane.ledger->ops->hash_seed(t->lane.ledger) : 0;
     if (code == 0)
         code = create_gate(s, hash_seed, e);
     if (code == 0)

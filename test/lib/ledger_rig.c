@@ -77,6 +77,7 @@ static void on_outcome(void *context, struct batch *b)
     pthread_mutex_lock(&rig->lock);
     assert_ptr_equal(b, &rig->batch);
     rig->outcomes[rig->outcome_count++] = b->outcome;
+    rig->writable = b->writable;
     pthread_cond_broadcast(&rig->changed);
     pthread_mutex_unlock(&rig->lock);
 }
@@ -207,7 +208,7 @@ int rig_try_open(struct rig *rig, struct error *e)
     int rc = rig->factory->create(rig, &rig->ledger, e);
     if (rc)
         return rc;
-    rig->seed = rig->factory->seed(rig->ledger);
+    rig->seed = rig->ledger->ops->hash_seed(rig->ledger);
     rc = rig->ledger->ops->recover(rig->ledger, &loader, e);
     if (rc == 0)
         rc = rig->ledger->ops->start(rig->ledger, &events, e);
@@ -302,6 +303,12 @@ void rig_create(struct rig *rig, int64_t quantity)
     m->move.dims = &m->dims;
 }
 
+/* Any number that is not 0 will do; half of them are negative in SQL. */
+uint64_t rig_fingerprint(const char *order_id)
+{
+    return hash64(str_of(order_id), 1) | 1;
+}
+
 static int64_t reserve(struct rig *rig, struct rig_move *m, const char *order_id)
 {
     m->move.order_id = keep(m->order_id, str_of(order_id));
@@ -309,6 +316,7 @@ static int64_t reserve(struct rig *rig, struct rig_move *m, const char *order_id
     m->move.reservation_id = m->move.seq;
     m->move.deadline_ms = m->move.at_ms + 900000;
     m->move.order_hash = hash64(m->move.order_id, rig->seed);
+    m->move.fingerprint = rig_fingerprint(order_id);
     return m->move.seq;
 }
 
@@ -435,7 +443,8 @@ enum ledger_outcome rig_commit(struct rig *rig)
 {
     rig_submit(rig);
     enum ledger_outcome outcome = rig_outcome(rig, 0);
-    if (outcome != LEDGER_COMMITTED)
+    bool goes_on = outcome == LEDGER_COMMITTED || (outcome == LEDGER_REJECTED && rig->writable);
+    if (!goes_on)
         assert_true(wait_for(rig, has_become_unavailable, rig->unavailable_before));
     if (outcome != LEDGER_UNKNOWN)
         rig_settle(rig);
@@ -554,6 +563,7 @@ static void same_move(const struct move *a, const struct move *b)
     same_text(a->note, b->note);
     if (a->kind == MOVE_RESERVE)
         assert_int_equal(a->order_hash, b->order_hash);
+    assert_int_equal(a->fingerprint, b->fingerprint);
     if (a->kind == MOVE_CREATE)
         same_text(a->dims->key, b->dims->key);
 }

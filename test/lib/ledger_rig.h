@@ -18,7 +18,6 @@ struct rig;
 struct rig_factory {
     const char *name;
     int (*create)(struct rig *rig, struct ledger **out, struct error *e);
-    uint64_t (*seed)(const struct ledger *l);
     /* The stock of a lot, asked of the store itself, behind the ledger's back. */
     struct stock (*stock)(struct rig *rig, lot_id lot);
     /* From now on commits cannot be made; they fail before, or at, the decisive moment. */
@@ -75,6 +74,7 @@ struct rig {
     pthread_cond_t changed;
     enum ledger_outcome outcomes[4];
     int outcome_count;
+    bool writable; /* as the last outcome said */
     bool available;
     int unavailable_count, unavailable_before;
     struct question *answered;
@@ -97,6 +97,7 @@ void rig_new_folder(char out[256]);
 
 void rig_create(struct rig *rig, int64_t quantity); /* lot number rig->lots + 1 */
 int64_t rig_reserve(struct rig *rig, lot_id lot, int64_t quantity, const char *order_id);
+uint64_t rig_fingerprint(const char *order_id); /* what rig_reserve puts into the move */
 int64_t rig_reserve_lines(struct rig *rig, const struct line *lines, int count,
                           const char *order_id);
 /* CONFIRM, RELEASE, REFUND, RETURN, EXTEND of one line. */
@@ -104,8 +105,8 @@ struct rig_move *rig_step(struct rig *rig, enum move_kind kind, int64_t reservat
                           int64_t quantity);
 void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
                 const char *note);
-/* Hands the open batch over and waits for the first outcome; and, unless that is COMMITTED, for the
- * ledger to say that it is not available. */
+/* Hands the open batch over and waits for the first outcome; and, unless that is COMMITTED or says
+ * that writing goes on, for the ledger to say that it is not available. */
 enum ledger_outcome rig_commit(struct rig *rig);
 void rig_submit(struct rig *rig);                             /* does not wait */
 enum ledger_outcome rig_outcome(struct rig *rig, int number); /* waits for the n-th, from 0 */

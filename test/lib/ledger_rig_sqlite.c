@@ -78,7 +78,6 @@ static void heal(struct rig *rig)
 const struct rig_factory rig_sqlite = {
     .name = "sqlite",
     .create = create,
-    .seed = ledger_sqlite_seed,
     .stock = stock,
     .break_before_commit = break_before_commit,
     .break_at_commit = break_at_commit,

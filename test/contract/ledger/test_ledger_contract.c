@@ -51,6 +51,15 @@ static void live_a_little(struct rig *rig)
     assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
 }
 
+static void its_traits_are_within_their_bounds(void **state)
+{
+    struct rig *rig = *state;
+    const struct ledger *l = rig->ledger;
+    assert_true(l->traits.batches_max >= 1 && l->traits.batches_max <= LEDGER_BATCHES_MAX);
+    assert_true(l->traits.shared == (l->ops->load != NULL));
+    assert_true(l->traits.shared == (l->ops->release != NULL));
+}
+
 static void an_empty_ledger_recovers_to_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -338,6 +347,36 @@ static void the_log_is_read_in_order_from_any_place(void **state)
     assert_int_equal(rig->ledger->ops->read_log(rig->ledger, 0, 64, see, &stopped, &e), 3);
 }
 
+static void the_log_ends_at_the_newest_move_and_never_before_it(void **state)
+{
+    struct rig *rig = *state;
+    const struct ledger_ops *ops = rig->ledger->ops;
+    int64_t end = ops->log_end(rig->ledger);
+    live_a_little(rig);
+    for (size_t i = 0; i < rig->told.count; i++)
+        assert_true(rig->told.at[i].move.seq > end); /* it said that these could still appear */
+    end = ops->log_end(rig->ledger);
+    assert_int_equal(end, rig->seq);
+    rig_reopen(rig);
+    assert_int_equal(ops->log_end(rig->ledger), end);
+}
+
+static void a_reservation_keeps_the_fingerprint_of_its_order(void **state)
+{
+    struct rig *rig = *state;
+    struct reservation_record *r;
+    rig_create(rig, 10);
+    int64_t id = rig_reserve(rig, 1, 2, "a");
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    rig_step(rig, MOVE_CONFIRM, id, 1, 2);
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    rig_reopen(rig);
+    rig_check_loaded(rig);
+    assert_int_equal(rig_read_reservation(rig, id, &r), 0);
+    assert_int_equal(r->fingerprint, rig_fingerprint("a"));
+    free(r);
+}
+
 static void a_cursor_is_where_it_was_left(void **state)
 {
     struct rig *rig = *state;
@@ -462,6 +501,7 @@ static void counters_tell_what_was_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_A_RIG(its_traits_are_within_their_bounds),
         IN_A_RIG(an_empty_ledger_recovers_to_nothing),
         IN_A_RIG(what_was_committed_is_what_is_recovered),
         IN_A_RIG(the_data_folders_seed_survives_a_restart),
@@ -475,6 +515,8 @@ int main(void)
         IN_A_RIG(stored_orders_are_known_after_a_restart),
         IN_A_RIG(a_segment_with_uncommitted_orders_waits_for_them),
         IN_A_RIG(the_log_is_read_in_order_from_any_place),
+        IN_A_RIG(the_log_ends_at_the_newest_move_and_never_before_it),
+        IN_A_RIG(a_reservation_keeps_the_fingerprint_of_its_order),
         IN_A_RIG(a_cursor_is_where_it_was_left),
         IN_A_RIG(a_rejected_batch_leaves_nothing),
         IN_A_RIG(after_a_failure_the_next_batch_is_taken),

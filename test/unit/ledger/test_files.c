@@ -52,10 +52,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     (void)state;
     open_rig(&rig);
     rig_stop(&rig);
-    run_sql(rig.dir, "UPDATE meta SET value = '2' WHERE key = 'schema_version'");
+    run_sql(rig.dir, "UPDATE meta SET value = '3' WHERE key = 'schema_version'");
     assert_int_equal(rig_try_open(&rig, &e), TLY_EINVALID_ARGUMENT);
-    assert_non_null(strstr(e.text, "version 2"));
-    assert_int_equal(ask(rig.dir, "SELECT value FROM meta WHERE key = 'schema_version'"), 2);
+    assert_non_null(strstr(e.text, "version 3"));
+    assert_int_equal(ask(rig.dir, "SELECT value FROM meta WHERE key = 'schema_version'"), 3);
     rig_close(&rig);
 }
 
@@ -138,14 +138,14 @@ static void on_progress(void *context, int64_t done, int64_t total)
     *last = total;
 }
 
-struct load {
+struct run_load {
     struct rig *rig;
     _Atomic bool stop;
 };
 
 static void *keep_committing(void *context)
 {
-    struct load *load = context;
+    struct run_load *load = context;
     char id[32];
     for (int n = 0; !load->stop; n++) {
         for (int i = 0; i < 50; i++) {
@@ -174,7 +174,7 @@ static void a_backup_under_load_is_one_moment_of_the_ledger(void **state)
         rig_reserve(&rig, 1, 1, id);
     }
     assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
-    struct load load = {.rig = &rig};
+    struct run_load load = {.rig = &rig};
     assert_int_equal(pthread_create(&thread, NULL, keep_committing, &load), 0);
     snprintf(to, sizeof to, "%s/copy", rig.dir);
     int rc = ledger_sqlite_backup(rig.dir, to, on_progress, &pages, &e);

@@ -1,22 +1,36 @@
 /* ledger.h - the authority on stock: an append-only log of moves, and the stock that follows from
  * it.
  *
- * Life: create, recover (once), start, then submit/read until stop, destroy. Callbacks come on the
- * adapter's own threads; what they are handed is done with when they were called. None of the calls
- * from the engine's thread blocks.
+ * Life: create, recover (once), start, then submit/load/ask until stop, destroy. Callbacks come on
+ * the adapter's own threads; what they are handed is done with when they were called. None of the
+ * calls from the engine's thread blocks.
  *
- * Outcomes of submit, each delivered through on_outcome:
+ * Outcomes of submit, each delivered through events->outcome:
  *   LEDGER_COMMITTED  all moves of the batch are durable
- *   LEDGER_REJECTED   none of them is, nor will be: not done
- *   LEDGER_STALE      none is: another writer was faster; the true stock comes with it
- *   LEDGER_UNKNOWN    the adapter cannot tell. It keeps trying to find out and delivers the same
- *                     batch again with COMMITTED or REJECTED. Until then it takes no other batch.
- *                     It sets the second outcome any time after the callback of the first has
- *                     returned: that callback returns when the engine was told.
- *                     A ledger that is stopped before it knows gives no second outcome.
+ *   LEDGER_REJECTED   nothing of it is done, nor will be; batch.writable tells whether writing goes
+ *                     on. false: available(false, why) has come or comes
+ *   LEDGER_STALE      nothing of it is done: somebody else was faster. Only from a shared ledger.
+ * No rows come with it: load what the commands touch and decide again LEDGER_UNKNOWN    the adapter
+ * cannot tell. It keeps trying to find out and delivers the same batch again with COMMITTED or
+ * REJECTED. It sets the second outcome any time after the callback of the first has returned: that
+ * callback returns when the engine was told. A ledger that is stopped before it knows gives no
+ * second outcome.
+ *
+ * Several batches may be under way, at most traits.batches_max. Every submitted batch gets exactly
+ * one final outcome (any but UNKNOWN), in order of submit. A batch that is not COMMITTED takes all
+ * after it: whoever submitted them has undone them when it heard the first, and waits only for
+ * their memory; the ledger says REJECTED for each, writable as the first one's. Behind an UNKNOWN
+ * one they wait until that one is known: if it is not there, REJECTED; if it is, they may be
+ * COMMITTED or REJECTED.
  *
  * The memory of a batch and all that its moves point to stays valid from submit until a final
  * outcome was delivered.
+ *
+ * The load step, only where traits.shared: what the gathered commands touch is asked of the ledger
+ * in one go, and holds until the batch's outcome. One load at a time, and only while no batch is
+ * under way. It ends with the final outcome of the batch that names it (batch.load), by release(),
+ * or by being answered with a code other than 0. The rows are the ledger's memory until it has
+ * ended; the keys are the caller's as long.
  */
 #ifndef TALLY_LEDGER_LEDGER_H
 #define TALLY_LEDGER_LEDGER_H
@@ -29,12 +43,21 @@
 #include "ledger/order_runs.h"
 #include "model/model.h"
 
+enum { LEDGER_BATCHES_MAX = 2 };
+
 struct ledger;
+
+/* Constant from create on. */
+struct ledger_traits {
+    bool shared;          /* others write too: what a turn touches must be loaded first. false: what
+                             the engine keeps in memory is the truth, and load is never called */
+    uint32_t batches_max; /* batches under way at once, 1 .. LEDGER_BATCHES_MAX */
+};
 
 enum ledger_outcome {
     LEDGER_COMMITTED, /* durable */
-    LEDGER_REJECTED,  /* not done, nothing of it; the ledger is not available now */
-    LEDGER_STALE,     /* not done: another writer changed a lot; `reloaded` has the true stock */
+    LEDGER_REJECTED,  /* not done, nothing of it */
+    LEDGER_STALE,     /* not done: another writer was faster */
     LEDGER_UNKNOWN,   /* may or may not be done; a second outcome will follow for the same batch */
 };
 
@@ -49,13 +72,80 @@ struct batch {
     uint32_t move_count;
     uint64_t number;        /* 1, 2, 3, ... */
     int64_t oldest_pending; /* every reservation with a lower id is finished once this commits */
+    struct load *load;      /* shared: the load that it was decided on; else NULL */
     /* set by the ledger before the outcome is delivered */
     enum ledger_outcome outcome;
-    const struct reload *reloaded; /* LEDGER_STALE; lives until engine_outcome returns */
+    bool writable; /* LEDGER_REJECTED: the next batch may be taken at once */
+    const struct reload *reloaded;
     uint32_t reloaded_count;
 };
 
-/* A question to the ledger. The engine owns it; the ledger fills in the answer. */
+/* ---- the load step ---- */
+
+enum load_key_kind {
+    LOAD_ORDER,       /* text: order_id, and its hash */
+    LOAD_ADJUSTMENT,  /* text: adjustment_id, and its hash */
+    LOAD_RESERVATION, /* number */
+    LOAD_LOT,         /* text: lot key */
+    LOAD_SKU,         /* text: sku; all its lots */
+    LOAD_LOTS, /* a page of lots: number is the lot_id after which it begins, text a sku or "" */
+};
+
+struct load_key {
+    uint8_t kind;
+    struct str text;
+    uint64_t hash;
+    int64_t number;
+    uint32_t limit;
+};
+
+struct loaded_lot {
+    lot_id id;
+    struct lot_dims dims;
+    struct stock stock;
+    int64_t created_ms;
+};
+
+struct loaded_adjustment {
+    struct str adjustment_id;
+    int64_t seq;
+    struct line line;
+};
+
+struct load {
+    struct mail mail;
+    /* asked */
+    const struct load_key *keys;
+    uint32_t key_count;
+    bool writes;      /* rows are wanted locked, in ascending order, until the load ends; false:
+                         look-ups only */
+    uint32_t attempt; /* how often these commands were decided before: from 1 on nothing may be
+                         assumed, all is locked */
+    int64_t now_ms;   /* holds due by then come too, those of the lots named first, locked; what
+                         somebody else has locked is left out */
+    uint32_t due_max; /* at most so many of them */
+    /* answered */
+    int code;     /* 0; TLY_EUNAVAILABLE; TLY_EOVERLOADED (waited for locks): the load has ended */
+    bool assumed; /* attempt 0 only: the rows were not read or locked now, but are what this node
+                     knew last. Nothing that rests on them is refused; it is decided again with
+                     attempt 1. false: they are the truth until the load ends */
+    const struct loaded_lot *lots; /* every lot that anything loaded touches */
+    uint32_t lot_count;
+    struct reservation_record **records; /* of orders, reservations and due holds */
+    uint32_t record_count;
+    const struct loaded_adjustment *adjustments;
+    uint32_t adjustment_count;
+    lot_id lots_highest; /* the next lot gets a higher number; locked if `writes` and a LOAD_LOT
+                            key was not found */
+    int64_t seq_floor;   /* every seq of the batch must be higher, so that a lot's rows stand in
+                            the order of their commits */
+    int64_t next_deadline_ms; /* earliest deadline of a PENDING hold that was not loaded;
+                                 INT64_MAX: none */
+};
+
+/* ---- questions: look-ups outside a load ---- */
+
+/* The engine owns it; the ledger fills in the answer. */
 enum question_kind {
     QUESTION_RESERVATION, /* by reservation_id */
     QUESTION_ORDER,       /* by order_id, in the part of the index that is not in memory */
@@ -75,6 +165,8 @@ struct question {
     struct line adjusted; /* QUESTION_ADJUSTMENT: that move's lot and delta; lot 0: not told */
 };
 
+/* ---- start ---- */
+
 /* Recovery streams the ledger to the loader, on the calling thread: lots, order runs, moves in
  * order of seq. A loader that returns an error ends recovery with it. */
 struct ledger_loader {
@@ -90,7 +182,9 @@ struct ledger_loader {
 struct ledger_events {
     void *context;
     void (*outcome)(void *context, struct batch *b);
+    void (*loaded)(void *context, struct load *load); /* may be NULL if the ledger is not shared */
     void (*answered)(void *context, struct question *r);
+    /* Only from a ledger with store_segment. */
     void (*segment_stored)(void *context, struct order_segment *s, struct order_run *run);
     /* Writes are possible again after REJECTED or UNKNOWN, or are not; with a sentence why. */
     void (*available)(void *context, bool available, const char *why);
@@ -121,16 +215,25 @@ typedef int ledger_move_fn(void *context, const struct move *m);
 struct ledger_ops {
     int (*recover)(struct ledger *l, const struct ledger_loader *loader, struct error *e);
     int (*start)(struct ledger *l, const struct ledger_events *events, struct error *e);
-    void (*submit)(struct ledger *l, struct batch *b);                /* engine's thread */
-    void (*ask)(struct ledger *l, struct question *r);                /* engine's thread */
-    void (*store_segment)(struct ledger *l, struct order_segment *s); /* engine's thread */
+    void (*submit)(struct ledger *l, struct batch *b); /* engine's thread */
+    void (*ask)(struct ledger *l, struct question *r); /* engine's thread */
+    void (*load)(struct ledger *l, struct load *load); /* engine's thread; NULL: not shared */
+    /* Engine's thread. Nothing is to be written: the load ends here, its locks are given back. */
+    void (*release)(struct ledger *l, struct load *load); /* NULL: not shared */
+    /* Engine's thread. NULL: the ledger finds order_ids by itself, and keeps no segments. */
+    void (*store_segment)(struct ledger *l, struct order_segment *s);
+    /* The seed under which this data's order_ids are hashed (base/hash.h). Any thread. */
+    uint64_t (*hash_seed)(const struct ledger *l);
     /* Any thread. Moves with seq > after, at most max, then returns the number handed to `fn`, or
      * an error. A non-zero return of fn ends it. */
     int (*read_log)(struct ledger *l, int64_t after, uint32_t max, ledger_move_fn *fn,
                     void *context, struct error *e);
+    /* Any thread. Nothing at or below this seq can still appear in the log: a reader that has read
+     * up to it may move its cursor there, and must not go beyond. */
+    int64_t (*log_end)(struct ledger *l);
     int (*cursor_get)(struct ledger *l, const char *reader, int64_t *seq, struct error *e);
     int (*cursor_set)(struct ledger *l, const char *reader, int64_t seq, struct error *e);
-    void (*stats)(struct ledger *l, struct ledger_stats *out); /* any thread */
+    void (*stats)(struct ledger *l, struct ledger_stats *out); /* any thread; NULL: has none */
     /* Finishes what was submitted, writes the stock snapshot, checkpoints. Callbacks end with it.
      */
     void (*stop)(struct ledger *l);
@@ -139,6 +242,7 @@ struct ledger_ops {
 
 struct ledger {
     const struct ledger_ops *ops;
+    struct ledger_traits traits;
 };
 
 #endif

@@ -26,9 +26,6 @@ struct ledger_sqlite_config {
 int ledger_sqlite_create(struct ledger **out, const struct ledger_sqlite_config *config,
                          struct error *e) MUST_CHECK;
 
-/* The data folder's own seed (hash.h), made at creation. */
-uint64_t ledger_sqlite_seed(const struct ledger *l);
-
 /* A consistent copy of the ledger under DIR while a server may be running, made through a read-only
  * connection. progress(context, pages done, pages total) comes often. `to` must not exist. */
 int ledger_sqlite_backup(const char *dir, const char *to,
