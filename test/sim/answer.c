@@ -21,6 +21,10 @@ static void unlink_request(struct world *w, const struct request *q)
 static void tell_auditor(struct world *w, struct request *q, uint32_t i,
                          const struct audit_answer *answer)
 {
+    w->last = (struct sim_answer){.code = answer->code,
+                                  .replayed = answer->replayed,
+                                  .reservation_id = answer->reservation_id,
+                                  .next = answer->next};
     world_trace(w, "#%u %s%s%s", q->asks[i].number, answer->code ? error_name(answer->code) : "ok",
                 answer->replayed ? ", replayed" : "", q->ask_count > 1 ? " (of a batch)" : "");
     if (!auditor_answered(w->auditor, &q->asks[i], answer, w->now_ms))
@@ -37,6 +41,7 @@ static void order_answered(struct world *w, struct request *q, uint32_t i,
                                   .expires_ms = r->expires_ms,
                                   .state = r->state,
                                   .reason = r->reason,
+                                  .available = r->available,
                                   .lines = r->lines,
                                   .line_count = r->line_count};
     if (code == 0)
@@ -63,8 +68,13 @@ static void lots_answered(struct world *w, struct request *q, const struct lot_v
 {
     struct audit_lot_view seen[SIM_LOTS_MAX + 8];
     for (uint32_t i = 0; i < count; i++)
-        seen[i] = (struct audit_lot_view){.id = views[i].id, .stock = views[i].stock};
-    struct audit_answer answer = {.code = q->command.code, .lots = seen, .lot_count = count};
+        seen[i] = (struct audit_lot_view){
+            .id = views[i].id, .key = views[i].dims->key, .stock = views[i].stock};
+    struct audit_answer answer = {
+        .code = q->command.code,
+        .lots = seen,
+        .lot_count = count,
+        .next = q->command.kind == COMMAND_LIST_LOTS ? q->command.list.next : 0};
     tell_auditor(w, q, 0, &answer);
 }
 

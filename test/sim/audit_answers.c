@@ -11,114 +11,9 @@
 
 struct span {
     size_t from; /* durable rows when the request left */
-    size_t to;   /* when the answer came */
     int64_t from_ms;
     int64_t to_ms;
 };
-
-static bool not_done(int code)
-{
-    return code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE;
-}
-
-/* ---- sold out ---- */
-
-/* Units that other requests under way may have been promised, but that are not durable yet. */
-static int64_t spoken_for(struct auditor *a, const struct audit_ask *ask, lot_id lot)
-{
-    const struct audit_lot *l = &a->lots[lot - 1];
-    int64_t units = 0;
-    for (const struct audit_ask *other = a->asks; other; other = other->next) {
-        if (other == ask)
-            continue;
-        if (other->kind == AUDIT_ADJUST && str_equal(other->lot, str_of(l->key)) &&
-            other->quantity < 0)
-            units -= other->quantity;
-        if (other->kind != AUDIT_RESERVE)
-            continue;
-        for (uint32_t i = 0; i < other->want_count; i++)
-            if (audit_lot_matches(l, &other->wants[i]))
-                units += other->wants[i].quantity;
-    }
-    return units;
-}
-
-/* Somebody pays or extends, which may be decided already although it is not durable. */
-static bool may_go_on(const struct auditor *a, const struct audit_hold *h)
-{
-    for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
-        if ((ask->kind == AUDIT_CONFIRM || ask->kind == AUDIT_EXTEND) &&
-            ask->reservation_id == h->id)
-            return true;
-    return false;
-}
-
-/* How many units of the lots that match `w` there were at the worst instant of the span, counting
- * as free those of holds that were due when the request left (I5). */
-static int64_t least_available(struct auditor *a, const struct audit_want *w,
-                               const struct span *span)
-{
-    int64_t units = 0;
-    bool matches[AUDIT_LOTS_MAX + 1] = {false};
-    for (uint32_t i = 0; i < a->lot_count; i++) {
-        const struct audit_lot *lot = &a->lots[i];
-        matches[i + 1] = audit_lot_matches(lot, w) && lot->expires_on >= span->to_ms / 86400000;
-        if (matches[i + 1])
-            units += audit_available(lot);
-    }
-    for (size_t i = 0; i < a->hold_count; i++) {
-        const struct audit_hold *h = a->holds[i];
-        if (h->state != HOLD_PENDING || h->deadline_ms > span->from_ms || may_go_on(a, h))
-            continue;
-        for (uint32_t j = 0; j < h->line_count; j++)
-            units += matches[h->lines[j].lot] ? h->lines[j].quantity : 0;
-    }
-    int64_t least = units;
-    for (size_t i = a->effect_count; i-- > 0 && a->effects[i].row >= span->from;) {
-        const struct audit_effect *e = &a->effects[i];
-        if (!matches[e->lot] || e->expired_deadline_ms <= span->from_ms)
-            continue;
-        units -= e->available;
-        if (units < least)
-            least = units;
-    }
-    return least;
-}
-
-static int64_t wanted_of(struct auditor *a, const struct audit_ask *ask, const struct audit_want *w)
-{
-    int64_t units = 0;
-    for (uint32_t i = 0; i < ask->want_count; i++) {
-        bool overlaps = false;
-        for (uint32_t l = 0; l < a->lot_count && !overlaps; l++)
-            overlaps =
-                audit_lot_matches(&a->lots[l], w) && audit_lot_matches(&a->lots[l], &ask->wants[i]);
-        if (overlaps)
-            units += ask->wants[i].quantity;
-    }
-    return units > w->quantity ? units : w->quantity;
-}
-
-/* A refusal does not wait for what it rests on to become durable, so it may count the units that
- * others asked for and may have been promised. */
-static void sold_out(struct auditor *a, const struct audit_ask *ask, const struct span *span,
-                     bool from_gate)
-{
-    int64_t had = 0;
-    for (uint32_t i = 0; i < ask->want_count; i++) {
-        const struct audit_want *w = &ask->wants[i];
-        had = least_available(a, w, span);
-        for (uint32_t l = 0; l < a->lot_count; l++)
-            if (audit_lot_matches(&a->lots[l], w))
-                had -= spoken_for(a, ask, l + 1);
-        if (had < wanted_of(a, ask, w))
-            return;
-    }
-    audit_fail(a, "I2",
-               "request %u (order %.*s) was refused as sold out by the %s, and %" PRId64
-               " units were there",
-               ask->number, STR_ARG(ask->order_id), from_gate ? "gate" : "engine", had);
-}
 
 /* ---- orders ---- */
 
@@ -153,32 +48,12 @@ static void reserved(struct auditor *a, const struct audit_ask *ask,
         !audit_lines_equal(answer->lines, answer->line_count, h->lines, h->line_count))
         audit_fail(a, "I4", "request %u heard of other lines for order %s", ask->number,
                    h->order_id);
-    if (answer->state == HOLD_PENDING &&
-        (!str_equal(str_of(h->user_id), ask->user_id) ||
-         !audit_lines_serve(a, ask, answer->lines, answer->line_count)))
+    if (!audit_same_content(a, ask, h))
         audit_fail(a, "I4", "request %u got order %s, which is not what it asked for", ask->number,
                    h->order_id);
-}
-
-/* The ask is what the order was reserved with, as far as user and lines go. */
-static bool same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h)
-{
-    return str_equal(str_of(h->user_id), ask->user_id) &&
-           audit_lines_serve(a, ask, h->first_lines, h->first_line_count);
-}
-
-static void reserve_refused(struct auditor *a, const struct audit_ask *ask,
-                            const struct audit_answer *answer, const struct span *span)
-{
-    const struct audit_hold *h = audit_hold_of_order(a, ask->order_id);
-    if (h && h->steps[0].row < span->from && answer->code != TLY_EORDER_MISMATCH)
-        audit_fail(a, "I4", "request %u was refused with %s, though order %s is reserved",
-                   ask->number, error_name(answer->code), h->order_id);
-    else if (answer->code == TLY_EORDER_MISMATCH && (!h || same_content(a, ask, h)))
-        audit_fail(a, "I4", "request %u was told of another content of order %.*s", ask->number,
-                   STR_ARG(ask->order_id));
-    else if (answer->code == TLY_ESOLD_OUT)
-        sold_out(a, ask, span, answer->from_gate);
+    audit_count(a, answer->replayed ? AUDIT_OUTCOME_REPLAYED : AUDIT_OUTCOME_RESERVED);
+    if (!answer->replayed && h->first_line_count > 1)
+        audit_count(a, AUDIT_OUTCOME_RESERVED_LINES);
 }
 
 /* ---- moves of a hold ---- */
@@ -212,40 +87,13 @@ static void moved(struct auditor *a, const struct audit_ask *ask, const struct a
         !audit_lines_equal(answer->lines, answer->line_count, h->lines, h->line_count))
         audit_fail(a, "I4", "request %u heard of other lines of order %s", ask->number,
                    h->order_id);
-}
-
-/* True if the hold was in a state that forbids the move at some instant of the span. */
-static bool forbidden(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h,
-                      const struct span *span)
-{
-    for (uint32_t i = 0; i < h->step_count; i++) {
-        const struct audit_step *s = &h->steps[i];
-        bool over = i + 1 < h->step_count && h->steps[i + 1].row < span->from;
-        if (over)
-            continue;
-        if (s->state == HOLD_REFUNDED)
-            return true;
-        if (s->state == HOLD_PENDING && s->deadline_ms <= span->to_ms)
-            return true;
-        if (s->state == HOLD_CONFIRMED &&
-            (ask->kind != AUDIT_REFUND ||
-             span->to_ms - h->confirmed_ms > a->rules.refund_window_ms))
-            return true;
-    }
-    return false;
-}
-
-static void move_refused(struct auditor *a, const struct audit_ask *ask,
-                         const struct audit_answer *answer, const struct span *span)
-{
-    const struct audit_hold *h = audit_hold_find(a, ask->reservation_id);
-    bool known = h && h->steps[0].row < span->from;
-    if (answer->code == TLY_ENOT_FOUND && known)
-        audit_fail(a, "I4", "request %u was told that order %s is not there", ask->number,
-                   h->order_id);
-    if (answer->code == TLY_EINVALID_TRANSITION && known && !forbidden(a, ask, h, span))
-        audit_fail(a, "I4", "request %u was refused a move that order %s could make", ask->number,
-                   h->order_id);
+    if (ask->kind == AUDIT_EXTEND)
+        audit_count(a, answer->replayed ? AUDIT_OUTCOME_EXTEND_REPLAYED : AUDIT_OUTCOME_EXTENDED);
+    else if (answer->replayed)
+        audit_count(a, ask->kind == AUDIT_CONFIRM ? AUDIT_OUTCOME_CONFIRM_REPLAYED
+                                                  : AUDIT_OUTCOME_REFUND_REPLAYED);
+    else if (ask->kind == AUDIT_CONFIRM)
+        audit_count(a, ask->want_count ? AUDIT_OUTCOME_PART_CONFIRMED : AUDIT_OUTCOME_CONFIRMED);
 }
 
 /* ---- look-ups ---- */
@@ -253,7 +101,6 @@ static void move_refused(struct auditor *a, const struct audit_ask *ask,
 static void lots_seen(struct auditor *a, const struct audit_ask *ask,
                       const struct audit_answer *answer, const struct span *span)
 {
-    bool stale = false;
     for (uint32_t i = 0; i < answer->lot_count; i++) {
         const struct audit_lot_view *v = &answer->lots[i];
         const struct audit_lot *lot =
@@ -267,13 +114,46 @@ static void lots_seen(struct auditor *a, const struct audit_ask *ask,
             was->confirmed != v->stock.confirmed)
             audit_fail(a, "I1", "request %u saw a stock of %s that there never was", ask->number,
                        lot->key);
-        int64_t newer = lot->stock.version - v->stock.version;
-        for (size_t e = a->effect_count; newer > 0 && e-- > 0;)
-            if (a->effects[e].lot == v->id && --newer == 0)
-                stale = a->effects[e].row < span->from;
+        bool stale = v->stock.version < lot->stock.version &&
+                     lot->version_rows[v->stock.version + 1] < span->from;
         if (stale && ask->kind != AUDIT_CHANGES)
             audit_fail(a, "I1", "request %u saw an old stock of %s", ask->number, lot->key);
+        if (!str_equal(v->key, str_of(lot->key)))
+            audit_fail(a, "I1", "request %u saw lot %s under another name", ask->number, lot->key);
     }
+}
+
+static void lot_seen(struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_answer *answer, const struct span *span)
+{
+    if (answer->lot_count != 1 || !str_equal(answer->lots[0].key, ask->lot))
+        audit_fail(a, "I1", "request %u was shown another lot than %.*s", ask->number,
+                   STR_ARG(ask->lot));
+    else
+        lots_seen(a, ask, answer, span);
+}
+
+/* A page: every lot that there was when it was asked for, that the filter lets through, in order,
+ * and no other. */
+static void lots_listed(struct auditor *a, const struct audit_ask *ask,
+                        const struct audit_answer *answer, const struct span *span)
+{
+    uint32_t at = 0;
+    lot_id last = answer->next ? answer->next : a->lot_count;
+    for (lot_id id = ask->after + 1; id <= last && id <= a->lot_count; id++) {
+        const struct audit_lot *lot = &a->lots[id - 1];
+        bool passes = audit_lot_passes(lot, &ask->wants[0]);
+        bool listed = at < answer->lot_count && answer->lots[at].id == id;
+        bool old = lot->version_rows[1] < span->from;
+        if (passes != listed && (listed || old))
+            audit_fail(a, "I1", "request %u: lot %s is %s the list", ask->number, lot->key,
+                       listed ? "wrongly on" : "missing from");
+        at += listed;
+    }
+    if (at != answer->lot_count || at > ask->page_size || (answer->next && at != ask->page_size))
+        audit_fail(a, "I1", "request %u: the page has %u lots, of which %u belong there",
+                   ask->number, answer->lot_count, at);
+    lots_seen(a, ask, answer, span);
 }
 
 static void record_seen(struct auditor *a, const struct audit_ask *ask,
@@ -294,57 +174,90 @@ static void record_seen(struct auditor *a, const struct audit_ask *ask,
     if (r->move_count == h->step_count &&
         !audit_lines_equal(r->lines, r->line_count, h->lines, h->line_count))
         audit_fail(a, "I4", "request %u saw other lines of order %s", ask->number, h->order_id);
+    bool named = str_empty(ask->order_id) ? r->reservation_id == ask->reservation_id
+                                          : str_equal(r->order_id, ask->order_id);
+    if (!named || !str_equal(r->order_id, str_of(h->order_id)) ||
+        !str_equal(r->user_id, str_of(h->user_id)))
+        audit_fail(a, "I4", "request %u was shown another reservation", ask->number);
+    audit_count(a, AUDIT_OUTCOME_RESERVATION_SEEN);
 }
 
-static void reservation_not_found(struct auditor *a, const struct audit_ask *ask,
-                                  const struct span *span)
+/* ---- the whole ---- */
+
+/* What was done or replayed was to be done or replayed, at some instant of the span. */
+static void right(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
+                  int64_t now_ms)
 {
-    const struct audit_hold *h = str_empty(ask->order_id) ? audit_hold_find(a, ask->reservation_id)
-                                                          : audit_hold_of_order(a, ask->order_id);
-    if (h && h->steps[0].row < span->from)
-        audit_fail(a, "I4", "request %u did not find order %s", ask->number, h->order_id);
+    struct audit_expected x;
+    bool replayed = answer->replayed;
+    if (ask->kind == AUDIT_EXTEND && !replayed) /* its deadline tells when it was decided */
+        now_ms = answer->expires_ms - (ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms);
+    if (ask->kind == AUDIT_ADJUST)
+        replayed = ask->strict ? !ask->caused : false;
+    if (audit_right(a, ask, 0, replayed, now_ms, &x) ||
+        (ask->kind == AUDIT_ADJUST && !ask->strict && audit_right(a, ask, 0, true, now_ms, &x)))
+        return;
+    audit_fail(a, x.code == TLY_ESOLD_OUT ? "I1" : "I4",
+               "request %u (%s) was %s, and it should have been %s%s", ask->number,
+               audit_kind_name(ask->kind), replayed ? "replayed" : "done",
+               x.code ? error_name(x.code) : "done", x.replayed ? " before" : "");
+}
+
+static void adjusted(struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_answer *answer, const struct span *span)
+{
+    lot_seen(a, ask, answer, span);
+    if (!ask->caused)
+        audit_count(a, AUDIT_OUTCOME_ADJUST_REPLAYED);
+}
+
+static void done(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
+                 const struct span *span)
+{
+    switch (ask->kind) {
+    case AUDIT_RESERVE:
+        reserved(a, ask, answer, span);
+        break;
+    case AUDIT_CONFIRM:
+    case AUDIT_REFUND:
+    case AUDIT_EXTEND:
+        moved(a, ask, answer);
+        break;
+    case AUDIT_CREATE:
+        audit_count(a, AUDIT_OUTCOME_LOT_CREATED);
+        lot_seen(a, ask, answer, span);
+        break;
+    case AUDIT_ADJUST:
+        adjusted(a, ask, answer, span);
+        break;
+    case AUDIT_GET_LOT:
+        audit_count(a, AUDIT_OUTCOME_LOT_SEEN);
+        lot_seen(a, ask, answer, span);
+        break;
+    case AUDIT_LIST_LOTS:
+        audit_count(a, AUDIT_OUTCOME_LOTS_LISTED);
+        lots_listed(a, ask, answer, span);
+        break;
+    case AUDIT_CHANGES:
+        audit_count(a, AUDIT_OUTCOME_CHANGES_SEEN);
+        lots_seen(a, ask, answer, span);
+        break;
+    case AUDIT_GET_RESERVATION:
+        record_seen(a, ask, answer, span);
+        break;
+    }
+    if (!a->finding[0])
+        right(a, ask, answer, span->to_ms);
 }
 
 void audit_answer(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
                   int64_t now_ms)
 {
-    struct span span = {
-        .from = ask->rows_at_send, .to = a->row_count, .from_ms = ask->sent_ms, .to_ms = now_ms};
-    int code = answer->code;
-    if (not_done(code))
-        return;
-    switch (ask->kind) {
-    case AUDIT_RESERVE:
-        if (code == 0)
-            reserved(a, ask, answer, &span);
-        else
-            reserve_refused(a, ask, answer, &span);
-        break;
-    case AUDIT_CONFIRM:
-    case AUDIT_REFUND:
-    case AUDIT_EXTEND:
-        if (code == 0)
-            moved(a, ask, answer);
-        else
-            move_refused(a, ask, answer, &span);
-        break;
-    case AUDIT_CREATE:
-        if (code == TLY_EALREADY_EXISTS && !audit_lot_find(a, ask->lot))
-            audit_fail(a, "I3", "request %u was told of a lot that is not durable", ask->number);
-        if (code == 0 || code == TLY_EALREADY_EXISTS)
-            lots_seen(a, ask, answer, &span);
-        break;
-    case AUDIT_ADJUST:
-    case AUDIT_GET_LOTS:
-    case AUDIT_CHANGES:
-        if (code == 0)
-            lots_seen(a, ask, answer, &span);
-        break;
-    case AUDIT_GET_RESERVATION:
-        if (code == 0)
-            record_seen(a, ask, answer, &span);
-        else if (code == TLY_ENOT_FOUND)
-            reservation_not_found(a, ask, &span);
-        break;
-    }
+    struct span span = {.from = ask->rows_at_send, .from_ms = ask->sent_ms, .to_ms = now_ms};
+    if (answer->code == 0)
+        done(a, ask, answer, &span);
+    else
+        audit_refused(a, ask, answer, now_ms);
+    if (answer->code == TLY_EALREADY_EXISTS)
+        lot_seen(a, ask, answer, &span);
 }

@@ -6,11 +6,12 @@
 #include "base/error.h"
 
 struct audit_lot {
-    char *key, *sku, *flavor;
+    char *key, *sku, *flavor, *size, *batch;
     int32_t expires_on;
     struct stock stock;
     struct stock *versions; /* [n]: the stock after n moves */
-    size_t version_room;
+    size_t *version_rows;   /* [n]: the row that was the n-th move */
+    size_t version_room, version_row_room;
 };
 
 struct audit_step {
@@ -26,6 +27,8 @@ enum { AUDIT_STEPS_MAX = 64 };
 struct audit_hold {
     int64_t id;
     char *order_id, *user_id;
+    struct audit_want asked[AUDIT_WANTS_MAX]; /* by the request that caused it */
+    uint32_t asked_count;
     enum hold_state state;
     enum refund_reason reason;
     int64_t created_ms, deadline_ms, confirmed_ms;
@@ -38,6 +41,37 @@ struct audit_hold {
     struct audit_step steps[AUDIT_STEPS_MAX];
     uint32_t step_count;
     bool answered_first; /* somebody heard of it with replayed == false */
+};
+
+struct audit_adjustment {
+    char *id;
+    size_t row;
+    struct line line;
+};
+
+/* A number of rows, and a time: what was due by then counts as given back. */
+struct audit_instant {
+    size_t rows;
+    int64_t at_ms;
+    bool rows_only; /* it counts as given back when a row says so */
+};
+
+/* The right answer at an instant. */
+struct audit_expected {
+    int code;
+    bool replayed;                      /* nothing is done: it was done before */
+    bool either;                        /* past retention: it may be remembered or not */
+    struct line lines[ORDER_LINES_MAX]; /* RESERVE that is not replayed */
+    uint32_t line_count;
+};
+
+/* A refusal whose reasons may not be durable yet. */
+struct audit_refusal {
+    struct audit_refusal *next;
+    struct audit_ask ask;
+    int code;
+    int64_t to_ms;
+    size_t commits; /* when it was made */
 };
 
 /* What one row did to the available units of one lot. */
@@ -60,9 +94,14 @@ struct auditor {
     size_t effect_count, effect_room;
     size_t row_count;
     int64_t last_seq;
-    char **adjustments;
-    size_t adjustment_count;
+    struct audit_adjustment *adjustments;
+    size_t adjustment_count, adjustment_room;
     int64_t calm_since_ms; /* INT64_MAX: not calm */
+    bool strict;
+    struct audit_refusal *refusals; /* not judged yet */
+    size_t commits;
+    int64_t oldest_claimed; /* the newest batch's oldest_pending */
+    uint32_t outcomes[AUDIT_OUTCOME_COUNT];
 };
 
 /* Notes the first broken promise. `promise` is "I1" to "I7". */
@@ -71,18 +110,44 @@ void audit_fail(struct auditor *a, const char *promise, const char *format, ...)
 void *audit_grow(void *array, size_t *room, size_t need, size_t size);
 
 /* ---- the model (audit_rows.c) ---- */
-struct audit_lot *audit_lot_find(struct auditor *a, struct str key);
+struct audit_lot *audit_lot_find(const struct auditor *a, struct str key);
 struct audit_hold *audit_hold_find(const struct auditor *a, int64_t id);
-struct audit_hold *audit_hold_of_order(const struct auditor *a, struct str order_id);
 bool audit_lot_matches(const struct audit_lot *lot, const struct audit_want *w);
+/* Through a filter: what is not given lets everything pass. */
+bool audit_lot_passes(const struct audit_lot *lot, const struct audit_want *filter);
 int64_t audit_available(const struct audit_lot *lot);
 bool audit_lines_equal(const struct line *a, uint32_t a_count, const struct line *b,
                        uint32_t b_count);
 /* The state that a hold was in when `rows` rows were durable. */
 const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows);
-/* Whether these lines are what the ask wanted, lot by lot and sku by sku. */
+/* Whether these lines are what the ask wanted: each unit serves one want, and none is left. */
 bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
                        uint32_t count);
+/* The ask is what the order was reserved with: the same user, the same lines. */
+bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h);
+/* The newest reservation of an order_id among the first rows. */
+struct audit_hold *audit_hold_of_order_at(const struct auditor *a, struct str order_id,
+                                          size_t rows);
+
+/* ---- the right answer (audit_expect.c) ---- */
+void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct audit_instant *in,
+                  struct audit_expected *out);
+/* Which lots an order's units come from: 0 and the lines, or why not. */
+int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_instant *in, struct line *lines, uint32_t *count);
+
+/* ---- refusals (audit_refusals.c) ---- */
+void audit_refused(struct auditor *a, const struct audit_ask *ask,
+                   const struct audit_answer *answer, int64_t now_ms);
+/* It was the right answer at some instant from the request on until now; *expected: at the last. */
+bool audit_right(struct auditor *a, const struct audit_ask *ask, int code, bool replayed,
+                 int64_t to_ms, struct audit_expected *expected);
+/* Judges what was refused long enough ago; all: every one. */
+void audit_judge_refusals(struct auditor *a, bool all);
+void audit_drop_refusals(struct auditor *a);
+
+/* ---- how often what happened (auditor.c) ---- */
+void audit_count(struct auditor *a, enum audit_outcome outcome);
 
 /* ---- what was asked (auditor.c) ---- */
 /* An ask under way (or a ghost) that may have caused this row; NULL if nobody asked for it. */

@@ -9,14 +9,15 @@
 #include <string.h>
 
 #include "audit_internal.h"
+#include "effects.h"
 
 enum { DAY_MS = 86400000 };
 
-struct audit_lot *audit_lot_find(struct auditor *a, struct str key)
+struct audit_lot *audit_lot_find(const struct auditor *a, struct str key)
 {
     for (uint32_t i = 0; i < a->lot_count; i++)
         if (str_equal(str_of(a->lots[i].key), key))
-            return &a->lots[i];
+            return (struct audit_lot *)&a->lots[i];
     return NULL;
 }
 
@@ -33,10 +34,10 @@ struct audit_hold *audit_hold_find(const struct auditor *a, int64_t id)
     return low < a->hold_count && a->holds[low]->id == id ? a->holds[low] : NULL;
 }
 
-struct audit_hold *audit_hold_of_order(const struct auditor *a, struct str order_id)
+struct audit_hold *audit_hold_of_order_at(const struct auditor *a, struct str order_id, size_t rows)
 {
     for (size_t i = a->hold_count; i-- > 0;)
-        if (str_equal(str_of(a->holds[i]->order_id), order_id))
+        if (a->holds[i]->steps[0].row < rows && str_equal(str_of(a->holds[i]->order_id), order_id))
             return a->holds[i];
     return NULL;
 }
@@ -50,8 +51,14 @@ bool audit_lot_matches(const struct audit_lot *lot, const struct audit_want *w)
 {
     if (!str_empty(w->lot))
         return str_equal(str_of(lot->key), w->lot);
-    return str_equal(str_of(lot->sku), w->sku) &&
-           (str_empty(w->flavor) || str_equal(str_of(lot->flavor), w->flavor));
+    return str_equal(str_of(lot->sku), w->sku) && audit_lot_passes(lot, w);
+}
+
+bool audit_lot_passes(const struct audit_lot *lot, const struct audit_want *filter)
+{
+    return (str_empty(filter->sku) || str_equal(str_of(lot->sku), filter->sku)) &&
+           (str_empty(filter->flavor) || str_equal(str_of(lot->flavor), filter->flavor)) &&
+           (str_empty(filter->size) || str_equal(str_of(lot->size), filter->size));
 }
 
 bool audit_lines_equal(const struct line *a, uint32_t a_count, const struct line *b,
@@ -73,35 +80,71 @@ const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows)
     return last;
 }
 
-/* Wants that name a lot use up its line first; what is left must add up, sku by sku. As the
- * simulation's orders never name a sku twice in different ways, that is exact. */
+/* One more unit for want `w`: from a line that has one left, or from one whose unit another want
+ * can do without. given[w][l]: units of line l that want w has. */
+struct serving {
+    const struct auditor *a;
+    const struct audit_ask *ask;
+    const struct line *lines;
+    uint32_t count;
+    int64_t left[ORDER_LINES_MAX];
+    int64_t given[AUDIT_WANTS_MAX][ORDER_LINES_MAX];
+    bool tried[ORDER_LINES_MAX];
+};
+
+static bool serve_one(struct serving *s, uint32_t w)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->tried[i] || !audit_lot_matches(&s->a->lots[s->lines[i].lot - 1], &s->ask->wants[w]))
+            continue;
+        s->tried[i] = true;
+        bool found = s->left[i] > 0;
+        s->left[i] -= found;
+        for (uint32_t other = 0; other < s->ask->want_count && !found; other++) {
+            found = s->given[other][i] > 0 && other != w && serve_one(s, other);
+            s->given[other][i] -= found;
+        }
+        s->given[w][i] += found;
+        if (found)
+            return true;
+    }
+    return false;
+}
+
 bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
                        uint32_t count)
 {
-    int64_t left[ORDER_LINES_MAX];
-    for (uint32_t i = 0; i < count; i++)
-        left[i] = lines[i].quantity;
-    for (int by_sku = 0; by_sku < 2; by_sku++) {
-        for (uint32_t w = 0; w < ask->want_count; w++) {
-            const struct audit_want *want = &ask->wants[w];
-            int64_t missing = want->quantity;
-            if (str_empty(want->lot) != by_sku)
-                continue;
-            for (uint32_t i = 0; i < count && missing > 0; i++) {
-                if (!audit_lot_matches(&a->lots[lines[i].lot - 1], want))
-                    continue;
-                int64_t part = left[i] < missing ? left[i] : missing;
-                left[i] -= part;
-                missing -= part;
-            }
-            if (missing)
+    struct serving s = {.a = a, .ask = ask, .lines = lines, .count = count};
+    int64_t units = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        s.left[i] = lines[i].quantity;
+        units += lines[i].quantity;
+    }
+    for (uint32_t w = 0; w < ask->want_count; w++) {
+        for (int64_t n = 0; n < ask->wants[w].quantity; n++) {
+            memset(s.tried, 0, sizeof s.tried);
+            if (!serve_one(&s, w))
                 return false;
+            units--;
         }
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (left[i])
-            return false;
-    return true;
+    return units == 0;
+}
+
+static bool wants_equal(const struct audit_want *x, const struct audit_want *y)
+{
+    return str_equal(x->lot, y->lot) && str_equal(x->sku, y->sku) &&
+           str_equal(x->flavor, y->flavor) && str_equal(x->size, y->size) &&
+           x->quantity == y->quantity;
+}
+
+bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h)
+{
+    (void)a;
+    bool same = str_equal(str_of(h->user_id), ask->user_id) && ask->want_count == h->asked_count;
+    for (uint32_t i = 0; same && i < ask->want_count; i++)
+        same = wants_equal(&ask->wants[i], &h->asked[i]);
+    return same;
 }
 
 /* ---- stock ---- */
@@ -118,19 +161,13 @@ static void note_effect(struct auditor *a, lot_id lot, int64_t available, int64_
 static void change_stock(struct auditor *a, const struct move *m, struct line line,
                          int64_t expired_deadline_ms)
 {
-    static const int effects[][3] = {
-#define X(name, number, on_hand, reserved, confirmed) [number] = {on_hand, reserved, confirmed},
-        MOVE_KINDS(X)
-#undef X
-    };
-    const int *effect = effects[m->kind];
     struct audit_lot *lot = &a->lots[line.lot - 1];
     struct stock *s = &lot->stock;
     int64_t before = audit_available(lot);
-    s->on_hand += effect[0] * line.quantity;
-    s->reserved += effect[1] * line.quantity;
-    s->confirmed += effect[2] * line.quantity;
-    s->version++;
+    effect_on(s, m->kind, line.quantity);
+    lot->version_rows = audit_grow(lot->version_rows, &lot->version_row_room,
+                                   (size_t)s->version + 1, sizeof lot->version_rows[0]);
+    lot->version_rows[s->version] = a->row_count;
     lot->versions = audit_grow(lot->versions, &lot->version_room, (size_t)s->version + 1,
                                sizeof lot->versions[0]);
     lot->versions[s->version] = *s;
@@ -157,6 +194,8 @@ static void row_create(struct auditor *a, const struct move *m)
     lot->key = strndup(d->key.p, d->key.len);
     lot->sku = strndup(d->sku.p, d->sku.len);
     lot->flavor = strndup(d->flavor.p, d->flavor.len);
+    lot->size = strndup(d->size.p, d->size.len);
+    lot->batch = strndup(d->batch.p, d->batch.len);
     lot->expires_on = d->expires_on;
     lot->versions = audit_grow(NULL, &lot->version_room, 1, sizeof lot->versions[0]);
     lot->versions[0] = (struct stock){0};
@@ -167,11 +206,14 @@ static void row_adjust(struct auditor *a, const struct move *m)
 {
     if (!str_empty(m->detail)) {
         for (size_t i = 0; i < a->adjustment_count; i++)
-            if (str_equal(str_of(a->adjustments[i]), m->detail))
-                audit_fail(a, "I4", "adjustment %s was made twice", a->adjustments[i]);
-        a->adjustments = realloc(a->adjustments, (a->adjustment_count + 1) * sizeof(char *));
-        a->adjustments[a->adjustment_count++] = strndup(m->detail.p, m->detail.len);
+            if (str_equal(str_of(a->adjustments[i].id), m->detail))
+                audit_fail(a, "I4", "adjustment %s was made twice", a->adjustments[i].id);
+        a->adjustments = audit_grow(a->adjustments, &a->adjustment_room, a->adjustment_count + 1,
+                                    sizeof a->adjustments[0]);
+        a->adjustments[a->adjustment_count++] = (struct audit_adjustment){
+            .id = strndup(m->detail.p, m->detail.len), .row = a->row_count, .line = m->line};
     }
+    audit_count(a, m->line.quantity > 0 ? AUDIT_OUTCOME_SUPPLIED : AUDIT_OUTCOME_WRITTEN_OFF);
     change_stock(a, m, m->line, INT64_MAX);
 }
 
@@ -200,28 +242,31 @@ static bool expired_at(const struct audit_lot *lot, int64_t at_ms)
     return lot->expires_on < at_ms / DAY_MS;
 }
 
-/* First expired, first out: what an order of one want by sku should have got, date by date. */
-static void check_fefo(struct auditor *a, const struct audit_ask *ask, const struct move *m)
+/* Exactly the lots that it should have got: first expired, first out, and never less than there
+ * was. */
+static void check_allocation(struct auditor *a, const struct audit_ask *ask, const struct move *m)
 {
-    const struct line *lines = lines_of(m);
-    if (ask->want_count != 1 || !str_empty(ask->wants[0].lot))
-        return;
-    for (uint32_t i = 0; i < m->line_count; i++) {
-        const struct audit_lot *got = &a->lots[lines[i].lot - 1];
-        for (uint32_t l = 0; l < a->lot_count; l++) {
-            const struct audit_lot *earlier = &a->lots[l];
-            int64_t taken = 0;
-            if (earlier->expires_on >= got->expires_on || expired_at(earlier, m->at_ms) ||
-                !audit_lot_matches(earlier, &ask->wants[0]))
-                continue;
-            for (uint32_t j = 0; j < m->line_count; j++)
-                if (lines[j].lot == l + 1)
-                    taken = lines[j].quantity;
-            if (taken < audit_available(earlier))
-                audit_fail(a, "FEFO", "an order took units of %s while %s expires earlier",
-                           got->key, earlier->key);
-        }
-    }
+    const struct audit_instant now = {.rows = a->row_count, .at_ms = m->at_ms, .rows_only = true};
+    struct line right[ORDER_LINES_MAX];
+    uint32_t count;
+    int code = audit_allocation(a, ask, &now, right, &count);
+    if (code)
+        audit_fail(a, "I1", "order %.*s was reserved, and %s was right", STR_ARG(m->order_id),
+                   error_name(code));
+    else if (!audit_lines_equal(lines_of(m), m->line_count, right, count))
+        audit_fail(a, "FEFO",
+                   "order %.*s got %" PRId64 " units of %s, and should have got %" PRId64 " of %s",
+                   STR_ARG(m->order_id), lines_of(m)->quantity, a->lots[lines_of(m)->lot - 1].key,
+                   right->quantity, a->lots[right->lot - 1].key);
+}
+
+/* Who is overdue goes before anybody new is served. */
+static void check_nobody_overdue(struct auditor *a, const struct move *m)
+{
+    for (size_t i = 0; i < a->hold_count; i++)
+        if (a->holds[i]->state == HOLD_PENDING && a->holds[i]->deadline_ms <= m->at_ms)
+            audit_fail(a, "I5", "order %.*s was reserved while order %s was overdue",
+                       STR_ARG(m->order_id), a->holds[i]->order_id);
 }
 
 static void check_lines(struct auditor *a, const struct move *m)
@@ -244,8 +289,11 @@ static void row_reserve(struct auditor *a, const struct move *m)
     if (!ask)
         audit_fail(a, "I6", "order %.*s is in the ledger, but nobody is waiting for it",
                    STR_ARG(m->order_id));
-    if (audit_hold_of_order(a, m->order_id))
+    const struct audit_hold *earlier = audit_hold_of_order_at(a, m->order_id, a->row_count);
+    if (earlier && m->at_ms - earlier->created_ms <= a->rules.retention_ms)
         audit_fail(a, "I4", "order %.*s was reserved twice", STR_ARG(m->order_id));
+    if (a->strict)
+        check_nobody_overdue(a, m);
     if (m->reservation_id != m->seq || m->deadline_ms <= m->at_ms)
         audit_fail(a, "I5", "order %.*s has a wrong id or deadline", STR_ARG(m->order_id));
     struct audit_hold *h = calloc(1, sizeof *h);
@@ -259,8 +307,11 @@ static void row_reserve(struct auditor *a, const struct move *m)
     h->user_id = strndup(m->user_id.p, m->user_id.len);
     memcpy(h->lines, lines, m->line_count * sizeof *lines);
     memcpy(h->first_lines, lines, m->line_count * sizeof *lines);
-    if (ask)
-        check_fefo(a, ask, m);
+    if (ask) {
+        check_allocation(a, ask, m);
+        memcpy(h->asked, ask->wants, sizeof h->asked);
+        h->asked_count = ask->want_count;
+    }
     for (uint32_t i = 0; i < m->line_count; i++) {
         if (expired_at(&a->lots[lines[i].lot - 1], m->at_ms))
             audit_fail(a, "FEFO", "order %s got units of an expired lot", h->order_id);
@@ -385,7 +436,36 @@ static void row_of_hold(struct auditor *a, const struct move *m)
     add_step(a, h, m);
 }
 
-void auditor_committed(struct auditor *a, const struct move *rows, size_t count, bool foreign)
+/* The counts of what can be seen in the rows alone. */
+static void count_row(struct auditor *a, const struct move *m)
+{
+    if (m->kind == MOVE_RELEASE)
+        audit_count(a, AUDIT_OUTCOME_RELEASED);
+    else if (m->kind == MOVE_RETURN)
+        audit_count(a, AUDIT_OUTCOME_RETURNED);
+    else if (m->kind == MOVE_REFUND)
+        audit_count(a,
+                    m->reason == REASON_EXPIRED ? AUDIT_OUTCOME_EXPIRED : AUDIT_OUTCOME_CANCELLED);
+}
+
+/* What the engine says of a batch: all reservations before this one have ended. Recovery begins
+ * there, so it must be true, and it must not lag behind. */
+static void check_oldest_pending(struct auditor *a, int64_t claimed)
+{
+    const struct audit_hold *oldest = NULL;
+    for (size_t i = a->hold_count; i-- > 0;)
+        if (a->holds[i]->state == HOLD_PENDING)
+            oldest = a->holds[i];
+    a->oldest_claimed = claimed;
+    if (oldest && oldest->id < claimed)
+        audit_fail(a, "I5", "recovery would begin after order %s, which is PENDING",
+                   oldest->order_id);
+    if (a->strict && claimed < (oldest ? oldest->id : a->last_seq))
+        audit_fail(a, "I7", "recovery would begin long before the oldest PENDING order");
+}
+
+void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
+                       int64_t oldest_pending, bool foreign)
 {
     for (size_t i = 0; i < count && !a->finding[0]; i++) {
         const struct move *m = &rows[i];
@@ -405,10 +485,16 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
             row_reserve(a, m);
         else
             row_of_hold(a, m);
+        count_row(a, m);
         a->row_count++;
     }
     for (size_t i = 0; i < a->hold_count; i++)
         if (a->holds[i]->left_over_count)
             audit_fail(a, "I2", "a commit ended with units of order %s neither confirmed nor free",
                        a->holds[i]->order_id);
+    if (foreign)
+        return;
+    a->commits++;
+    check_oldest_pending(a, oldest_pending);
+    audit_judge_refusals(a, false);
 }

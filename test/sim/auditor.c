@@ -26,7 +26,10 @@ void auditor_destroy(struct auditor *a)
         free(a->lots[i].key);
         free(a->lots[i].sku);
         free(a->lots[i].flavor);
+        free(a->lots[i].size);
+        free(a->lots[i].batch);
         free(a->lots[i].versions);
+        free(a->lots[i].version_rows);
     }
     for (size_t i = 0; i < a->hold_count; i++) {
         free(a->holds[i]->order_id);
@@ -34,7 +37,8 @@ void auditor_destroy(struct auditor *a)
         free(a->holds[i]);
     }
     for (size_t i = 0; i < a->adjustment_count; i++)
-        free(a->adjustments[i]);
+        free(a->adjustments[i].id);
+    audit_drop_refusals(a);
     free(a->adjustments);
     free(a->holds);
     free(a->effects);
@@ -74,7 +78,8 @@ void auditor_sent(struct auditor *a, struct audit_ask *ask, int64_t now_ms)
 {
     ask->sent_ms = now_ms;
     ask->rows_at_send = a->row_count;
-    ask->ghost = false;
+    ask->ghost = ask->caused = false;
+    ask->strict = a->strict;
     ask->next = a->asks;
     a->asks = ask;
 }
@@ -91,6 +96,9 @@ bool auditor_answered(struct auditor *a, struct audit_ask *ask, const struct aud
                       int64_t now_ms)
 {
     if (answer->code == TLY_EOUTCOME_UNKNOWN) {
+        if (ask->strict || !a->rules.faults)
+            audit_fail(a, "I6", "the outcome of request %u is unknown, though nothing went wrong",
+                       ask->number);
         ask->ghost = true;
         return true;
     }
@@ -115,6 +123,7 @@ void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context)
 
 void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context)
 {
+    audit_drop_refusals(a);
     while (a->asks) {
         struct audit_ask *ask = a->asks;
         a->asks = ask->next;
@@ -176,12 +185,45 @@ static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struc
     }
 }
 
+/* Of several the oldest that has caused nothing yet: equal requests are served in turn. */
 struct audit_ask *audit_cause(struct auditor *a, const struct move *m)
 {
+    struct audit_ask *cause = NULL;
     for (struct audit_ask *ask = a->asks; ask; ask = ask->next)
-        if (asks_for(a, ask, m))
-            return ask;
-    return NULL;
+        if (asks_for(a, ask, m) && (!cause || !ask->caused || cause->caused))
+            cause = ask;
+    if (cause)
+        cause->caused = true;
+    return cause;
+}
+
+/* ---- how often what happened ---- */
+
+static const struct {
+    const char *text;
+    uint32_t least;
+} outcomes[] = {
+#define X(name, text, least) {text, least},
+    AUDIT_OUTCOMES(X)
+#undef X
+};
+
+void audit_count(struct auditor *a, enum audit_outcome outcome)
+{
+    a->outcomes[outcome]++;
+}
+
+uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome)
+{
+    return a->outcomes[outcome];
+}
+
+void auditor_ends(struct auditor *a)
+{
+    for (int i = 0; i < AUDIT_OUTCOME_COUNT; i++)
+        if (a->outcomes[i] < outcomes[i].least)
+            audit_fail(a, "COUNT", "\"%s\" came %u times, and should have come %u times or more",
+                       outcomes[i].text, a->outcomes[i], outcomes[i].least);
 }
 
 /* ---- the state of the whole ---- */
@@ -195,6 +237,41 @@ void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units)
                    "nothing is under way, %" PRId64 " units of %s are available, and the gate "
                    "counts %" PRId64,
                    available, l->key, gate_units);
+}
+
+void auditor_still(struct auditor *a)
+{
+    audit_judge_refusals(a, true);
+}
+
+void auditor_strict(struct auditor *a, bool strict)
+{
+    a->strict = strict;
+}
+
+int64_t auditor_available(const struct auditor *a, lot_id lot)
+{
+    return audit_available(&a->lots[lot - 1]);
+}
+
+void auditor_gauges(struct auditor *a, const struct audit_gauges *seen)
+{
+    struct audit_gauges right = {.lots = a->lot_count};
+    for (size_t i = 0; i < a->hold_count; i++)
+        right.holds_pending += a->holds[i]->state == HOLD_PENDING;
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        right.units_on_hand += a->lots[i].stock.on_hand;
+        right.units_reserved += a->lots[i].stock.reserved;
+        right.units_confirmed += a->lots[i].stock.confirmed;
+    }
+    if (memcmp(&right, seen, sizeof right) != 0)
+        audit_fail(a, "I1",
+                   "the server counts %" PRId64 " lots, %" PRId64 " holds, %" PRId64
+                   " units (%" PRId64 " reserved, %" PRId64 " confirmed), and there are %" PRId64
+                   ", %" PRId64 ", %" PRId64 " (%" PRId64 ", %" PRId64 ")",
+                   seen->lots, seen->holds_pending, seen->units_on_hand, seen->units_reserved,
+                   seen->units_confirmed, right.lots, right.holds_pending, right.units_on_hand,
+                   right.units_reserved, right.units_confirmed);
 }
 
 void auditor_watched(struct auditor *a, lot_id lot, const struct stock *last)

@@ -21,16 +21,18 @@ enum audit_kind {
     AUDIT_CONFIRM,
     AUDIT_REFUND,
     AUDIT_EXTEND,
-    AUDIT_GET_LOTS, /* one or all */
-    AUDIT_CHANGES,  /* lots as they were at some time */
+    AUDIT_GET_LOT,
+    AUDIT_LIST_LOTS,
+    AUDIT_CHANGES, /* lots as they were at some time */
     AUDIT_GET_RESERVATION,
 };
 
-/* A line as asked for: a lot, or all lots of a sku (and flavor) that have not expired. */
+/* A line as asked for: a lot, or all lots of a sku (and flavor, and size) that have not expired. */
 struct audit_want {
     struct str lot; /* its key; empty: by sku */
     struct str sku;
     struct str flavor; /* may be empty */
+    struct str size;   /* may be empty */
     int64_t quantity;
 };
 
@@ -41,20 +43,27 @@ struct audit_ask {
     struct str order_id;    /* RESERVE, GET_RESERVATION by order */
     int64_t reservation_id; /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
     struct str user_id;
-    struct str lot;                           /* CREATE, ADJUST, GET_LOTS of one */
+    struct str lot;                           /* CREATE, ADJUST, GET_LOT */
     int64_t quantity;                         /* CREATE, ADJUST */
     struct str adjustment_id;                 /* ADJUST, may be empty */
-    struct audit_want wants[AUDIT_WANTS_MAX]; /* RESERVE; CONFIRM of fewer */
+    int64_t hold_ms;                          /* RESERVE, EXTEND; 0: the default */
+    struct audit_want wants[AUDIT_WANTS_MAX]; /* RESERVE; CONFIRM of fewer; LIST_LOTS: a filter */
     uint32_t want_count;
-    void *context; /* the caller's */
+    lot_id after;       /* LIST_LOTS: the page begins behind it */
+    uint32_t page_size; /* LIST_LOTS */
+    bool may_be_late;   /* it has a deadline of its own */
+    void *context;      /* the caller's */
     /* the auditor's */
     int64_t sent_ms;
     size_t rows_at_send;
-    bool ghost; /* answered with OUTCOME_UNKNOWN: may still happen */
+    bool ghost;  /* answered with OUTCOME_UNKNOWN: may still happen */
+    bool strict; /* nothing could go wrong: there is one right answer */
+    bool caused; /* a row */
 };
 
 struct audit_lot_view {
     lot_id id;
+    struct str key;
     struct stock stock;
 };
 
@@ -69,14 +78,62 @@ struct audit_answer {
     enum refund_reason reason;
     const struct line *lines;
     uint32_t line_count;
-    const struct audit_lot_view *lots; /* GET_LOTS, CREATE, ADJUST */
+    int64_t available;                 /* SOLD_OUT */
+    const struct audit_lot_view *lots; /* look-ups of lots, CREATE, ADJUST */
     uint32_t lot_count;
+    lot_id next; /* LIST_LOTS: what the next page begins behind; 0: it was the last */
     const struct reservation_record *record; /* GET_RESERVATION */
 };
 
 struct audit_rules {
     int64_t refund_window_ms;
     int64_t hold_total_max_ms;
+    int64_t hold_default_ms;
+    int64_t hold_max_ms;
+    int64_t retention_ms;
+    uint32_t holds_max;
+    uint32_t lots_max;
+    uint32_t batches_max; /* with the ledger at once */
+    bool tight;           /* limits are so small that requests may be turned away */
+    bool faults;          /* what is not asked strictly may fail */
+};
+
+/* What can come of requests and of holds; name, and how often it must have come by the end. */
+#define AUDIT_OUTCOMES(X)                                                                          \
+    X(LOT_CREATED, "lot created", 1)                                                               \
+    X(LOT_EXISTS, "lot there already", 1)                                                          \
+    X(SUPPLIED, "units supplied", 1)                                                               \
+    X(WRITTEN_OFF, "units written off", 1)                                                         \
+    X(ADJUST_REPLAYED, "adjustment replayed", 1)                                                   \
+    X(RESERVED, "order reserved", 5)                                                               \
+    X(RESERVED_LINES, "order of several lots reserved", 1)                                         \
+    X(REPLAYED, "order replayed", 2)                                                               \
+    X(MISMATCH, "other content refused", 1)                                                        \
+    X(SOLD_OUT, "sold out, says the engine", 1)                                                    \
+    X(SOLD_OUT_AT_GATE, "sold out, says the gate", 1)                                              \
+    X(NOT_FOUND, "not found", 1)                                                                   \
+    X(CONFIRMED, "hold confirmed", 2)                                                              \
+    X(PART_CONFIRMED, "hold confirmed in part", 1)                                                 \
+    X(CONFIRM_REPLAYED, "confirm replayed", 1)                                                     \
+    X(CANCELLED, "hold cancelled", 1)                                                              \
+    X(RETURNED, "units returned", 1)                                                               \
+    X(REFUND_REPLAYED, "refund replayed", 1)                                                       \
+    X(EXTENDED, "hold extended", 1)                                                                \
+    X(EXTEND_REPLAYED, "extension that changes nothing", 1)                                        \
+    X(TOO_LONG, "extension beyond the limit refused", 1)                                           \
+    X(EXPIRED, "hold expired", 1)                                                                  \
+    X(RELEASED, "left-over units released", 1)                                                     \
+    X(FORBIDDEN, "forbidden move refused", 1)                                                      \
+    X(LOT_SEEN, "lot looked up", 1)                                                                \
+    X(LOTS_LISTED, "lots listed", 1)                                                               \
+    X(CHANGES_SEEN, "changes watched", 1)                                                          \
+    X(RESERVATION_SEEN, "reservation looked up", 1)
+
+enum audit_outcome {
+#define X(name, text, least) AUDIT_OUTCOME_##name,
+    AUDIT_OUTCOMES(X)
+#undef X
+        AUDIT_OUTCOME_COUNT
 };
 
 struct auditor;
@@ -99,20 +156,36 @@ void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context);
 /* The process is gone, and with it every ask that was not answered. */
 void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context);
 
-/* Rows became durable, all at once. `foreign`: by another writer. */
-void auditor_committed(struct auditor *a, const struct move *rows, size_t count, bool foreign);
+/* Rows became durable, all at once. `foreign`: by another writer. `oldest_pending`: what the engine
+ * says of holds, see struct batch. */
+void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
+                       int64_t oldest_pending, bool foreign);
 
+/* From now on, or not: nothing fails, so each request that is sent has one right answer. */
+void auditor_strict(struct auditor *a, bool strict);
+/* Nothing is under way. */
+void auditor_still(struct auditor *a);
 /* Nothing is under way: what the gate thinks is available (0 if it is less). */
 void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units);
+/* Nothing is under way: what the server counts. */
+struct audit_gauges {
+    int64_t lots, holds_pending, units_on_hand, units_reserved, units_confirmed;
+};
+void auditor_gauges(struct auditor *a, const struct audit_gauges *seen);
 /* A watcher has heard of all changes: this is the last that it heard of a lot. */
 void auditor_watched(struct auditor *a, lot_id lot, const struct stock *last);
 /* From now on nothing fails and every deadline is kept to the millisecond. */
 void auditor_calm(struct auditor *a, int64_t now_ms);
 /* All holds must have ended. */
 void auditor_drained(struct auditor *a);
+/* The end: each outcome must have come as often as it has to. */
+void auditor_ends(struct auditor *a);
+uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome);
 
+const char *audit_kind_name(enum audit_kind kind);
 size_t auditor_ask_count(const struct auditor *a); /* not ghosts */
 lot_id auditor_lot_count(const struct auditor *a);
 struct str auditor_lot_key(const struct auditor *a, lot_id lot);
+int64_t auditor_available(const struct auditor *a, lot_id lot);
 
 #endif

@@ -1,4 +1,5 @@
 /* What clients do: order, order again, pay, cancel, extend, look, supply, and all of it again. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,11 @@
 #include "base/hash.h"
 #include "request.h"
 
-enum { DAY_MS = 86400000, HOLD_MIN_MS = 5, HOLD_MAX_MS = 1500 };
+enum { DAY_MS = 86400000, HOLD_MIN_MS = 5, HOLD_MAX_MS = 1500, SIM_ORDERS_KEPT = 300 };
 
 static const char *const skus[] = {"cola", "beer"};
 static const char *const flavors[] = {"lime", "plain"};
+static const char *const sizes[] = {"330ml_can", "500ml_bottle"};
 
 /* ---- the world's goods ---- */
 
@@ -25,7 +27,7 @@ static void add_lot(struct world *w, uint32_t sku, uint32_t flavor, char batch, 
         .key = str_of(lot->key),
         .sku = str_of(skus[sku]),
         .flavor = str_of(flavors[flavor]),
-        .size = STR("330ml_can"),
+        .size = str_of(sizes[rng_below(&w->rng, 2)]),
         .batch = str_of(lot->batch),
         .expires_on = days == LOT_NEVER_EXPIRES ? days : (int32_t)today + days,
     };
@@ -64,8 +66,9 @@ static struct request *new_request(struct world *w, enum command_kind command, e
     q->asks[0].kind = kind;
     for (size_t i = 0; i < SIM_BATCH_MAX; i++)
         q->asks[i].context = q;
-    if (rng_chance(&w->rng, 100))
+    if (w->class == WORLD_STORM && !w->calm && rng_chance(&w->rng, 100))
         q->command.deadline_ns = (uint64_t)(w->now_ms + rng_below(&w->rng, 20)) * 1000000 + 1;
+    q->asks[0].may_be_late = q->command.deadline_ns != 0;
     q->asks[0].number = ++w->request_count;
     return q;
 }
@@ -92,13 +95,22 @@ static void want_sku(struct world *w, struct want *want, uint32_t sku)
     *want = (struct want){.sku = str_of(skus[sku]), .quantity = rng_between(&w->rng, 1, 8)};
     if (rng_chance(&w->rng, 600))
         want->flavor = str_of(flavors[0]);
+    if (rng_chance(&w->rng, 200))
+        want->size = str_of(sizes[rng_below(&w->rng, 2)]);
+}
+
+struct sim_order *client_new_order(struct world *w)
+{
+    assert(w->order_count < SIM_ORDERS_MAX);
+    struct sim_order *o = &w->orders[w->order_count++];
+    snprintf(o->order_id, sizeof o->order_id, "order-%u", w->order_count);
+    snprintf(o->user_id, sizeof o->user_id, "user-%u", rng_below(&w->rng, 5));
+    return o;
 }
 
 static struct sim_order *new_order(struct world *w)
 {
-    struct sim_order *o = &w->orders[w->order_count++];
-    snprintf(o->order_id, sizeof o->order_id, "order-%u", w->order_count);
-    snprintf(o->user_id, sizeof o->user_id, "user-%u", rng_below(&w->rng, 5));
+    struct sim_order *o = client_new_order(w);
     o->server_made = rng_chance(&w->rng, 300);
     o->hold_ms = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS);
     o->want_count = 1;
@@ -122,8 +134,8 @@ static void trace_wants(struct world *w, const struct request *q, uint32_t i)
 {
     for (uint16_t j = 0; j < q->orders[i].want_count; j++) {
         const struct want *v = &q->wants[i][j];
-        world_trace(w, "    %lld of %.*s%.*s %.*s", (long long)v->quantity, STR_ARG(v->lot),
-                    STR_ARG(v->sku), STR_ARG(v->flavor));
+        world_trace(w, "    %lld of %.*s%.*s %.*s %.*s", (long long)v->quantity, STR_ARG(v->lot),
+                    STR_ARG(v->sku), STR_ARG(v->flavor), STR_ARG(v->size));
     }
 }
 
@@ -133,9 +145,9 @@ static uint64_t fingerprint_of(const struct reserve_command *r)
     int len = snprintf(text, sizeof text, "%.*s", STR_ARG(r->user_id));
     for (uint16_t i = 0; i < r->want_count; i++) {
         const struct want *v = &r->wants[i];
-        len +=
-            snprintf(text + len, sizeof text - (size_t)len, ";%.*s,%.*s,%.*s,%lld", STR_ARG(v->lot),
-                     STR_ARG(v->sku), STR_ARG(v->flavor), (long long)v->quantity);
+        len += snprintf(text + len, sizeof text - (size_t)len, ";%.*s,%.*s,%.*s,%.*s,%lld",
+                        STR_ARG(v->lot), STR_ARG(v->sku), STR_ARG(v->flavor), STR_ARG(v->size),
+                        (long long)v->quantity);
     }
     return hash64((struct str){text, (uint32_t)len}, 5);
 }
@@ -165,30 +177,32 @@ static void put_order(struct world *w, struct request *q, uint32_t i, struct sim
     ask->number = q->asks[0].number;
     ask->order_id = r->order_id;
     ask->user_id = r->user_id;
+    ask->hold_ms = o->hold_ms;
+    ask->may_be_late = q->asks[0].may_be_late;
     ask->want_count = o->want_count;
     for (uint32_t j = 0; j < o->want_count; j++) {
         const struct want *v = &q->wants[i][j];
-        ask->wants[j] = (struct audit_want){
-            .lot = v->lot, .sku = v->sku, .flavor = v->flavor, .quantity = v->quantity};
+        ask->wants[j] = (struct audit_want){.lot = v->lot,
+                                            .sku = v->sku,
+                                            .flavor = v->flavor,
+                                            .size = v->size,
+                                            .quantity = v->quantity};
     }
 }
 
 static struct sim_order *pick_order(struct world *w, bool *retry)
 {
-    *retry = w->order_count > 0 &&
-             (w->order_count == SIM_ORDERS_MAX || rng_chance(&w->rng, w->retry_per_mille));
+    *retry = w->order_count > 0 && (w->order_count >= SIM_ORDERS_MAX - SIM_ORDERS_KEPT ||
+                                    rng_chance(&w->rng, w->retry_per_mille));
     if (!*retry)
         return new_order(w);
     uint32_t recent = w->order_count < 8 || rng_chance(&w->rng, 200) ? w->order_count : 8;
     return &w->orders[w->order_count - 1 - rng_below(&w->rng, recent)];
 }
 
-static void reserve(struct world *w)
+void client_reserve(struct world *w, struct sim_order *o, bool retry, bool changed)
 {
     struct request *q = new_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
-    bool retry;
-    struct sim_order *o = pick_order(w, &retry);
-    bool changed = retry && rng_chance(&w->rng, 80);
     put_order(w, q, 0, o, changed, retry);
     int64_t available = 0;
     world_trace(w, "#%u reserve %s%s%s", q->asks[0].number, o->order_id, retry ? " again" : "",
@@ -205,7 +219,15 @@ static void reserve(struct world *w)
     auditor_answered(w->auditor, &q->asks[0], &answer, w->now_ms);
     world_trace(w, "#%u the gate says SOLD_OUT", q->asks[0].number);
     w->refused_by_gate++;
+    w->last = (struct sim_answer){.code = TLY_ESOLD_OUT};
     free(q);
+}
+
+static void reserve(struct world *w)
+{
+    bool retry;
+    struct sim_order *o = pick_order(w, &retry);
+    client_reserve(w, o, retry, retry && rng_chance(&w->rng, 80));
 }
 
 static void reserve_batch(struct world *w)
@@ -237,85 +259,136 @@ static int64_t any_reservation(struct world *w)
     return 12345; /* there is none */
 }
 
-static struct request *new_move(struct world *w, enum command_kind command, enum audit_kind kind)
+static struct request *new_move(struct world *w, enum command_kind command, enum audit_kind kind,
+                                int64_t reservation_id)
 {
     struct request *q = new_request(w, command, kind);
-    q->command.move.reservation_id = any_reservation(w);
+    q->command.move.reservation_id = reservation_id;
     q->command.move.lines = q->lines[0];
     q->command.move.line_max = ORDER_LINES_MAX;
     q->asks[0].reservation_id = q->command.move.reservation_id;
-    world_trace(w, "#%u %s %lld", q->asks[0].number,
-                kind == AUDIT_CONFIRM ? "confirm" : (kind == AUDIT_REFUND ? "refund" : "extend"),
+    world_trace(w, "#%u %s %lld", q->asks[0].number, audit_kind_name(kind),
                 (long long)q->asks[0].reservation_id);
     return q;
 }
 
+static void want_part(struct request *q, const struct sim_lot *lot, int64_t quantity)
+{
+    uint32_t n = q->asks[0].want_count++;
+    q->wants[0][n] = (struct want){.lot = lot->dims.key, .quantity = quantity};
+    q->command.move.wants = q->wants[0];
+    q->command.move.want_count = (uint16_t)q->asks[0].want_count;
+    q->asks[0].wants[n] = (struct audit_want){.lot = lot->dims.key, .quantity = quantity};
+}
+
+void client_confirm(struct world *w, int64_t reservation_id, const struct sim_lot *part,
+                    int64_t quantity)
+{
+    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, reservation_id);
+    q->command.move.payment_id = STR("paid");
+    if (part)
+        want_part(q, part, quantity);
+    send_request(w, q);
+}
+
+/* All of it, or some units of some lots, one of them perhaps in two lines. */
 static void confirm(struct world *w)
 {
-    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM);
+    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, any_reservation(w));
     q->command.move.payment_id = STR("paid");
     if (rng_chance(&w->rng, 300)) {
         const struct sim_lot *lot = any_lot(w);
-        int64_t quantity = rng_between(&w->rng, 1, 3);
-        q->wants[0][0] = (struct want){.lot = lot->dims.key, .quantity = quantity};
-        q->command.move.wants = q->wants[0];
-        q->command.move.want_count = 1;
-        q->asks[0].want_count = 1;
-        q->asks[0].wants[0] = (struct audit_want){.lot = lot->dims.key, .quantity = quantity};
+        want_part(q, lot, rng_between(&w->rng, 1, 3));
+        if (rng_chance(&w->rng, 300))
+            want_part(q, rng_chance(&w->rng, 500) ? lot : any_lot(w), rng_between(&w->rng, 1, 3));
     }
     send_request(w, q);
 }
 
-static void refund(struct world *w)
+void client_refund(struct world *w, int64_t reservation_id, enum refund_reason reason)
 {
-    struct request *q = new_move(w, COMMAND_REFUND, AUDIT_REFUND);
-    q->command.move.reason = rng_chance(&w->rng, 300) ? REASON_GROUP_FAILED : REASON_NONE;
+    struct request *q = new_move(w, COMMAND_REFUND, AUDIT_REFUND, reservation_id);
+    q->command.move.reason = (uint8_t)reason;
     send_request(w, q);
 }
 
-static void extend(struct world *w)
+void client_extend(struct world *w, int64_t reservation_id, int64_t hold_ms)
 {
-    struct request *q = new_move(w, COMMAND_EXTEND, AUDIT_EXTEND);
-    q->command.move.hold_ms = rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS);
+    struct request *q = new_move(w, COMMAND_EXTEND, AUDIT_EXTEND, reservation_id);
+    q->command.move.hold_ms = hold_ms;
+    q->asks[0].hold_ms = hold_ms;
     send_request(w, q);
 }
 
 /* ---- look-ups ---- */
 
-static void get_reservation(struct world *w)
+void client_look_up(struct world *w, const struct sim_order *o, int64_t reservation_id)
 {
     struct request *q = new_request(w, COMMAND_GET_RESERVATION, AUDIT_GET_RESERVATION);
-    if (w->order_count > 0 && rng_chance(&w->rng, 500)) {
-        struct sim_order *o = &w->orders[rng_below(&w->rng, w->order_count)];
+    if (o) {
         q->command.get.order_id = str_of(o->order_id);
         q->command.get.order_hash = hash64(str_of(o->order_id), SIM_HASH_SEED);
         q->asks[0].order_id = q->command.get.order_id;
     } else {
-        q->command.get.reservation_id = any_reservation(w);
-        q->asks[0].reservation_id = q->command.get.reservation_id;
+        q->command.get.reservation_id = reservation_id;
+        q->asks[0].reservation_id = reservation_id;
     }
     world_trace(w, "#%u look up %.*s %lld", q->asks[0].number, STR_ARG(q->asks[0].order_id),
                 (long long)q->asks[0].reservation_id);
     send_request(w, q);
 }
 
-static void get_lot(struct world *w)
+static void look_up(struct world *w)
 {
-    struct request *q = new_request(w, COMMAND_GET_LOT, AUDIT_GET_LOTS);
-    q->command.get_lot.key = any_lot(w)->dims.key;
+    bool by_order = w->order_count > 0 && rng_chance(&w->rng, 500);
+    client_look_up(w, by_order ? &w->orders[rng_below(&w->rng, w->order_count)] : NULL,
+                   by_order ? 0 : any_reservation(w));
+}
+
+void client_get_lot(struct world *w, const struct sim_lot *lot)
+{
+    struct request *q = new_request(w, COMMAND_GET_LOT, AUDIT_GET_LOT);
+    q->command.get_lot.key = lot->dims.key;
     q->asks[0].lot = q->command.get_lot.key;
     world_trace(w, "#%u look at %.*s", q->asks[0].number, STR_ARG(q->asks[0].lot));
     send_request(w, q);
 }
 
-void client_look_at_all(struct world *w)
+void client_list(struct world *w, const struct lot_dims *filter, lot_id after, uint32_t page_size)
 {
-    struct request *q = new_request(w, COMMAND_LIST_LOTS, AUDIT_GET_LOTS);
+    struct request *q = new_request(w, COMMAND_LIST_LOTS, AUDIT_LIST_LOTS);
     q->command.deadline_ns = 0;
     q->command.list.lots = q->views;
-    q->command.list.page_size = SIM_LOTS_MAX;
-    world_trace(w, "#%u list lots", q->asks[0].number);
+    q->command.list.page_size = page_size;
+    q->command.list.after = after;
+    q->command.list.sku = filter->sku;
+    q->command.list.flavor = filter->flavor;
+    q->command.list.size = filter->size;
+    q->asks[0].wants[0] =
+        (struct audit_want){.sku = filter->sku, .flavor = filter->flavor, .size = filter->size};
+    q->asks[0].after = after;
+    q->asks[0].page_size = page_size;
+    world_trace(w, "#%u list lots %.*s %.*s %.*s", q->asks[0].number, STR_ARG(filter->sku),
+                STR_ARG(filter->flavor), STR_ARG(filter->size));
     send_request(w, q);
+}
+
+void client_look_at_all(struct world *w)
+{
+    client_list(w, &(struct lot_dims){0}, 0, SIM_LOTS_MAX);
+}
+
+static void list(struct world *w)
+{
+    struct lot_dims filter = any_lot(w)->dims;
+    if (rng_chance(&w->rng, 400))
+        filter.sku = (struct str){0};
+    if (rng_chance(&w->rng, 500))
+        filter.flavor = (struct str){0};
+    if (rng_chance(&w->rng, 500))
+        filter.size = (struct str){0};
+    client_list(w, &filter, rng_chance(&w->rng, 500) ? rng_below(&w->rng, w->lot_count) : 0,
+                rng_between(&w->rng, 1, SIM_LOTS_MAX));
 }
 
 void client_watch(struct world *w)
@@ -346,24 +419,40 @@ void client_create_lot(struct world *w, const struct sim_lot *lot)
     send_request(w, q);
 }
 
-static void adjust(struct world *w)
+void client_adjust(struct world *w, const struct sim_lot *lot, int64_t delta, const char *id)
 {
     struct request *q = new_request(w, COMMAND_ADJUST, AUDIT_ADJUST);
-    int64_t delta = (int64_t)rng_below(&w->rng, 8) - 4;
-    q->command.adjust.key = any_lot(w)->dims.key;
-    q->command.adjust.delta = delta ? delta : 5;
+    q->command.adjust.key = lot->dims.key;
+    q->command.adjust.delta = delta;
     q->command.adjust.reason = STR("counted");
-    if (rng_chance(&w->rng, 500)) {
-        w->adjustment_count += rng_chance(&w->rng, 700);
-        snprintf(q->id, sizeof q->id, "adjustment-%u", w->adjustment_count);
-        q->command.adjust.adjustment_id = str_of(q->id);
-    }
+    if (id)
+        q->command.adjust.adjustment_id = str_of(id);
     q->asks[0].lot = q->command.adjust.key;
     q->asks[0].quantity = q->command.adjust.delta;
     q->asks[0].adjustment_id = q->command.adjust.adjustment_id;
     world_trace(w, "#%u adjust %.*s by %lld %s", q->asks[0].number, STR_ARG(q->asks[0].lot),
-                (long long)q->asks[0].quantity, q->id);
+                (long long)delta, id ? id : "");
     send_request(w, q);
+}
+
+const char *client_new_adjustment(struct world *w)
+{
+    assert(w->adjustment_count < SIM_ADJUSTMENTS_MAX);
+    char *id = w->adjustments[w->adjustment_count++];
+    snprintf(id, SIM_ID_MAX, "adjustment-%u", w->adjustment_count);
+    return id;
+}
+
+static void adjust(struct world *w)
+{
+    int64_t delta = (int64_t)rng_below(&w->rng, 8) - 4;
+    const char *id = NULL;
+    if (rng_chance(&w->rng, 500)) {
+        bool fresh = w->adjustment_count == 0 ||
+                     (w->adjustment_count < SIM_ADJUSTMENTS_MAX / 2 && rng_chance(&w->rng, 700));
+        id = fresh ? client_new_adjustment(w) : w->adjustments[w->adjustment_count - 1];
+    }
+    client_adjust(w, any_lot(w), delta ? delta : 5, id);
 }
 
 void client_act(struct world *w)
@@ -376,15 +465,16 @@ void client_act(struct world *w)
     else if (what < 62)
         confirm(w);
     else if (what < 74)
-        refund(w);
+        client_refund(w, any_reservation(w),
+                      rng_chance(&w->rng, 300) ? REASON_GROUP_FAILED : REASON_NONE);
     else if (what < 80)
-        extend(w);
+        client_extend(w, any_reservation(w), rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS));
     else if (what < 86)
-        get_reservation(w);
+        look_up(w);
     else if (what < 91)
-        get_lot(w);
+        client_get_lot(w, any_lot(w));
     else if (what < 93)
-        client_look_at_all(w);
+        list(w);
     else if (what < 94)
         client_watch(w);
     else if (what < 97)

@@ -102,7 +102,7 @@ int64_t fake_ledger_newest_ms(const struct fake_ledger *l)
 static void write_late(struct fake_ledger *l)
 {
     fake_rows_add(&l->rows, l->early.rows, l->early.count);
-    l->durable(l->context, l->early.rows, l->early.count, false);
+    l->durable(l->context, l->early.rows, l->early.count, l->oldest_pending, false);
     fake_rows_close(&l->early);
     l->early = (struct fake_rows){0};
 }
@@ -116,7 +116,7 @@ static void make_durable(struct fake_ledger *l, const struct batch *b)
     }
     fake_rows_add(&l->rows, b->moves, b->move_count);
     l->oldest_pending = b->oldest_pending;
-    l->durable(l->context, b->moves, b->move_count, false);
+    l->durable(l->context, b->moves, b->move_count, b->oldest_pending, false);
     if (rng_chance(l->rng, 300))
         fake_rows_snapshot(&l->rows);
 }
@@ -138,7 +138,7 @@ static void foreign_write(struct fake_ledger *l, int64_t now_ms)
                      .line = {lot, delta},
                      .note = STR("another writer")};
     fake_rows_add(&l->rows, &m, 1);
-    l->durable(l->context, &m, 1, true);
+    l->durable(l->context, &m, 1, 0, true);
 }
 
 static void stale(struct fake_ledger *l, struct batch *b, int64_t now_ms)

@@ -23,7 +23,7 @@ struct fake_ledger_faults {
 
 /* Told of every batch that became durable, at that moment. */
 typedef void fake_ledger_durable_fn(void *context, const struct move *rows, size_t count,
-                                    bool foreign);
+                                    int64_t oldest_pending, bool foreign);
 
 struct fake_ledger *fake_ledger_create(struct rng *rng, const struct fake_ledger_faults *faults,
                                        enum plant plant, fake_ledger_durable_fn *durable,

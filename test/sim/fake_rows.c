@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int effects[][3] = {
-#define X(name, number, on_hand, reserved, confirmed) [number] = {on_hand, reserved, confirmed},
-    MOVE_KINDS(X)
-#undef X
-};
+#include "effects.h"
 
 static const struct line *lines_of(const struct move *m)
 {
@@ -120,10 +116,7 @@ static struct stock stock_up_to(const struct fake_rows *r, lot_id lot, int64_t s
         for (uint16_t j = 0; j < m->line_count; j++) {
             if (lines[j].lot != lot)
                 continue;
-            s.on_hand += effects[m->kind][0] * lines[j].quantity;
-            s.reserved += effects[m->kind][1] * lines[j].quantity;
-            s.confirmed += effects[m->kind][2] * lines[j].quantity;
-            s.version++;
+            effect_on(&s, m->kind, lines[j].quantity);
         }
     }
     return s;

@@ -21,7 +21,6 @@ struct request {
     struct lot_view views[SIM_LOTS_MAX + 8];
     struct engine_stats stats;
     char text[256];
-    char id[SIM_ID_MAX];
 };
 
 void request_free_if_done(struct request *q);

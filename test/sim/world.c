@@ -1,6 +1,7 @@
 /* The scheduler: at each step chance decides who goes on: a client, the process, the ledger, time,
  * or the crash. Then the storm ends, everything is answered, every hold runs out, and the books
- * must balance; at last the process starts once more and must know the same. */
+ * must balance; a tour (tour.c) is served as it should be; at last the process starts once more and
+ * must know the same. */
 #include "world.h"
 
 #include <inttypes.h>
@@ -34,7 +35,7 @@ static void fail(struct world *w, const char *text)
         snprintf(w->finding, sizeof w->finding, "%s", text);
 }
 
-static bool broken(struct world *w)
+bool world_broken(struct world *w)
 {
     const char *finding = auditor_finding(w->auditor);
     if (finding)
@@ -44,14 +45,15 @@ static bool broken(struct world *w)
 
 /* ---- the process ---- */
 
-static void on_durable(void *context, const struct move *rows, size_t count, bool foreign)
+static void on_durable(void *context, const struct move *rows, size_t count, int64_t oldest_pending,
+                       bool foreign)
 {
     struct world *w = context;
     for (size_t i = 0; i < count; i++)
         world_trace(w, "    durable: %s %" PRId64 " of %" PRId64 " %s",
                     move_kind_name(rows[i].kind), rows[i].reservation_id, rows[i].line.quantity,
                     refund_reason_name(rows[i].reason));
-    auditor_committed(w->auditor, rows, count, foreign);
+    auditor_committed(w->auditor, rows, count, oldest_pending, foreign);
 }
 
 static void on_ask_freed(void *context, struct audit_ask *ask)
@@ -69,7 +71,8 @@ static void turn(struct world *w, size_t commands)
     struct command *c = t.replies;
     while (c) {
         struct command *next = c->link;
-        request_answered(w, c);
+        if (c != &w->count)
+            request_answered(w, c);
         c = next;
     }
     if (t.resolved)
@@ -105,7 +108,22 @@ static void crash(struct world *w)
     w->now_ms += rng_below(&w->rng, 400);
 }
 
-/* ---- judging stillness ---- */
+/* ---- stillness ---- */
+
+/* What the server counts is what there is. */
+static void judge_gauges(struct world *w)
+{
+    struct engine_stats stats;
+    w->count = (struct command){.kind = COMMAND_STATS, .stats.stats = &stats};
+    process_send(&w->process, &w->count);
+    turn(w, PROCESS_QUEUE_MAX);
+    const struct audit_gauges seen = {.lots = stats.lots,
+                                      .holds_pending = stats.holds_pending,
+                                      .units_on_hand = stats.units_on_hand,
+                                      .units_reserved = stats.units_reserved,
+                                      .units_confirmed = stats.units_confirmed};
+    auditor_gauges(w->auditor, &seen);
+}
 
 static void judge_stillness(struct world *w)
 {
@@ -114,22 +132,25 @@ static void judge_stillness(struct world *w)
     turn(w, 0);
     if (!process_idle(&w->process))
         return;
+    auditor_still(w->auditor);
     for (lot_id lot = 1; lot <= auditor_lot_count(w->auditor); lot++) {
         int64_t units =
             process_gate_units(&w->process, lot, auditor_lot_key(w->auditor, lot), w->now_ms);
         if (units >= 0)
             auditor_quiet(w->auditor, lot, units);
     }
+    judge_gauges(w);
 }
 
-/* Answers everything that is under way, with time standing still. */
-static void settle(struct world *w)
+void world_settle(struct world *w)
 {
-    for (int i = 0; i < SETTLE_TURNS_MAX && !broken(w); i++) {
+    for (int i = 0; i < SETTLE_TURNS_MAX && !world_broken(w); i++) {
         if (process_idle(&w->process) && auditor_ask_count(w->auditor) == 0) {
             turn(w, 0);
-            if (process_idle(&w->process))
+            if (process_idle(&w->process)) {
+                auditor_still(w->auditor);
                 return;
+            }
         }
         process_ledger(&w->process);
         turn(w, PROCESS_QUEUE_MAX);
@@ -137,12 +158,54 @@ static void settle(struct world *w)
     fail(w, "I7: requests stay unanswered although nothing is wrong any more");
 }
 
-/* ---- the storm ---- */
+void world_wait(struct world *w, int64_t until_ms)
+{
+    turn(w, 0);
+    world_settle(w);
+    while (w->now_ms < until_ms && !world_broken(w)) {
+        int64_t next_ms = engine_next_deadline(w->process.engine);
+        w->now_ms = next_ms > w->now_ms && next_ms < until_ms ? next_ms : until_ms;
+        turn(w, 0);
+        world_settle(w);
+    }
+}
+
+void world_restart(struct world *w)
+{
+    crash(w);
+    start(w);
+    if (w->calm) /* what was due meanwhile is late, and nobody's fault */
+        auditor_calm(w->auditor, w->now_ms);
+}
+
+/* ---- a step ---- */
+
+static void time_goes_on(struct world *w)
+{
+    w->now_ms += rng_chance(&w->rng, 50) ? rng_below(&w->rng, 600) : rng_below(&w->rng, 6);
+}
+
+/* One thing after another. */
+static void step_serial(struct world *w)
+{
+    uint32_t dice = rng_below(&w->rng, 1000);
+    if (dice < 700)
+        client_act(w);
+    else if (dice < 990)
+        time_goes_on(w);
+    else
+        world_restart(w);
+    world_settle(w);
+    if (rng_chance(&w->rng, 50))
+        judge_stillness(w);
+}
 
 static void step(struct world *w)
 {
     uint32_t dice = rng_below(&w->rng, 1000);
-    if (!w->running) {
+    if (w->class == WORLD_SERIAL) {
+        step_serial(w);
+    } else if (!w->running) {
         start(w);
     } else if (dice < w->crash_per_mille) {
         crash(w);
@@ -154,9 +217,9 @@ static void step(struct world *w)
     } else if (dice < 890) {
         process_ledger(&w->process);
     } else if (dice < 990) {
-        w->now_ms += rng_chance(&w->rng, 50) ? rng_below(&w->rng, 600) : rng_below(&w->rng, 6);
+        time_goes_on(w);
     } else if (rng_chance(&w->rng, 300)) {
-        settle(w);
+        world_settle(w);
         judge_stillness(w);
     }
 }
@@ -168,42 +231,53 @@ static void judge_watcher(struct world *w)
     do {
         upto = w->watched_upto;
         client_watch(w);
-        settle(w);
-    } while (w->watched_upto != upto && !broken(w));
+        world_settle(w);
+    } while (w->watched_upto != upto && !world_broken(w));
     for (lot_id lot = 1; lot <= auditor_lot_count(w->auditor); lot++)
         auditor_watched(w->auditor, lot, &w->watched[lot]);
 }
 
-/* All holds run out, each at its millisecond. */
-static void drain(struct world *w)
+/* The last fault was before this: everything is answered, and all holds run out, each at its
+ * millisecond. */
+static void calm_down(struct world *w)
 {
-    int64_t end_ms = w->now_ms + w->config.hold_total_max_ms + 1;
     fake_ledger_heal(w->ledger);
     if (!w->running)
         start(w);
     auditor_calm(w->auditor, w->now_ms);
-    settle(w);
-    while (w->now_ms < end_ms && !broken(w)) {
-        int64_t next_ms = engine_next_deadline(w->process.engine);
-        w->now_ms = next_ms > w->now_ms && next_ms < end_ms ? next_ms : end_ms;
-        turn(w, 0);
-        settle(w);
-    }
-    judge_stillness(w);
-    judge_watcher(w);
+    w->calm = true;
+    world_settle(w);
+    auditor_strict(w->auditor, true);
+    world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);
     auditor_drained(w->auditor);
 }
 
-static void final_restart(struct world *w)
+static void judge_all(struct world *w)
 {
-    crash(w);
-    start(w);
-    if (broken(w))
-        return;
-    client_look_at_all(w);
-    settle(w);
     judge_stillness(w);
     judge_watcher(w);
+    if (!world_broken(w))
+        tour_buy_all(w);
+    judge_stillness(w);
+}
+
+static void end(struct world *w)
+{
+    calm_down(w);
+    judge_all(w);
+    if (!world_broken(w))
+        tour(w);
+    judge_all(w);
+    world_restart(w);
+    if (world_broken(w))
+        return;
+    client_look_at_all(w);
+    world_settle(w);
+    judge_all(w);
+    if (!world_broken(w))
+        tour_of_retries(w);
+    judge_all(w);
+    auditor_ends(w->auditor);
 }
 
 /* ---- one seed ---- */
@@ -215,33 +289,48 @@ static uint32_t sometimes(struct world *w, uint32_t per_mille, uint32_t most)
 
 static void choose_config(struct world *w)
 {
+    bool storm = w->class == WORLD_STORM;
     w->config = (struct engine_config){
         .node = 3,
         .hash_seed = SIM_HASH_SEED,
         .lots_max = SIM_LOTS_MAX,
         .holds_max = rng_chance(&w->rng, 200) ? 6 : 1000,
         .batch_moves_max = rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 6) : 64,
-        .waiting_max = rng_chance(&w->rng, 200) ? 8 : 256,
-        .questions_max = rng_chance(&w->rng, 200) ? 2 : 32,
+        .waiting_max = storm && rng_chance(&w->rng, 200) ? 8 : 256,
+        .questions_max = storm && rng_chance(&w->rng, 200) ? 2 : 64,
         .stale_tries_max = 3,
         .hold_default_ms = 300,
         .hold_max_ms = 5000,
         .hold_total_max_ms = 4000,
         .refund_window_ms = rng_chance(&w->rng, 300) ? 500 : 1000000,
         .order_retention_ms = 7 * (int64_t)DAY_MS,
-        .order_memory_max = rng_chance(&w->rng, 400) ? 32 : 4096,
+        .order_memory_max = w->class != WORLD_CALM && rng_chance(&w->rng, 400) ? 32 : 4096,
     };
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
-    w->crash_per_mille = sometimes(w, 600, 12);
-    w->steps = rng_between(&w->rng, 200, 1200);
+    w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
+    w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
+}
+
+static struct fake_ledger_faults choose_faults(struct world *w)
+{
+    struct fake_ledger_faults faults = {.slow = sometimes(w, 500, 700)};
+    if (w->class != WORLD_STORM)
+        return faults;
+    faults.reject = sometimes(w, 400, 60);
+    faults.unknown = sometimes(w, 400, 60);
+    faults.stale = sometimes(w, 150, 80);
+    faults.read_fails = sometimes(w, 300, 200);
+    if (w->plant == PLANT_REJECT_HIDDEN || w->plant == PLANT_UNKNOWN_FAILED)
+        faults.reject = faults.unknown = 40;
+    return faults;
 }
 
 static void create_first_lots(struct world *w)
 {
     for (uint32_t i = 0; i < w->lot_count; i++)
         client_create_lot(w, &w->lots[i]);
-    if (rng_chance(&w->rng, 800))
-        settle(w);
+    if (w->class == WORLD_SERIAL || rng_chance(&w->rng, 800))
+        world_settle(w);
 }
 
 static void close_world(struct world *w)
@@ -260,17 +349,22 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     w->now_ms = START_MS + rng_below(&w->rng, 1000000);
     if (rng_chance(&w->rng, 300)) /* midnight comes during the storm */
         w->now_ms = START_MS + DAY_MS - rng_below(&w->rng, 2000);
+    static const enum world_class classes[] = {WORLD_STORM, WORLD_SERIAL, WORLD_STORM, WORLD_CALM};
+    w->class = classes[seed % 4];
     choose_config(w);
-    struct fake_ledger_faults faults = {.reject = sometimes(w, 400, 60),
-                                        .unknown = sometimes(w, 400, 60),
-                                        .stale = sometimes(w, 150, 80),
-                                        .read_fails = sometimes(w, 300, 200),
-                                        .slow = sometimes(w, 500, 700)};
-    if (plant == PLANT_REJECT_HIDDEN || plant == PLANT_UNKNOWN_FAILED)
-        faults.reject = faults.unknown = 40;
+    struct fake_ledger_faults faults = choose_faults(w);
     struct audit_rules rules = {.refund_window_ms = w->config.refund_window_ms,
-                                .hold_total_max_ms = w->config.hold_total_max_ms};
+                                .hold_total_max_ms = w->config.hold_total_max_ms,
+                                .hold_default_ms = w->config.hold_default_ms,
+                                .hold_max_ms = w->config.hold_max_ms,
+                                .retention_ms = w->config.order_retention_ms,
+                                .holds_max = w->config.holds_max,
+                                .lots_max = w->config.lots_max,
+                                .batches_max = 1,
+                                .tight = w->class == WORLD_STORM,
+                                .faults = w->class == WORLD_STORM};
     w->auditor = auditor_create(&rules);
+    auditor_strict(w->auditor, w->class != WORLD_STORM);
     w->ledger = fake_ledger_create(&w->rng, &faults, plant, on_durable, w);
     world_trace(w, "holds %u, batch %u, waiting %u, reads %u, index %u, steps %u",
                 w->config.holds_max, w->config.batch_moves_max, w->config.waiting_max,
@@ -278,13 +372,13 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     clients_init(w);
     start(w);
     create_first_lots(w);
-    for (uint32_t i = 0; i < w->steps && !broken(w); i++)
+    for (uint32_t i = 0; i < w->steps && !world_broken(w); i++)
         step(w);
-    if (!broken(w))
-        drain(w);
-    if (!broken(w))
-        final_restart(w);
-    broken(w);
+    if (!world_broken(w))
+        end(w);
+    world_broken(w);
+    for (int i = 0; i < AUDIT_OUTCOME_COUNT; i++)
+        w->outcomes[i] = auditor_outcomes(w->auditor, (enum audit_outcome)i);
     close_world(w);
     return w->finding[0] == 0;
 }

@@ -8,11 +8,20 @@
 #include "process.h"
 
 enum {
-    SIM_ORDERS_MAX = 1024,
+    SIM_ORDERS_MAX = 1280,
     SIM_LOTS_MAX = 24,
     SIM_WANTS_MAX = 4,
     SIM_BATCH_MAX = 4,
     SIM_ID_MAX = 24,
+    SIM_ADJUSTMENTS_MAX = 512,
+};
+
+/* What a seed's world is like. */
+enum world_class {
+    WORLD_SERIAL, /* one request after another, nothing fails: every answer is the one right one */
+    WORLD_CALM,   /* many at once, nothing fails: every answer is right at some instant */
+    WORLD_STORM,  /* everything that may fail does */
+    WORLD_CLASSES
 };
 
 /* A lot that clients know of, whether it was created yet or not. */
@@ -34,9 +43,18 @@ struct sim_order {
     int64_t reservation_id; /* as heard; 0: not yet */
 };
 
+/* What a customer remembers of an answer. */
+struct sim_answer {
+    int code;
+    bool replayed;
+    int64_t reservation_id;
+    lot_id next; /* of a list */
+};
+
 struct world {
     uint64_t seed;
     bool verbose;
+    enum world_class class;
     enum plant plant;
     struct rng rng;
     int64_t now_ms;
@@ -44,23 +62,28 @@ struct world {
     struct fake_ledger *ledger;
     struct process process;
     bool running; /* the process is */
+    bool calm;    /* nothing fails any more */
     struct auditor *auditor;
     struct sim_lot lots[SIM_LOTS_MAX];
     uint32_t lot_count;
     uint32_t sku_count;
     struct sim_order orders[SIM_ORDERS_MAX];
     uint32_t order_count;
-    struct request *requests; /* not answered */
-    uint32_t request_count;   /* ever */
+    struct request *requests;                          /* not answered */
+    uint32_t request_count;                            /* ever */
+    char adjustments[SIM_ADJUSTMENTS_MAX][SIM_ID_MAX]; /* ids */
     uint32_t adjustment_count;
-    uint64_t watched_upto; /* the watcher's place in the changes */
-    bool watching;         /* it has asked and waits */
+    struct sim_answer last; /* the newest answer that came */
+    uint64_t watched_upto;  /* the watcher's place in the changes */
+    bool watching;          /* it has asked and waits */
+    struct command count;   /* asks the server for its gauges */
     struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
     uint32_t crash_per_mille;
     uint32_t steps;
     uint32_t crashes;
     uint32_t answered, refused_by_gate;
+    uint32_t outcomes[AUDIT_OUTCOME_COUNT];
     char finding[AUDIT_TEXT_MAX];
 };
 
@@ -70,12 +93,41 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose);
 void world_trace(const struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Answers everything that is under way, with time standing still. */
+void world_settle(struct world *w);
+bool world_broken(struct world *w);
+/* Lets time go on until then; what is due is given back on the way, each at its millisecond. */
+void world_wait(struct world *w, int64_t until_ms);
+/* The process ends, at any moment, and starts again. */
+void world_restart(struct world *w);
+
 /* ---- clients (client.c) ---- */
 void clients_init(struct world *w);
 void client_create_lot(struct world *w, const struct sim_lot *lot);
 void client_look_at_all(struct world *w);
 void client_watch(struct world *w); /* what has changed since the last time */
 void client_act(struct world *w);   /* one request of some kind */
+
+/* ---- single requests, for clients who know what they want (client.c) ---- */
+struct sim_order *client_new_order(struct world *w);
+void client_reserve(struct world *w, struct sim_order *o, bool retry, bool changed);
+void client_confirm(struct world *w, int64_t reservation_id, const struct sim_lot *part,
+                    int64_t quantity);
+void client_refund(struct world *w, int64_t reservation_id, enum refund_reason reason);
+void client_extend(struct world *w, int64_t reservation_id, int64_t hold_ms);
+const char *client_new_adjustment(struct world *w);
+void client_adjust(struct world *w, const struct sim_lot *lot, int64_t delta, const char *id);
+void client_look_up(struct world *w, const struct sim_order *o, int64_t reservation_id);
+void client_get_lot(struct world *w, const struct sim_lot *lot);
+void client_list(struct world *w, const struct lot_dims *filter, lot_id after, uint32_t page_size);
+
+/* ---- the tour (tour.c) ---- */
+/* In a world where nothing fails any more: every kind of request is served as it should be, and
+ * whatever is free can be bought. */
+void tour(struct world *w);
+void tour_buy_all(struct world *w);
+/* Days go by: what was ordered within the retention window is remembered. */
+void tour_of_retries(struct world *w);
 
 /* ---- answers (answer.c) ---- */
 void request_answered(struct world *w, struct command *c);

@@ -1,0 +1,334 @@
+/* The right answer: what an honest shop would say to a request at one instant. An instant is a
+ * number of rows and a time; what was due by then counts as given back.
+ *
+ * It is written from the promises and from docs/api.md, and looks at nothing but the model that the
+ * rows make: no line of it is the engine's.
+ */
+#include <string.h>
+
+#include "audit_internal.h"
+#include "base/error.h"
+
+enum { DAY_MS = 86400000 };
+
+/* ---- the world at an instant ---- */
+
+static bool lot_there(const struct audit_lot *lot, const struct audit_instant *in)
+{
+    return lot->version_rows[1] < in->rows;
+}
+
+static struct stock stock_at(const struct audit_lot *lot, size_t rows)
+{
+    int64_t version = lot->stock.version;
+    while (version > 0 && lot->version_rows[version] >= rows)
+        version--;
+    return lot->versions[version];
+}
+
+static bool due(const struct audit_step *s, const struct audit_instant *in)
+{
+    return s->state == HOLD_PENDING && s->deadline_ms <= in->at_ms && !in->rows_only;
+}
+
+static const struct line *lines_at(const struct audit_hold *h, const struct audit_step *s,
+                                   uint32_t *count)
+{
+    bool pending = s->state == HOLD_PENDING;
+    *count = pending ? h->first_line_count : h->line_count;
+    return pending ? h->first_lines : h->lines;
+}
+
+/* Free units of every lot. */
+static void free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units)
+{
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        struct stock s = stock_at(&a->lots[i], in->rows);
+        units[i] = s.on_hand - s.reserved - s.confirmed;
+    }
+    for (size_t i = 0; i < a->hold_count; i++) {
+        const struct audit_hold *h = a->holds[i];
+        const struct audit_step *s = audit_step_at(h, in->rows);
+        if (s && due(s, in))
+            for (uint32_t j = 0; j < h->first_line_count; j++)
+                units[h->first_lines[j].lot - 1] += h->first_lines[j].quantity;
+    }
+}
+
+static uint32_t pending_count(const struct auditor *a, const struct audit_instant *in)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < a->hold_count; i++) {
+        const struct audit_step *s = audit_step_at(a->holds[i], in->rows);
+        count += s && s->state == HOLD_PENDING && !due(s, in);
+    }
+    return count;
+}
+
+/* ---- an order ---- */
+
+static unsigned given(const struct audit_want *w)
+{
+    return (unsigned)!str_empty(w->flavor) + (unsigned)!str_empty(w->size);
+}
+
+/* By date; of one date by the batch's name, then the older lot. */
+static bool sells_before(const struct audit_lot *x, const struct audit_lot *y)
+{
+    if (x->expires_on != y->expires_on)
+        return x->expires_on < y->expires_on;
+    int order = strcmp(x->batch, y->batch);
+    return order ? order < 0 : x < y;
+}
+
+/* The lot to take from after `last`, in the order in which they expire; NULL: no more. */
+static const struct audit_lot *next_to_sell(const struct auditor *a, const struct audit_want *w,
+                                            const struct audit_instant *in,
+                                            const struct audit_lot *last)
+{
+    const struct audit_lot *best = NULL;
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        const struct audit_lot *lot = &a->lots[i];
+        if (!lot_there(lot, in) || !audit_lot_matches(lot, w) || (last && !sells_before(last, lot)))
+            continue;
+        if (!best || sells_before(lot, best))
+            best = lot;
+    }
+    return best;
+}
+
+static bool flavor_known(const struct auditor *a, const struct audit_want *w,
+                         const struct audit_instant *in, bool *sku_known)
+{
+    bool known = str_empty(w->flavor);
+    *sku_known = false;
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        if (!lot_there(&a->lots[i], in) || !str_equal(str_of(a->lots[i].sku), w->sku))
+            continue;
+        *sku_known = true;
+        known = known || str_equal(str_of(a->lots[i].flavor), w->flavor);
+    }
+    return known;
+}
+
+/* Takes one want out of `units` and puts it down in `taken`. */
+static int take(const struct auditor *a, const struct audit_want *w, const struct audit_instant *in,
+                int64_t *units, int64_t *taken)
+{
+    int64_t missing = w->quantity;
+    const struct audit_lot *lot = next_to_sell(a, w, in, NULL);
+    if (!lot) {
+        bool sku_known;
+        bool known = flavor_known(a, w, in, &sku_known);
+        return str_empty(w->lot) && sku_known && !known ? TLY_EINVALID_ARGUMENT : TLY_ENOT_FOUND;
+    }
+    for (; lot && missing; lot = next_to_sell(a, w, in, lot)) {
+        size_t i = (size_t)(lot - a->lots);
+        if (lot->expires_on < in->at_ms / DAY_MS || units[i] <= 0)
+            continue;
+        int64_t part = units[i] < missing ? units[i] : missing;
+        units[i] -= part;
+        taken[i] += part;
+        missing -= part;
+    }
+    return missing ? TLY_ESOLD_OUT : 0;
+}
+
+int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_instant *in, struct line *lines, uint32_t *count)
+{
+    int64_t units[AUDIT_LOTS_MAX], taken[AUDIT_LOTS_MAX] = {0};
+    free_units(a, in, units);
+    *count = 0;
+    for (unsigned level = 4; level-- > 0;) { /* lots by name first, then what says most */
+        for (uint32_t i = 0; i < ask->want_count; i++) {
+            const struct audit_want *w = &ask->wants[i];
+            unsigned says = str_empty(w->lot) ? given(w) : 3;
+            int code = says == level ? take(a, w, in, units, taken) : 0;
+            if (code)
+                return code;
+        }
+    }
+    for (uint32_t i = 0; i < a->lot_count; i++)
+        if (taken[i])
+            lines[(*count)++] = (struct line){.lot = i + 1, .quantity = taken[i]};
+    return 0;
+}
+
+static bool forgotten(const struct auditor *a, const struct audit_hold *h, int64_t at_ms)
+{
+    return at_ms - h->created_ms > a->rules.retention_ms;
+}
+
+static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
+                           const struct audit_instant *in, struct audit_expected *out)
+{
+    const struct audit_hold *h = audit_hold_of_order_at(a, ask->order_id, in->rows);
+    int64_t hold_ms = ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms;
+    out->either = h && forgotten(a, h, in->at_ms);
+    if (h && !out->either) {
+        out->replayed = audit_same_content(a, ask, h);
+        out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
+    } else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms) {
+        out->code = TLY_EINVALID_ARGUMENT;
+    } else {
+        out->code = audit_allocation(a, ask, in, out->lines, &out->line_count);
+        if (!out->code && pending_count(a, in) >= a->rules.holds_max)
+            out->code = TLY_ELIMIT_EXCEEDED;
+    }
+}
+
+/* ---- moves of a hold ---- */
+
+/* Every lot named is held with so many units, all lines of it together. */
+static bool holds_wants(const struct auditor *a, const struct audit_ask *ask,
+                        const struct line *lines, uint32_t count)
+{
+    for (uint32_t i = 0; i < ask->want_count; i++) {
+        int64_t wanted = 0, held = 0;
+        for (uint32_t j = 0; j < ask->want_count; j++)
+            wanted += str_equal(ask->wants[i].lot, ask->wants[j].lot) ? ask->wants[j].quantity : 0;
+        for (uint32_t j = 0; j < count; j++)
+            if (str_equal(str_of(a->lots[lines[j].lot - 1].key), ask->wants[i].lot))
+                held += lines[j].quantity;
+        if (wanted > held)
+            return false;
+    }
+    return true;
+}
+
+static void expect_confirm(const struct auditor *a, const struct audit_ask *ask,
+                           const struct audit_hold *h, const struct audit_step *s,
+                           struct audit_expected *out)
+{
+    uint32_t count;
+    const struct line *lines = lines_at(h, s, &count);
+    if (s->state == HOLD_CONFIRMED)
+        out->replayed = true;
+    else if (s->state != HOLD_PENDING)
+        out->code = TLY_EINVALID_TRANSITION;
+    else if (!holds_wants(a, ask, lines, count))
+        out->code = TLY_EINVALID_ARGUMENT;
+}
+
+static void expect_refund(const struct auditor *a, const struct audit_hold *h,
+                          const struct audit_step *s, const struct audit_instant *in,
+                          struct audit_expected *out)
+{
+    if (s->state == HOLD_REFUNDED)
+        out->replayed = true;
+    else if (s->state == HOLD_CONFIRMED && in->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
+        out->code = TLY_EINVALID_TRANSITION;
+}
+
+static void expect_extend(const struct auditor *a, const struct audit_ask *ask,
+                          const struct audit_hold *h, const struct audit_step *s,
+                          const struct audit_instant *in, struct audit_expected *out)
+{
+    int64_t hold_ms = ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms;
+    int64_t deadline_ms = in->at_ms + hold_ms;
+    if (s->state != HOLD_PENDING)
+        out->code = TLY_EINVALID_TRANSITION;
+    else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms)
+        out->code = TLY_EINVALID_ARGUMENT;
+    else if (deadline_ms <= s->deadline_ms)
+        out->replayed = true;
+    else if (deadline_ms > h->created_ms + a->rules.hold_total_max_ms)
+        out->code = TLY_ELIMIT_EXCEEDED;
+}
+
+static void expect_move(const struct auditor *a, const struct audit_ask *ask,
+                        const struct audit_instant *in, struct audit_expected *out)
+{
+    const struct audit_hold *h = audit_hold_find(a, ask->reservation_id);
+    const struct audit_step *there = h ? audit_step_at(h, in->rows) : NULL;
+    if (!there) {
+        out->code = TLY_ENOT_FOUND;
+        return;
+    }
+    struct audit_step s = *there;
+    if (due(there, in))
+        s.state = HOLD_REFUNDED;
+    if (ask->kind == AUDIT_CONFIRM)
+        expect_confirm(a, ask, h, &s, out);
+    else if (ask->kind == AUDIT_REFUND)
+        expect_refund(a, h, &s, in, out);
+    else
+        expect_extend(a, ask, h, &s, in, out);
+}
+
+/* ---- lots ---- */
+
+static void expect_adjust(const struct auditor *a, const struct audit_ask *ask,
+                          const struct audit_instant *in, struct audit_expected *out)
+{
+    const struct audit_lot *lot = audit_lot_find(a, ask->lot);
+    int64_t units[AUDIT_LOTS_MAX];
+    if (!lot || !lot_there(lot, in)) {
+        out->code = TLY_ENOT_FOUND;
+        return;
+    }
+    for (size_t i = 0; i < a->adjustment_count && !str_empty(ask->adjustment_id); i++) {
+        const struct audit_adjustment *done = &a->adjustments[i];
+        if (done->row >= in->rows || !str_equal(str_of(done->id), ask->adjustment_id))
+            continue;
+        bool same =
+            done->line.lot == (lot_id)(lot - a->lots) + 1 && done->line.quantity == ask->quantity;
+        out->replayed = same;
+        out->code = same ? 0 : TLY_EORDER_MISMATCH;
+        return;
+    }
+    free_units(a, in, units);
+    if (units[lot - a->lots] + ask->quantity < 0)
+        out->code = TLY_ESOLD_OUT;
+}
+
+static uint32_t lots_at(const struct auditor *a, const struct audit_instant *in)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < a->lot_count; i++)
+        count += lot_there(&a->lots[i], in);
+    return count;
+}
+
+void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct audit_instant *in,
+                  struct audit_expected *out)
+{
+    const struct audit_lot *lot = audit_lot_find(a, ask->lot);
+    bool there = lot && lot_there(lot, in);
+    *out = (struct audit_expected){0};
+    switch (ask->kind) {
+    case AUDIT_CREATE:
+        if (there)
+            out->code = TLY_EALREADY_EXISTS;
+        else if (lots_at(a, in) >= a->rules.lots_max)
+            out->code = TLY_ELIMIT_EXCEEDED;
+        break;
+    case AUDIT_ADJUST:
+        expect_adjust(a, ask, in, out);
+        break;
+    case AUDIT_RESERVE:
+        expect_reserve(a, ask, in, out);
+        break;
+    case AUDIT_CONFIRM:
+    case AUDIT_REFUND:
+    case AUDIT_EXTEND:
+        expect_move(a, ask, in, out);
+        break;
+    case AUDIT_GET_LOT:
+        out->code = there ? 0 : TLY_ENOT_FOUND;
+        break;
+    case AUDIT_LIST_LOTS:
+    case AUDIT_CHANGES:
+        break;
+    case AUDIT_GET_RESERVATION: {
+        const struct audit_hold *h = str_empty(ask->order_id)
+                                         ? audit_hold_find(a, ask->reservation_id)
+                                         : audit_hold_of_order_at(a, ask->order_id, in->rows);
+        bool known = h && audit_step_at(h, in->rows);
+        out->either = known && !str_empty(ask->order_id) && forgotten(a, h, in->at_ms);
+        out->code = known ? 0 : TLY_ENOT_FOUND;
+        break;
+    }
+    }
+}

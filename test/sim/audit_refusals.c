@@ -1,0 +1,283 @@
+/* Whether a refusal was right.
+ *
+ * An answer is right if at some instant between the request's departure and its arrival it was what
+ * audit_expect() says. A refusal need not wait for what it rests on to become durable, so it is
+ * judged some commits later, when that is. Where commits fail, what it rested on may never be: then
+ * SOLD_OUT may count the units that other requests under way may have been promised.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_internal.h"
+#include "base/error.h"
+
+struct span {
+    size_t from; /* durable rows when the request left */
+    int64_t from_ms;
+    int64_t to_ms;
+};
+
+static const char *const kind_names[] = {
+    [AUDIT_CREATE] = "create",           [AUDIT_ADJUST] = "adjust",  [AUDIT_RESERVE] = "reserve",
+    [AUDIT_CONFIRM] = "confirm",         [AUDIT_REFUND] = "refund",  [AUDIT_EXTEND] = "extend",
+    [AUDIT_GET_LOT] = "look at",         [AUDIT_LIST_LOTS] = "list", [AUDIT_CHANGES] = "watch",
+    [AUDIT_GET_RESERVATION] = "look up",
+};
+
+const char *audit_kind_name(enum audit_kind kind)
+{
+    return kind_names[kind];
+}
+
+static const char *code_name(int code)
+{
+    return code ? error_name(code) : "done";
+}
+
+/* ---- the right answer at some instant ---- */
+
+static bool right_at(struct auditor *a, const struct audit_ask *ask, int code, bool replayed,
+                     const struct audit_instant *in, struct audit_expected *x)
+{
+    audit_expect(a, ask, in, x);
+    if (x->either && (code == 0 || code == TLY_EORDER_MISMATCH))
+        return true;
+    return x->code == code && (code || x->replayed == replayed);
+}
+
+bool audit_right(struct auditor *a, const struct audit_ask *ask, int code, bool replayed,
+                 int64_t to_ms, struct audit_expected *x)
+{
+    for (size_t rows = ask->rows_at_send; rows <= a->row_count; rows++) {
+        struct audit_instant in = {.rows = rows, .at_ms = ask->sent_ms};
+        if (right_at(a, ask, code, replayed, &in, x))
+            return true;
+        in.at_ms = to_ms;
+        if (to_ms != ask->sent_ms && right_at(a, ask, code, replayed, &in, x))
+            return true;
+    }
+    return false;
+}
+
+/* ---- sold out ---- */
+
+/* Units that other requests under way may have been promised, but that are not durable yet. */
+static int64_t spoken_for(struct auditor *a, const struct audit_ask *ask, lot_id lot)
+{
+    const struct audit_lot *l = &a->lots[lot - 1];
+    int64_t units = 0;
+    for (const struct audit_ask *other = a->asks; other; other = other->next) {
+        if (other == ask)
+            continue;
+        if (other->kind == AUDIT_ADJUST && str_equal(other->lot, str_of(l->key)) &&
+            other->quantity < 0)
+            units -= other->quantity;
+        if (other->kind != AUDIT_RESERVE)
+            continue;
+        for (uint32_t i = 0; i < other->want_count; i++)
+            if (audit_lot_matches(l, &other->wants[i]))
+                units += other->wants[i].quantity;
+    }
+    return units;
+}
+
+/* Somebody pays or extends, which may be decided already although it is not durable. */
+static bool may_go_on(const struct auditor *a, const struct audit_hold *h)
+{
+    for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
+        if ((ask->kind == AUDIT_CONFIRM || ask->kind == AUDIT_EXTEND) &&
+            ask->reservation_id == h->id)
+            return true;
+    return false;
+}
+
+/* How many units of the lots that match `w` there were at the worst instant of the span, counting
+ * as free those of holds that were due when the request left (I5). */
+static int64_t least_available(struct auditor *a, const struct audit_want *w,
+                               const struct span *span)
+{
+    int64_t units = 0;
+    bool matches[AUDIT_LOTS_MAX + 1] = {false};
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        const struct audit_lot *lot = &a->lots[i];
+        matches[i + 1] = audit_lot_matches(lot, w) && lot->expires_on >= span->to_ms / 86400000;
+        if (matches[i + 1])
+            units += audit_available(lot);
+    }
+    for (size_t i = 0; i < a->hold_count; i++) {
+        const struct audit_hold *h = a->holds[i];
+        if (h->state != HOLD_PENDING || h->deadline_ms > span->from_ms || may_go_on(a, h))
+            continue;
+        for (uint32_t j = 0; j < h->line_count; j++)
+            units += matches[h->lines[j].lot] ? h->lines[j].quantity : 0;
+    }
+    int64_t least = units;
+    for (size_t i = a->effect_count; i-- > 0 && a->effects[i].row >= span->from;) {
+        const struct audit_effect *e = &a->effects[i];
+        if (!matches[e->lot] || e->expired_deadline_ms <= span->from_ms)
+            continue;
+        units -= e->available;
+        if (units < least)
+            least = units;
+    }
+    return least;
+}
+
+static int64_t wanted_of(struct auditor *a, const struct audit_ask *ask, const struct audit_want *w)
+{
+    int64_t units = 0;
+    for (uint32_t i = 0; i < ask->want_count; i++) {
+        bool overlaps = false;
+        for (uint32_t l = 0; l < a->lot_count && !overlaps; l++)
+            overlaps =
+                audit_lot_matches(&a->lots[l], w) && audit_lot_matches(&a->lots[l], &ask->wants[i]);
+        if (overlaps)
+            units += ask->wants[i].quantity;
+    }
+    return units > w->quantity ? units : w->quantity;
+}
+
+/* A refusal does not wait for what it rests on to become durable, so it may count the units that
+ * others asked for and may have been promised. */
+static void sold_out(struct auditor *a, const struct audit_ask *ask, const struct span *span,
+                     bool from_gate)
+{
+    int64_t had = 0;
+    for (uint32_t i = 0; i < ask->want_count; i++) {
+        const struct audit_want *w = &ask->wants[i];
+        had = least_available(a, w, span);
+        for (uint32_t l = 0; l < a->lot_count; l++)
+            if (audit_lot_matches(&a->lots[l], w))
+                had -= spoken_for(a, ask, l + 1);
+        if (had < wanted_of(a, ask, w))
+            return;
+    }
+    audit_fail(a, "I2",
+               "request %u (order %.*s) was refused as sold out by the %s, and %" PRId64
+               " units were there",
+               ask->number, STR_ARG(ask->order_id), from_gate ? "gate" : "engine", had);
+}
+
+/* ---- refusals ---- */
+
+static const char *promise_of(int code)
+{
+    if (code == TLY_ESOLD_OUT)
+        return "I2";
+    return code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE ? "I7" : "I4";
+}
+
+static void wrong(struct auditor *a, const struct audit_ask *ask, int code,
+                  const struct audit_expected *x)
+{
+    audit_fail(a, promise_of(code), "request %u (%s %.*s%.*s) was told %s, and %s%s was right",
+               ask->number, kind_names[ask->kind], STR_ARG(ask->order_id), STR_ARG(ask->lot),
+               code_name(code), code_name(x->code), x->replayed ? " (replayed)" : "");
+}
+
+static void judge(struct auditor *a, const struct audit_refusal *r)
+{
+    struct audit_expected x;
+    if (!audit_right(a, &r->ask, r->code, false, r->to_ms, &x))
+        wrong(a, &r->ask, r->code, &x);
+}
+
+void audit_judge_refusals(struct auditor *a, bool all)
+{
+    struct audit_refusal **at = &a->refusals;
+    while (*at) {
+        struct audit_refusal *r = *at;
+        if (!all && a->commits <= r->commits + a->rules.batches_max) {
+            at = &r->next;
+            continue;
+        }
+        judge(a, r);
+        *at = r->next;
+        free(r);
+    }
+}
+
+void audit_drop_refusals(struct auditor *a)
+{
+    while (a->refusals) {
+        struct audit_refusal *r = a->refusals;
+        a->refusals = r->next;
+        free(r);
+    }
+}
+
+static void judge_later(struct auditor *a, const struct audit_ask *ask, int code, int64_t now_ms)
+{
+    struct audit_refusal *r = malloc(sizeof *r);
+    if (!r)
+        abort();
+    *r = (struct audit_refusal){
+        .next = a->refusals, .ask = *ask, .code = code, .to_ms = now_ms, .commits = a->commits};
+    a->refusals = r;
+}
+
+/* Turned away: too late, too many, or a ledger that is not there. Where neither can be, it is no
+ * answer. */
+static void turned_away(struct auditor *a, const struct audit_ask *ask, int code, int64_t now_ms)
+{
+    struct audit_expected x;
+    bool late = code == TLY_EOVERLOADED && ask->may_be_late;
+    bool full = code == TLY_EOVERLOADED && a->rules.tight && !ask->strict;
+    bool failed = a->rules.faults && !ask->strict;
+    if (late || full || failed)
+        return;
+    audit_right(a, ask, code, false, now_ms, &x);
+    wrong(a, ask, code, &x);
+}
+
+static void count_refusal(struct auditor *a, const struct audit_ask *ask,
+                          const struct audit_answer *answer)
+{
+    switch (answer->code) {
+    case TLY_ESOLD_OUT:
+        if (ask->kind == AUDIT_RESERVE)
+            audit_count(a, answer->from_gate ? AUDIT_OUTCOME_SOLD_OUT_AT_GATE
+                                             : AUDIT_OUTCOME_SOLD_OUT);
+        break;
+    case TLY_EORDER_MISMATCH:
+        audit_count(a, AUDIT_OUTCOME_MISMATCH);
+        break;
+    case TLY_ENOT_FOUND:
+        audit_count(a, AUDIT_OUTCOME_NOT_FOUND);
+        break;
+    case TLY_EINVALID_TRANSITION:
+        audit_count(a, AUDIT_OUTCOME_FORBIDDEN);
+        break;
+    case TLY_EALREADY_EXISTS:
+        audit_count(a, AUDIT_OUTCOME_LOT_EXISTS);
+        break;
+    case TLY_ELIMIT_EXCEEDED:
+        if (ask->kind == AUDIT_EXTEND)
+            audit_count(a, AUDIT_OUTCOME_TOO_LONG);
+        break;
+    default:
+        break;
+    }
+}
+
+void audit_refused(struct auditor *a, const struct audit_ask *ask,
+                   const struct audit_answer *answer, int64_t now_ms)
+{
+    const struct span span = {.from = ask->rows_at_send, .from_ms = ask->sent_ms, .to_ms = now_ms};
+    const struct audit_hold *h =
+        ask->kind == AUDIT_RESERVE ? audit_hold_of_order_at(a, ask->order_id, span.from) : NULL;
+    int code = answer->code;
+    bool short_of_room = code == TLY_ELIMIT_EXCEEDED && ask->kind != AUDIT_EXTEND;
+    count_refusal(a, ask, answer);
+    if (code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE)
+        turned_away(a, ask, code, now_ms);
+    else if (h && code != TLY_EORDER_MISMATCH && now_ms - h->created_ms <= a->rules.retention_ms)
+        audit_fail(a, "I4", "request %u was refused with %s, though order %s is reserved",
+                   ask->number, error_name(code), h->order_id);
+    else if (code == TLY_ESOLD_OUT && ask->kind == AUDIT_RESERVE &&
+             (answer->from_gate || !ask->strict))
+        sold_out(a, ask, &span, answer->from_gate);
+    else if (ask->strict || (code != TLY_ESOLD_OUT && !short_of_room))
+        judge_later(a, ask, code, now_ms);
+}
