@@ -25,7 +25,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer, wait_until  # noqa: E402
 
 KILLS = int(os.environ.get("TALLY_CRASH_KILLS", "50"))
 SEED = int(os.environ.get("TALLY_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -46,7 +46,7 @@ class Connection:
     """Pipelined HTTP/1.1 on one socket."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self.file = self.socket.makefile("rb")
 
     def send(self, requests):
@@ -119,6 +119,7 @@ class Client(threading.Thread):
         self.mine = []
         self.errors = []
         self.count = 0
+        self.answers = 0
 
     def next_request(self, busy):
         choice = self.random.random()
@@ -154,6 +155,7 @@ class Client(threading.Thread):
                 connection.send([request for _, request in sent])
                 for order, _ in sent:
                     self.judge(order, *connection.receive())
+                    self.answers += 1
         except (Lost, OSError):
             pass
         finally:
@@ -189,7 +191,8 @@ class Crash(unittest.TestCase):
                 clients = [Client(i, number, server.port, lots, journal) for i in range(CLIENTS)]
                 for client in clients:
                     client.start()
-                time.sleep(choices.choice([0.02, 0.1, 0.3]) * (0.5 + choices.random()))
+                self.wait_for_answers(clients, choices.choice([1, 100, 1000]))
+                time.sleep(0.02 * choices.random())
                 server.kill()
                 for client in clients:
                     client.join()
@@ -204,6 +207,11 @@ class Crash(unittest.TestCase):
             acknowledged = sum(o.acknowledged is not None for o in journal)
             print(f"{len(journal)} orders, {acknowledged} acknowledged, none lost")
             self.assertGreater(acknowledged, KILLS)
+
+    def wait_for_answers(self, clients, count):
+        """Until the clients have had so many, or are through."""
+        wait_until(lambda: sum(client.answers for client in clients) >= count or
+                   not any(client.is_alive() for client in clients), "answers", pause=0.001)
 
     def create_lot(self, server, number):
         status, _, lot = server.request("POST", "/v1/lots", {
@@ -260,7 +268,7 @@ class Crash(unittest.TestCase):
                              UNITS - shown["reserved"] - shown["confirmed"])
 
     def verify(self, server):
-        done = server.cli("verify", server.data, timeout=300)
+        done = server.cli("verify", server.data)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 

@@ -1,6 +1,7 @@
-/* sync_fault.c - preloaded into a server, it makes fsync and fdatasync slow or fail.
+/* sync_fault.c - preloaded into a server, it makes fsync and fdatasync wait or fail.
  *
- * $SYNC_FAULT names a file: `delay MS` or `fail`; while it is not there, syncs are what they are.
+ * $SYNC_FAULT names a file: while it says `hold`, syncs wait; while it says `fail`, they fail;
+ * while it is not there, they are what they are.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static int sync_with(const char *name, int fd)
+/* The first letter of what the file says; 0 if there is none. */
+static char fault(void)
 {
     const char *path = getenv("SYNC_FAULT");
     FILE *f = path ? fopen(path, "re") : NULL;
@@ -19,13 +21,16 @@ static int sync_with(const char *name, int fd)
             text[0] = 0;
         fclose(f);
     }
-    if (text[0] == 'f') {
+    return text[0];
+}
+
+static int sync_with(const char *name, int fd)
+{
+    while (fault() == 'h')
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (fault() == 'f') {
         errno = EIO;
         return -1;
-    }
-    if (text[0] == 'd') {
-        long ms = strtol(text + sizeof "delay", NULL, 10);
-        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
     }
     int (*real)(int);
     *(void **)&real = dlsym(RTLD_NEXT, name);

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 FLAGS = ("--receive-timeout-ms", "1500", "--send-timeout-ms", "1500")
 
@@ -48,17 +48,14 @@ class BadInput(unittest.TestCase):
         return lot
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.server.port), 20)
+        return socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S)
 
-    def closed_within(self, s, seconds):
-        s.settimeout(seconds)
+    def closed(self, s):
         try:
             while s.recv(65536):
                 pass
         except ConnectionError:
             pass
-        except socket.timeout:
-            self.fail(f"the connection is still open after {seconds} s")
 
     def test_each_broken_order_names_its_field(self):
         line = {"lot": self.lot, "quantity": 1}
@@ -147,24 +144,21 @@ class BadInput(unittest.TestCase):
                     answer = s.recv(65536)
                     self.assertRegex(answer, rb"^HTTP/1.1 \d\d\d ")
                     self.assertIn(int(answer.split()[1]), statuses)
-                    self.closed_within(s, 5)
+                    self.closed(s)
 
     def test_a_client_that_sends_a_byte_a_second_is_cut_off(self):
         with self.connect() as s:
-            begin = time.monotonic()
-            with self.assertRaises(OSError):
+            with self.assertRaises(ConnectionError):
                 for byte in b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n":
                     s.sendall(bytes([byte]))
                     time.sleep(0.4)
-            self.assertLess(time.monotonic() - begin, 8)
 
     def test_a_client_that_never_reads_is_bounded_and_cut_off(self):
         before = self.server.memory_kib()
         request = b"GET /openapi.yaml HTTP/1.1\r\nHost: a\r\n\r\n"
         with self.connect() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.settimeout(10)
-            with self.assertRaises(OSError):
+            with self.assertRaises(ConnectionError):
                 for _ in range(100_000):
                     s.sendall(request * 50)
         self.assertLess(self.server.memory_kib() - before, 16 * 1024 * self.slack)
@@ -181,10 +175,11 @@ class BadInput(unittest.TestCase):
         before = self.server.memory_kib()
         idle = [self.connect() for _ in range(10_000)]
         try:
-            begin = time.monotonic()
             self.assertEqual(self.server.request("GET", "/readyz")[0], 200)
-            self.assertLess(time.monotonic() - begin, 2)
             self.assertLess(self.server.memory_kib() - before, 10_000 * 8 * self.slack)
+            for s in idle[::1000]:
+                s.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertRegex(s.recv(65536), b"^HTTP/1.1 200 ")
         finally:
             for s in idle:
                 s.close()

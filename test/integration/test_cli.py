@@ -12,14 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "test", "lib"))
 
 # pylint: disable=wrong-import-position
-from tally_server import ROOT, TallyServer, clean_environment, tally_binary
+from tally_server import (
+    PATIENCE_S, ROOT, TallyServer, clean_environment, tally_binary, wait_until)
 
 DRINKS = os.path.join(ROOT, "examples", "drinks.csv")
 HEADER = "sku,flavor,size,batch,expires_on,quantity\n"
@@ -29,7 +29,8 @@ DONE, REFUSED, USAGE, UNREACHABLE, UNKNOWN, FAILED = range(6)
 def run(*arguments, env=None):
     """A subcommand without a server of ours."""
     return subprocess.run([tally_binary(), *arguments], capture_output=True, text=True, check=False,
-                          timeout=60, stdin=subprocess.DEVNULL, env=clean_environment(env))
+                          timeout=5 * PATIENCE_S, stdin=subprocess.DEVNULL,
+                          env=clean_environment(env))
 
 
 class CliCase(unittest.TestCase):
@@ -264,22 +265,29 @@ class Import(CliCase):
         done = self.cli("lot", "import", os.path.join(self.folder, "none.csv"), code=FAILED)
         self.assertIn("No such file", done.stderr)
 
+    def wait_for_row(self, process, sku, quantity):
+        """Until an import that is under way has come to this row, or has ended."""
+        def there():
+            lots = self.server.request("GET", "/v1/lots?sku=" + sku)[2]["lots"]
+            return process.poll() is not None or [x for x in lots if x["on_hand"] == quantity]
+        wait_until(there, sku, pause=0.001)
+
     def test_an_import_that_was_killed_is_run_again(self):
         count = 5000
         rows = [self.row("KILLED-%05d" % i, i + 1) for i in range(count)]
         path = self.file("killed.csv", HEADER + "".join(rows))
         lower = self.file("lower.csv", HEADER + "".join(self.row("KILLED-%05d" % i, i)
                                                         for i in range(count)))
-        for name, after in ((path, 0.05), (lower, 0.1), (path, 0.2)):
+        for name, changed in ((path, 0), (lower, count // 3), (path, count // 2)):
             started = subprocess.Popen(
                 [self.server.binary, "lot", "import", name, "--server", self.server.address],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
-            time.sleep(after)
+            plus = 1 if name == path else 0
+            self.wait_for_row(started, "KILLED-%05d" % changed, changed + plus)
             started.kill()
             started.wait()
             self.cli("lot", "import", name)
             stock = {lot["sku"]: lot["on_hand"] for lot in self.json("lot", "list")}
-            plus = 1 if name == path else 0
             self.assertEqual([stock["KILLED-%05d" % i] for i in range(count)],
                              [i + plus for i in range(count)])
         self.assertTrue(self.json("verify", self.server.data)["ok"])
@@ -290,10 +298,10 @@ class Import(CliCase):
         started = subprocess.Popen(
             [self.server.binary, "lot", "import", path, "--json", "--server", self.server.address],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
-        time.sleep(0.1)
+        self.wait_for_row(started, "REVIVED-00100", 101)
         self.server.kill()
         self.server.start()
-        result = json.loads(started.communicate(timeout=60)[0])
+        result = json.loads(started.communicate(timeout=5 * PATIENCE_S)[0])
         self.assertEqual((started.returncode, result["created"]), (DONE, 3000))
         self.assertEqual(sum(lot["on_hand"] for lot in self.json("lot", "list")
                              if lot["sku"].startswith("REVIVED")), 3000 * 3001 // 2)
@@ -361,7 +369,7 @@ class Example(CliCase):
         done = subprocess.run(
             ["sh", os.path.join(ROOT, "examples", "run.sh"), self.server.binary, folder,
              self.server.address], capture_output=True, text=True, env=clean_environment(),
-            timeout=30, check=False)
+            timeout=PATIENCE_S, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"{self.server.address} is in use", done.stderr)
         self.assertFalse(os.path.exists(folder))
@@ -423,7 +431,7 @@ class Misbehaving(socketserver.ThreadingTCPServer):
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
-            self.request.settimeout(5)
+            self.request.settimeout(PATIENCE_S)
             text = b""
             try:
                 while b"\r\n\r\n" not in text:

@@ -8,13 +8,13 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 
 class Grpcurl(unittest.TestCase):
     def grpcurl(self, *arguments):
         done = subprocess.run(["grpcurl", "-plaintext", *arguments], capture_output=True,
-                              text=True, timeout=30)
+                              text=True, timeout=PATIENCE_S)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
 import unittest
 
 import grpc
@@ -14,7 +13,7 @@ import grpc
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import http2_raw as h2  # noqa: E402
 from grpc_client import tally_pb2  # noqa: E402
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 FLAGS = ("--receive-timeout-ms", "1500", "--send-timeout-ms", "1500")
 MEMORY_KIB_MAX = 16 * 1024
@@ -61,7 +60,7 @@ class Http2(unittest.TestCase):
     def assert_flood_ends(self, unit, count):
         """unit: bytes that are sent again and again, without ever reading an answer."""
         with self.peer() as peer:
-            with self.assertRaises(OSError):
+            with self.assertRaises(ConnectionError):
                 for _ in range(count):
                     peer.send(unit)
 
@@ -72,7 +71,7 @@ class Http2(unittest.TestCase):
         head = h2.head("GET", "/livez")
         cancel = b"\0\0\0\x08"
         for _ in range(4):
-            with self.peer() as peer, self.assertRaises(OSError):
+            with self.peer() as peer, self.assertRaises(ConnectionError):
                 for start in range(1, 2_000_000, 200):
                     peer.send(b"".join(
                         h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, stream, head)
@@ -87,9 +86,8 @@ class Http2(unittest.TestCase):
     def test_a_flood_of_empty_data_is_cut_off(self):
         with self.peer() as peer:
             peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.head("POST", "/v1/lots")))
-            begin = time.monotonic()
-            with self.assertRaises(OSError):
-                while time.monotonic() - begin < 10:
+            with self.assertRaises(ConnectionError):
+                for _ in range(1_000_000):
                     peer.send(h2.frame(h2.DATA, 0, 1) * 100)
 
     def test_ten_thousand_headers_are_refused(self):
@@ -114,7 +112,7 @@ class Http2(unittest.TestCase):
     def test_continuations_without_end_are_cut_off(self):
         with self.peer() as peer:
             peer.send(h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.head("GET", "/livez")))
-            with self.assertRaises(OSError):
+            with self.assertRaises(ConnectionError):
                 for _ in range(100_000):
                     peer.send(h2.frame(h2.CONTINUATION, 0, 1, h2.literal("x", "y") * 100))
 
@@ -137,9 +135,7 @@ class Http2(unittest.TestCase):
     def test_a_peer_that_never_opens_its_window_is_cut_off(self):
         with self.peer((h2.INITIAL_WINDOW_SIZE, 0)) as peer:
             peer.request(1, "GET", "/openapi.yaml")
-            begin = time.monotonic()
             peer.until_closed()
-            self.assertLess(time.monotonic() - begin, 6)
 
     def raw_call(self, data, **more):
         """The status of a Reserve whose message is these bytes."""
@@ -148,7 +144,7 @@ class Http2(unittest.TestCase):
                                    lambda data: data)
         try:
             with self.assertRaises(grpc.RpcError) as refused:
-                call(data, timeout=5, **more)
+                call(data, timeout=PATIENCE_S, **more)
             return refused.exception.code()
         finally:
             channel.close()
@@ -177,7 +173,7 @@ class Http2(unittest.TestCase):
         done = subprocess.run(
             ["curl", "-si", "--http2-prior-knowledge", "-H", "content-type: application/grpc",
              "--data-binary", "@-", self.server.url("/tally.v1.Inventory/Reserve")],
-            input=b"\0\x7f\xff\xff\xff" + self.message(), capture_output=True, timeout=20,
+            input=b"\0\x7f\xff\xff\xff" + self.message(), capture_output=True, timeout=PATIENCE_S,
             check=True)
         status = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
         self.assertIn(b"grpc-status: %d\r\n" % status, done.stdout)

@@ -7,11 +7,10 @@ import sqlite3
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer, wait_until  # noqa: E402
 
 BATCH = 1000
 ORDER_MEMORY = 4096
@@ -35,12 +34,6 @@ class LedgerLife(unittest.TestCase):
         done = server.cli("verify", where or server.data)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def until(self, what, seconds=15):
-        end = time.monotonic() + seconds
-        while not what():
-            self.assertLess(time.monotonic(), end, "did not happen in time")
-            time.sleep(0.02)
-
     def metric(self, server, name):
         text = server.request("GET", "/metrics")[2].decode()
         return float(re.search(rf"^{name} (\S+)$", text, re.M).group(1))
@@ -49,19 +42,21 @@ class LedgerLife(unittest.TestCase):
         """Reserves them all. What is refused because the index waits for the disk is not done, and
         is tried again."""
         made = {}
-        end = time.monotonic() + 20
-        while len(made) < len(ids):
-            self.assertLess(time.monotonic(), end, "overloaded for too long")
+
+        def all_made():
             left = [order_id for order_id in ids if order_id not in made]
             status, _, body = server.request("POST", "/v1/reservations/batch", {
-                "orders": [order(lot, order_id, **more) for order_id in left]}, timeout=30)
+                "orders": [order(lot, order_id, **more) for order_id in left]})
             if status == 503:
-                continue
+                return False
             self.assertEqual(status, 200, body)
             self.assertLessEqual({o["code"] for o in body["outcomes"]}, {"OK", "OVERLOADED"})
             for order_id, outcome in zip(left, body["outcomes"]):
                 if outcome["code"] == "OK":
                     made[order_id] = outcome["reservation"]
+            return len(made) == len(ids)
+
+        wait_until(all_made, "the ledger takes the orders")
         return [made[order_id] for order_id in ids]
 
     def flood(self, server, lot, batches):
@@ -79,8 +74,8 @@ class LedgerLife(unittest.TestCase):
                     "POST", f"/v1/reservations/{made['reservation_id']}/{move}", {})
                 self.assertEqual(status, 200, body)
             self.flood(server, lot, 24)
-            self.until(lambda: os.listdir(os.path.join(server.data, "orders")))
-            self.until(lambda: self.metric(server, "tally_engine_order_runs") > 0)
+            wait_until(lambda: os.listdir(os.path.join(server.data, "orders")))
+            wait_until(lambda: self.metric(server, "tally_engine_order_runs") > 0)
             for end in (None, server.stop, server.kill):
                 if end:
                     end()
@@ -117,7 +112,7 @@ class LedgerLife(unittest.TestCase):
         for number in range(40):
             self.reserve_batch(server, lot, [f"g{number * BATCH + i}" for i in range(BATCH)],
                                hold_ms=50)
-        self.until(lambda: server.request("GET", server.lot_path(lot))[2]["reserved"] == 8 * BATCH)
+        wait_until(lambda: server.request("GET", server.lot_path(lot))[2]["reserved"] == 8 * BATCH)
 
     def test_finished_reservations_leave_for_the_archive(self):
         flags = ("--archive-after-ms", "1500", "--order-retention-ms", "1000",
@@ -138,7 +133,7 @@ class LedgerLife(unittest.TestCase):
                 with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
                     return db.execute("SELECT count(*) FROM move WHERE kind = 3").fetchone()[0]
 
-            self.until(lambda: reserves(os.path.join(server.data, "ledger.db")) == 1)
+            wait_until(lambda: reserves(os.path.join(server.data, "ledger.db")) == 1)
             self.assertEqual(reserves(archive), 300)
             for end in (None, server.stop, server.kill):
                 if end:
@@ -156,18 +151,19 @@ class LedgerLife(unittest.TestCase):
         with TallyServer() as server, tempfile.TemporaryDirectory() as folder:
             lot = create_lot(server, 1_000_000)
             before = self.reserve_batch(server, lot, [f"before{i}" for i in range(500)])
-            ended = threading.Event()
+            ended, begun = threading.Event(), threading.Event()
 
             def load():
                 number = 0
                 while not ended.is_set():
                     self.reserve_batch(server, lot, [f"load{number}-{i}" for i in range(50)])
                     number += 1
+                    begun.set()
 
             thread = threading.Thread(target=load)
             thread.start()
             try:
-                time.sleep(0.2)
+                self.assertTrue(begun.wait(PATIENCE_S))
                 data = os.path.join(folder, "data")
                 done = server.cli("backup", "--data", server.data, data)
                 self.assertEqual(done.returncode, 0, done.stderr)

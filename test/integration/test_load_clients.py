@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from grpc_client import tally_pb2  # noqa: E402
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 UNITS = 10_000_000
 
@@ -65,7 +65,7 @@ class LoadClients(unittest.TestCase):
 
     def h2load(self, count, *arguments):
         done = subprocess.run(["h2load", "-t", "1", "-n", str(count), *arguments], check=True,
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=5 * PATIENCE_S)
         found = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, "
                           r"(\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
         self.assertTrue(found, done.stdout + done.stderr)
@@ -104,14 +104,14 @@ class LoadClients(unittest.TestCase):
         done = subprocess.run(["h2load", "-t", "1", "-n", str(buyers), "-c", "20", "-m", "20",
                                "-d", self.json_body(), "-H", "content-type: application/json",
                                self.server.url("/v1/reservations")],
-                              check=True, capture_output=True, text=True, timeout=120)
+                              check=True, capture_output=True, text=True, timeout=5 * PATIENCE_S)
         self.assertIn(f"status codes: {units} 2xx, 0 3xx, {buyers - units} 4xx, 0 5xx",
                       done.stdout)
         self.assertEqual(self.reserved(), units)
 
     def test_an_upgrade_from_http1_is_answered_over_http2(self):
         done = subprocess.run(["nghttp", "-v", "-u", self.server.url("/livez")], check=True,
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=PATIENCE_S)
         self.assertIn("101 Switching Protocols", done.stdout)
         self.assertIn(":status: 200", done.stdout)
 
@@ -119,7 +119,7 @@ class LoadClients(unittest.TestCase):
         done = subprocess.run(["nghttp", "-v", "-u", "-d", self.json_body(),
                                "-H", "content-type: application/json",
                                self.server.url("/v1/reservations")],
-                              check=True, capture_output=True, text=True, timeout=20)
+                              check=True, capture_output=True, text=True, timeout=PATIENCE_S)
         self.assertIn(":status: 201", done.stdout)
         self.assertEqual(self.reserved(), 1)
 
@@ -134,7 +134,7 @@ class LoadClients(unittest.TestCase):
             if number % 10 == 0:  # answered at once, and yet in its turn
                 text += b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
         text += b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", self.server.port), 20) as peer:
+        with socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S) as peer:
             peer.sendall(text)
             answers = b""
             while got := peer.recv(1 << 20):

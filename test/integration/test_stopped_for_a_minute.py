@@ -8,7 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import TallyServer  # noqa: E402
+from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 
 class Stopped(unittest.TestCase):
@@ -24,7 +24,8 @@ class Stopped(unittest.TestCase):
             def order(order_id, quantity, hold_ms=600_000):
                 return server.request("POST", "/v1/reservations", {
                     "order_id": order_id, "user_id": "u", "hold_ms": hold_ms,
-                    "lines": [{"lot": lot["lot"], "quantity": quantity}]}, timeout=pause_s + 30)
+                    "lines": [{"lot": lot["lot"], "quantity": quantity}]},
+                    timeout=pause_s + PATIENCE_S)
 
             self.assertEqual(order("short", 60, hold_ms=2000)[0], 201)
             self.assertEqual(order("long", 30)[0], 201)

@@ -10,4 +10,19 @@
 
 #include <cmocka.h>
 
+/* How long an event is waited for. No machine is so busy that what was promised takes longer, and a
+ * test that passes never waits so long. */
+enum { PATIENCE_MS = 60000 };
+
+void pause_ms(long ms);
+
+/* Until it is true, or the test fails. */
+#define AWAIT(condition)                                                                           \
+    do {                                                                                           \
+        int left_ms = PATIENCE_MS;                                                                 \
+        while (!(condition) && left_ms-- > 0)                                                      \
+            pause_ms(1);                                                                           \
+        assert_true(condition);                                                                    \
+    } while (0)
+
 #endif

@@ -13,6 +13,8 @@ import tempfile
 import grpc
 from google.protobuf import json_format
 
+from tally_server import PATIENCE_S
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -50,18 +52,18 @@ class GrpcClient:
                              request_serializer=request.SerializeToString,
                              response_deserializer=response.FromString)
 
-    def call(self, name, fields, timeout=10, metadata=None):
+    def call(self, name, fields, timeout=PATIENCE_S, metadata=None):
         request, method = self.method(name)
         reply = method(json_format.ParseDict(fields, request()), timeout=timeout,
                        metadata=metadata)
         return json_format.MessageToDict(reply, preserving_proto_field_name=True,
                                          including_default_value_fields=True)
 
-    def stream(self, name, fields, timeout=10):
+    def stream(self, name, fields, timeout=PATIENCE_S):
         request, method = self.method(name, streaming=True)
         return method(json_format.ParseDict(fields, request()), timeout=timeout)
 
-    def error(self, name, fields, timeout=10):
+    def error(self, name, fields, timeout=PATIENCE_S):
         try:
             reply = self.call(name, fields, timeout)
         except grpc.RpcError as failure:

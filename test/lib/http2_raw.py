@@ -43,7 +43,7 @@ def head(method, path, *more):
 class Http2:
     """A connection. settings: pairs of number and value, sent with the preface."""
 
-    def __init__(self, port, *settings, timeout=10):
+    def __init__(self, port, *settings, timeout=120):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.buffer = b""
         body = b"".join(struct.pack(">HI", number, value) for number, value in settings)

@@ -14,7 +14,7 @@
 
 #include "base/hash.h"
 
-enum { WAIT_SECONDS = 20 };
+enum { WAIT_SECONDS = PATIENCE_MS / 1000 };
 
 /* ---- lists of moves ---- */
 

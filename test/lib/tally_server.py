@@ -4,20 +4,28 @@ until it is ready, stopped by its process id. Only the standard library is used.
     with TallyServer() as server:
         status, headers, body = server.request("GET", "/v1/lots")
         done = server.cli("lot", "list", "--json")
+        wait_until(lambda: server.log_events("ledger.available"))
+
+A test waits for events, never for a time that should be enough: the machine may be busy with other
+things. So nothing here gives up early, and a server for tests is as patient as its callers, unless
+the test sets a limit of its own.
 
 $TALLY_BIN names the binary; without it the newest build/*/tally is taken. The server's log is a
 file beside the data folder, so a server that writes much never blocks and its last words survive a
 SIGKILL. When the test is over both are removed, unless `data` was given by the caller.
 """
 
+import datetime
 import glob
 import http.client
 import json
 import os
+import random
 import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -28,6 +36,53 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # How a report begins; TSan and LSan let the process go on to its end.
 SANITIZER = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error:")
+
+
+# How long an event is waited for that must come; a test that passes never waits so long.
+PATIENCE_S = 120
+
+# The limits on clients and commits that a busy machine could reach, far away.
+PATIENT = {"TALLY_" + name: "%ds" % PATIENCE_S for name in (
+    "REQUEST_TIMEOUT_MS", "REPLY_TIMEOUT_MS", "RECEIVE_TIMEOUT_MS", "SEND_TIMEOUT_MS",
+    "DRAIN_TIMEOUT_MS")}
+
+
+def wait_until(what, why="", pause=0.01):
+    """Calls what() until it returns something true, which is returned. why: told if it never does;
+    text, or a function that makes it."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        got = what()
+        if got:
+            return got
+        if time.monotonic() > until:
+            raise AssertionError("did not happen: %s" % (why() if callable(why) else why))
+        time.sleep(pause)
+
+
+def unix_ms(text):
+    """Milliseconds since 1970 of a time as the API shows it."""
+    return round(datetime.datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def wait_for_time(text):
+    """Until the wall clock has passed a time as the API shows it."""
+    wait_until(lambda: time.time() * 1000 > unix_ms(text), "the time " + text)
+
+
+def free_port():
+    """A port that nobody listens on, and that no connection of somebody else gets by chance while
+    the server that had it is down."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as given_by_the_kernel:
+        first = int(given_by_the_kernel.read().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10000, max(first, 11000))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class ServerFailed(Exception):
@@ -55,12 +110,12 @@ def clean_environment(extra=None):
 class TallyServer:
     """One server process and its data folder. Methods are for one thread, except request()."""
 
-    def __init__(self, *flags, data=None, binary=None, env=None, listen="127.0.0.1:0", wrap=()):
-        """flags: more flags of `tally serve`. env: settings as TALLY_* variables. wrap: a command
-        to run it under, e.g. ("valgrind", "-q")."""
+    def __init__(self, *flags, data=None, binary=None, env=None, listen=None, wrap=()):
+        """flags: more flags of `tally serve`. env: settings as TALLY_* variables. listen: a free
+        port if not given. wrap: a command to run it under, e.g. ("valgrind", "-q")."""
         self.binary = binary or tally_binary()
         self.flags = list(flags)
-        self.env = dict(env or {})
+        self.env = {**PATIENT, **(env or {})}
         self.listen = listen
         self.wrap = list(wrap)
         self._own = tempfile.mkdtemp(prefix="tally-test-") if data is None else None
@@ -83,11 +138,13 @@ class TallyServer:
     def __exit__(self, *_):
         self.close()
 
-    def start(self, timeout=30.0):
+    def start(self, timeout=PATIENCE_S):
         """Starts the process and returns when /readyz answers 200. The port is the one that was
         used before, once there was one, so that clients find a restarted server again."""
         assert self.process is None, "already running"
-        listen = self.listen if not self.port else "%s:%d" % (self.host, self.port)
+        listen = self.listen or "%s:%d" % (self.host, free_port())
+        if self.port:
+            listen = "%s:%d" % (self.host, self.port)
         command = self.wrap + [self.binary, "serve", "--data", self.data, "--listen", listen]
         with open(self.log_path, "ab") as log:
             self._log_start = log.tell()
@@ -107,7 +164,7 @@ class TallyServer:
             raise
         return self
 
-    def stop(self, timeout=30.0):
+    def stop(self, timeout=PATIENCE_S):
         """SIGTERM, then waits. Returns the exit code."""
         return self.signal_and_wait(signal.SIGTERM, timeout)
 
@@ -118,7 +175,7 @@ class TallyServer:
             self.process.wait()
             self.process = None
 
-    def signal_and_wait(self, number, timeout=30.0):
+    def signal_and_wait(self, number, timeout=PATIENCE_S):
         """Sends a signal and waits for the end. Returns the exit code."""
         process = self.process
         if process is None:
@@ -217,7 +274,7 @@ class TallyServer:
         """http://HOST:PORT/path"""
         return "http://%s%s" % (self.address, path)
 
-    def request(self, method, path, body=None, headers=None, timeout=10.0):
+    def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
         """One HTTP/1.1 request on a connection of its own: (status, headers, body). A dict or a
         list as body is sent as JSON; an answer in JSON comes back parsed."""
         headers = dict(headers or {})
@@ -240,7 +297,7 @@ class TallyServer:
         """Path of a lot's resource: its key holds a '#', which is encoded."""
         return "/v1/lots/" + urllib.parse.quote(lot, safe="") + suffix
 
-    def cli(self, *arguments, timeout=60.0, stdin=None, env=None):
+    def cli(self, *arguments, timeout=5 * PATIENCE_S, stdin=None, env=None):
         """Runs a subcommand of the same binary against this server. Returns CompletedProcess with
         text output."""
         extra = {"TALLY_SERVER": self.address}

@@ -127,14 +127,13 @@ class Shop:
             return self._show(reservation)
         self.reservations[reservation["id"]] = reservation
         self.orders[m["order_id"]] = reservation
-        due = time.time() + 0.2 if self.fault == "expires-early" else reservation["deadline"]
-        heapq.heappush(self.deadlines, (due, reservation["id"]))
+        heapq.heappush(self.deadlines, (reservation["deadline"], reservation["id"]))
         if self.fault == "refuses-and-keeps" and self.reserved % 20 == 0:
             raise Refused("SOLD_OUT")
         return self._show(reservation)
 
-    def _expire(self):
-        while self.deadlines and self.deadlines[0][0] <= time.time():
+    def _expire(self, now=None):
+        while self.deadlines and self.deadlines[0][0] <= (now or time.time()):
             reservation = self.reservations[heapq.heappop(self.deadlines)[1]]
             if reservation["status"] == "PENDING" and self.fault != "never-expires":
                 self._give_back(reservation, "EXPIRED")
@@ -179,6 +178,8 @@ class Shop:
         return self._show(reservation)
 
     def _GetReservation(self, m):
+        if self.fault == "expires-early":
+            self._expire(float("inf"))
         reservation = self._reservation(m)
         shown = self._show(reservation)
         shown.pop("replayed")

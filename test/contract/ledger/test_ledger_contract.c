@@ -218,13 +218,13 @@ static void an_adjustment_is_found_by_its_id(void **state)
 
 static bool segment_stored(struct rig *rig)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < PATIENCE_MS / 5; i++) {
         pthread_mutex_lock(&rig->lock);
         int stored = rig->segments_stored;
         pthread_mutex_unlock(&rig->lock);
         if (stored)
             return true;
-        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        pause_ms(5);
     }
     return false;
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "fault_vfs.h"
 #include "ledger_rig.h"
@@ -252,8 +251,7 @@ static void fail_syncs_of_upkeep(long failures)
     /* Idle, the ledger writes a snapshot: its sync fails, and perhaps what is tried after it. */
     fault_vfs_plan(&(struct fault_plan){
         .calls = FAULT_SYNC, .first = 1, .count = failures, .code = SQLITE_IOERR_FSYNC});
-    for (int i = 0; i < 1000 && fault_vfs_fired() < failures; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    AWAIT(fault_vfs_fired() >= failures);
     assert_int_equal(fault_vfs_fired(), failures);
     commit_one(&rig);
     check_after_power_cut(&rig, FAULT_CUT_CLEAN);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ledger/ledger_sqlite.h"
@@ -225,8 +224,7 @@ static void many_changed_lots_wait_for_a_snapshot_and_the_view_is_right(void **s
     assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
     assert_int_equal(ask(rig.dir, "SELECT seq FROM snapshot"), 0);
     rig_check_stock(&rig);
-    for (int i = 0; i < 300 && ask(rig.dir, "SELECT seq FROM snapshot") == 0; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    AWAIT(ask(rig.dir, "SELECT seq FROM snapshot") != 0);
     assert_int_equal(ask(rig.dir, "SELECT seq FROM snapshot"), rig.told.at[LOTS - 1].move.seq);
     assert_int_equal(ask(rig.dir, "SELECT count(*) FROM stock_snapshot"), LOTS);
     rig_check_stock(&rig);

@@ -37,8 +37,8 @@ static int64_t archived(struct rig *rig)
 
 static bool archives(struct rig *rig, int64_t count)
 {
-    for (int i = 0; i < 1000 && archived(rig) < count; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    for (int i = 0; i < PATIENCE_MS && archived(rig) < count; i++)
+        pause_ms(1);
     return archived(rig) == count;
 }
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -399,8 +398,8 @@ static void a_block_that_goes_bad_while_running_is_repaired(void **state)
     order_name(id, 450);
     assert_int_equal(rig_read_order(&rig, id, &r), TLY_EUNAVAILABLE);
     int rc = TLY_EUNAVAILABLE;
-    for (int i = 0; i < 1000 && rc; i++) {
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    for (int i = 0; i < PATIENCE_MS / 10 && rc; i++) {
+        pause_ms(10);
         rc = rig_read_order(&rig, id, &r);
     }
     assert_int_equal(rc, 0);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "fixture_echo.h"
@@ -15,7 +14,6 @@
 enum {
     CALLS_MAX = 20000,
     LONG_MS = 60000, /* a time-out that does not come */
-    PATIENCE_MS = 60000,
 };
 
 /* A source of `total` calls: every interval_ns from start_ns on, or (closed) whenever there is
@@ -46,20 +44,6 @@ struct rig {
     const struct worker_counts *counts;
     unsigned long long lost; /* connections, at the end */
 };
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
-}
-
-/* Until it is true, or the test fails. */
-#define AWAIT(condition)                                                                           \
-    do {                                                                                           \
-        int left_ms = PATIENCE_MS;                                                                 \
-        while (!(condition) && left_ms-- > 0)                                                      \
-            pause_ms(1);                                                                           \
-        assert_true(condition);                                                                    \
-    } while (0)
 
 /* ---- the source ---- */
 

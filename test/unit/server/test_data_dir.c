@@ -2,11 +2,13 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,22 +103,28 @@ static void a_released_or_dead_holder_leaves_the_folder_free(void **state)
     data_dir_release(&d);
 }
 
+static int reader_fd;
+
+static void stop_reading(int number)
+{
+    (void)number;
+    flock(reader_fd, LOCK_UN);
+}
+
 static void a_reader_that_looks_for_an_instant_does_not_stop_the_start(void **state)
 {
     (void)state;
     struct data_dir d;
     assert_int_equal(mkdir(folder, 0700), 0);
-    int fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(flock(fd, LOCK_SH), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        usleep(60000);
-        _exit(flock(fd, LOCK_UN));
-    }
-    close(fd);
+    reader_fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(reader_fd, LOCK_SH), 0);
+    /* The reader leaves in this process, so that it is not late on a machine that is busy. */
+    signal(SIGALRM, stop_reading);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = 60000}}, NULL);
     assert_int_equal(data_dir_hold(&d, folder, "x:1", NULL), 0);
+    signal(SIGALRM, SIG_IGN);
     data_dir_release(&d);
-    waitpid(child, NULL, 0);
+    close(reader_fd);
 }
 
 static void a_folder_that_cannot_be_made_is_named(void **state)
