@@ -31,6 +31,7 @@ void arena_reset(struct arena *a)
         free(chunk);
     }
     a->chunk_bytes = 0;
+    a->at_bound = false;
     a->next = a->first;
     a->end = a->first ? a->first + a->first_size : NULL;
 }
@@ -45,8 +46,10 @@ void *arena_grow(struct arena *a, size_t size)
 {
     size_t want = size + sizeof(struct arena_chunk);
     size_t chunk_size = a->chunk_bytes > CHUNK_MIN ? a->chunk_bytes : CHUNK_MIN;
-    if (want < size || want > a->bytes_max - a->chunk_bytes)
+    if (want < size || want > a->bytes_max - a->chunk_bytes) {
+        a->at_bound = true;
         return NULL;
+    }
     if (chunk_size > a->bytes_max - a->chunk_bytes)
         chunk_size = a->bytes_max - a->chunk_bytes;
     if (chunk_size < want)

@@ -6,15 +6,21 @@
 
 struct row {
     int code;
+    int shown; /* itself, if it is public */
     int http;
     int grpc;
+    enum error_retry retry;
     const char *name;
     const char *text;
 };
 
 static const struct row rows[] = {
-#define X(name, number, http, grpc, text) {(number), (http), (grpc), #name, text},
+#define X(name, number, http, grpc, retry, text)                                                   \
+    {(number), (number), (http), (grpc), ERROR_##retry, #name, text},
     TLY_ERRORS(X)
+#undef X
+#define X(name, number, shown, text) {(number), TLY_E##shown, 0, 0, ERROR_FINAL, #name, text},
+        TLY_INTERNAL_ERRORS(X)
 #undef X
 };
 
@@ -53,12 +59,22 @@ const char *error_text(int code)
     return find(code)->text;
 }
 
+int error_public(int code)
+{
+    return code == 0 ? 0 : find(code)->shown;
+}
+
 int error_http(int code)
 {
-    return code == 0 ? 200 : find(code)->http;
+    return code == 0 ? 200 : find(error_public(code))->http;
 }
 
 int error_grpc(int code)
 {
-    return code == 0 ? 0 : find(code)->grpc;
+    return code == 0 ? 0 : find(error_public(code))->grpc;
+}
+
+bool error_passes(int code)
+{
+    return code != 0 && find(error_public(code))->retry == ERROR_PASSES;
 }

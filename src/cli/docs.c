@@ -27,14 +27,19 @@ static const char *const grpc_names[] = {
 
 static void print_errors(void)
 {
-    printf("# Errors\n\nMade by `tally docs errors` from `src/base/error.h`; change it there.\n\n"
-           "Over HTTP a refusal is `application/problem+json` with `code` and a `type` of\n"
-           "`https://tallystick.dev/problems/<code in lower case>`; over gRPC it is a status with\n"
-           "`google.rpc.ErrorInfo`, whose `reason` is the code, in `grpc-status-details-bin`.\n\n"
-           "| code | HTTP | gRPC | meaning |\n| --- | --- | --- | --- |\n");
-#define X(name, number, http, grpc, text)                                                          \
-    if ((number) > -40)                                                                            \
-        printf("| `%s` | %d | %s | %s |\n", #name, (http), grpc_names[grpc], (text));
+    printf(
+        "# Errors\n\nMade by `tally docs errors` from `src/base/error.h`; change it there.\n\n"
+        "Over HTTP a refusal is `application/problem+json` with `code` and a `type` of\n"
+        "`https://tallystick.dev/problems/<code in lower case>`; over gRPC it is a status with\n"
+        "`google.rpc.ErrorInfo`, whose `reason` is the code, in `grpc-status-details-bin`.\n\n"
+        "A refusal that passes says when to try again: `Retry-After` and `retry_after_s`, or\n"
+        "`google.rpc.RetryInfo`. A look-up whose time was up is `OVERLOADED`, over gRPC with the\n"
+        "status DEADLINE_EXCEEDED. Where a field breaks a rule, gRPC has a\n"
+        "`google.rpc.BadRequest` too.\n\n"
+        "| code | HTTP | gRPC | passes | meaning |\n| --- | --- | --- | --- | --- |\n");
+#define X(name, number, http, grpc, retry, text)                                                   \
+    printf("| `%s` | %d | %s | %s | %s |\n", #name, (http), grpc_names[grpc],                      \
+           error_passes(number) ? "yes" : "", (text));
     TLY_ERRORS(X)
 #undef X
 }

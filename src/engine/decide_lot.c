@@ -46,8 +46,8 @@ void decide_create(struct engine *e, struct command *c)
     } else if (!engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     } else if (e->lots.count >= e->config.lots_max) {
-        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED, "there are %u lots, the most there may be",
-                      e->config.lots_max);
+        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
+                      "lots_max: there are %u lots, the most there may be", e->config.lots_max);
     } else {
         struct lot *lot = batch_make_room(e, 1, 1) ? lots_add(&e->lots, dims) : NULL;
         if (!lot) {
@@ -95,6 +95,7 @@ static void adjustment_replayed(struct engine *e, struct command *c, lot_id id,
         return;
     }
     c->adjust.lot = engine_view(e, id);
+    c->adjust.replayed = true;
     batch_attach(e, c, lots_at(&e->lots, id)->touched);
 }
 
@@ -142,6 +143,7 @@ void decide_adjust(struct engine *e, struct command *c, const struct question *a
     lot_id id = lots_find(&e->lots, c->adjust.key);
     uint64_t hash = 0;
     c->adjust.lot = (struct lot_view){0};
+    c->adjust.replayed = false;
     if (!id) {
         engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(c->adjust.key));
         return;

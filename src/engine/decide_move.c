@@ -152,7 +152,8 @@ static int too_late(const struct engine *e, struct command *c)
     int64_t unit_ms = *unit == 'h' ? HOUR_MS : unit[0] == 's' ? SECOND_MS : 1;
     return engine_say(
         c, TLY_EINVALID_TRANSITION,
-        "the reservation was confirmed more than %lld %s ago and cannot be refunded any more",
+        "the reservation was confirmed more than %lld %s ago (refund_window_ms) and cannot be "
+        "refunded any more",
         (long long)(window_ms / unit_ms), unit);
 }
 
@@ -195,7 +196,8 @@ static int extend(struct engine *e, struct command *c, struct hold *h)
     }
     int64_t latest_ms = h->created_ms + e->config.hold_total_max_ms;
     if (deadline_ms > latest_ms)
-        return engine_say(c, TLY_ELIMIT_EXCEEDED, "it can be held for %lld ms more at most",
+        return engine_say(c, TLY_ELIMIT_EXCEEDED,
+                          "hold_total_max_ms: it can be held for %lld ms more at most",
                           (long long)(latest_ms > e->now_ms ? latest_ms - e->now_ms : 0));
     if (!engine_takes_writes(e))
         return TLY_EUNAVAILABLE;
@@ -243,6 +245,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
     c->move.replayed = false;
     c->move.line_count = 0;
     c->move.order_id_len = 0;
+    c->move.payment_id_stored_len = 0;
     struct hold *h = holds_find(&e->holds, id);
     if (!h && !record) {
         if (!question_ask(e, c, 0, QUESTION_RESERVATION, id, (struct str){0}, 0))

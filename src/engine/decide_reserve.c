@@ -71,7 +71,8 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
 {
     if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
         *code =
-            engine_say(c, TLY_ELIMIT_EXCEEDED, "%u reservations are pending, the most there may be",
+            engine_say(c, TLY_EOVERLOADED,
+                       "holds_max: %u reservations are pending, the most there may be; try again",
                        e->config.holds_max);
         return NULL;
     }

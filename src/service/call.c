@@ -140,13 +140,15 @@ void service_complete(struct service *s, struct command *command)
  * that the engine only gives back what the gate took. */
 static void expire(struct service *s, struct call *c)
 {
-    int code = c->origin.route->writes ? TLY_EOUTCOME_UNKNOWN : TLY_EUNAVAILABLE;
     call_stop_waiting(s, c);
     if (c->stage == CALL_AT_GATE) {
         c->command.deadline_ns = 1;
-        code = TLY_EOVERLOADED;
+        reply_code(s, &c->origin, TLY_EOVERLOADED);
+    } else if (c->origin.route->writes) {
+        reply_code(s, &c->origin, TLY_EOUTCOME_UNKNOWN);
+    } else {
+        reply_late(s, &c->origin);
     }
-    reply_code(s, &c->origin, code);
 }
 
 void calls_expire(struct service *s, uint64_t now_ns)

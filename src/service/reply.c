@@ -1,14 +1,61 @@
 /* reply.c - answers, in the form that the request came in, with what every answer has: the
  * request's own X-Request-Id and traceparent, a count, and a line for the log.
  *
- * Happy path: the message is encoded into the exchange's arena and handed to the exchange. When the
- * arena is at its bound the answer is one that needs no memory: OUTCOME_UNKNOWN if something may
- * have been done, OVERLOADED if not.
+ * Happy path: the message is encoded into the exchange's arena and handed to the exchange. When
+ * memory is short the answer is one that was made at the start: of a refusal its code, of an answer
+ * OUTCOME_UNKNOWN if something may have been done, OVERLOADED if not.
  */
 #include <string.h>
 
 #include "base/clock.h"
 #include "service/service_internal.h"
+
+/* The codes that an answer may carry, each once. */
+static const int public_codes[] = {
+#define X(name, number, http, grpc, retry, text) (number),
+    TLY_ERRORS(X)
+#undef X
+};
+
+_Static_assert(sizeof public_codes / sizeof public_codes[0] == SPARE_COUNT, "a spare for each");
+
+static uint32_t retry_after(const struct service *s, int code)
+{
+    return error_passes(code) ? s->host.settings->retry_after_s : 0;
+}
+
+/* An answer is whole if nothing of it had to be left out for want of memory. */
+static bool whole(const struct response *r, const struct failure *f, bool grpc)
+{
+    enum { TRAILERS = 3 };
+    if (grpc)
+        return r->trailer_count == TRAILERS;
+    return r->body.len && (r->header_count || !f->retry_after_s);
+}
+
+int spares_make(struct service *s)
+{
+    enum { SPARE_BYTES_MAX = 1 << 16 };
+    arena_init(&s->spare_memory, NULL, 0, SPARE_BYTES_MAX);
+    for (size_t i = 0; i < SPARE_COUNT; i++) {
+        struct failure f = {.code = public_codes[i],
+                            .retry_after_s = retry_after(s, public_codes[i])};
+        problem_response(&s->spares[i].http, &s->spare_memory, &f);
+        grpc_failure_response(&s->spares[i].grpc, &s->spare_memory, &f);
+        if (!whole(&s->spares[i].http, &f, false) || !whole(&s->spares[i].grpc, &f, true))
+            return TLY_ENO_MEMORY;
+    }
+    return 0;
+}
+
+/* `code` is public. */
+static const struct response *spare_of(const struct service *s, bool grpc, int code)
+{
+    size_t i = 0;
+    while (public_codes[i] != code)
+        i++;
+    return grpc ? &s->spares[i].grpc : &s->spares[i].http;
+}
 
 /* A request's own headers, where they are valid. */
 void reply_headers(const struct exchange *x, struct response *r)
@@ -55,18 +102,11 @@ static void respond(struct service *s, struct origin *o, struct response *r, int
     exchange_respond(x, r);
 }
 
-/* Needs nothing of the arena. What a call that writes has done stays done. */
+/* Needs no memory. What a call that writes has done stays done. */
 void reply_unsaid(struct service *s, struct origin *o)
 {
     int code = o->route->writes ? TLY_EOUTCOME_UNKNOWN : TLY_EOVERLOADED;
-    struct response r = {.status = error_http(code)};
-    if (o->grpc) {
-        r.status = 200;
-        r.content_type = STR("application/grpc");
-        r.trailers_only = true;
-        r.trailers[r.trailer_count++] =
-            (struct header){STR("grpc-status"), o->route->writes ? STR("4") : STR("14")};
-    }
+    struct response r = *spare_of(s, o->grpc, code);
     respond(s, o, &r, code, (struct str){0});
 }
 
@@ -94,37 +134,20 @@ void reply_message(struct service *s, struct origin *o, int status, const Protob
     reply_message_with(s, o, status, m, NULL, 0);
 }
 
-/* Internal codes are shown as the public one that says what the caller may do. */
-static int public_code(int code)
-{
-    switch (code) {
-    case TLY_ENO_MEMORY:
-    case TLY_EFULL:
-    case TLY_EBUSY:
-    case TLY_ECLOSED:
-        return TLY_EOVERLOADED;
-    case TLY_EIO:
-    case TLY_ECORRUPT:
-        return TLY_EINTERNAL;
-    default:
-        return code;
-    }
-}
-
 static void failure_response(const struct service *s, const struct origin *o, struct failure *f,
                              struct response *r)
 {
     struct exchange *x = o->exchange;
-    f->code = public_code(f->code);
-    if (f->code == TLY_EOVERLOADED || f->code == TLY_EUNAVAILABLE || f->code == TLY_ELIMIT_EXCEEDED)
-        f->retry_after_s = s->host.settings->retry_after_s;
-    if (o->grpc) {
-        grpc_failure_response(r, &x->arena, f);
-        return;
-    }
-    if (request_id_valid(x->headers[HEADER_request_id]))
+    f->code = error_public(f->code);
+    f->retry_after_s = retry_after(s, f->code);
+    if (!o->grpc && request_id_valid(x->headers[HEADER_request_id]))
         f->instance = x->headers[HEADER_request_id];
-    problem_response(r, &x->arena, f);
+    if (o->grpc)
+        grpc_failure_response(r, &x->arena, f);
+    else
+        problem_response(r, &x->arena, f);
+    if (!whole(r, f, o->grpc))
+        *r = *spare_of(s, o->grpc, f->code);
 }
 
 void reply_failure(struct service *s, struct origin *o, const struct failure *f)
@@ -158,10 +181,20 @@ void reply_code(struct service *s, struct origin *o, int code)
     reply_failure(s, o, &(struct failure){.code = code});
 }
 
+void reply_late(struct service *s, struct origin *o)
+{
+    reply_failure(s, o,
+                  &(struct failure){.code = TLY_EOVERLOADED,
+                                    .late = true,
+                                    .text = STR("no answer in time; try again")});
+}
+
 void reply_refused(struct service *s, struct call *c)
 {
-    reply_failure(s, &c->origin,
-                  &(struct failure){.code = c->command.code, .text = str_of(c->command.text)});
+    struct failure f = {.code = c->command.code, .text = str_of(c->command.text)};
+    f.late = f.code == TLY_EOVERLOADED && !c->origin.route->writes &&
+             c->command.deadline_ns < clock_monotonic_ns();
+    reply_failure(s, &c->origin, &f);
 }
 
 void reply_page(struct service *s, struct origin *o, int status, struct str content_type,

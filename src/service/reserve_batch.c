@@ -32,7 +32,7 @@ static int show_outcome(const struct service *s, const struct entry *entry,
 {
     tally__v1__order_outcome__init(out);
     out->order_id = show_text(order->order_id, a);
-    out->code = (char *)(order->code ? error_name(order->code) : "OK");
+    out->code = (char *)(order->code ? error_name(error_public(order->code)) : "OK");
     if (!out->order_id)
         return TLY_ENO_MEMORY;
     if (order->code) {
@@ -123,8 +123,7 @@ static void admitted(void *context, struct gate_ask *asks, size_t n)
 
 static int no_memory(struct error *e)
 {
-    return error_set(e, TLY_EPAYLOAD_TOO_LARGE, "orders",
-                     "orders: the batch needs too much memory; send fewer orders");
+    return error_set(e, TLY_ENO_MEMORY, "orders", "out of memory");
 }
 
 static int prepare(struct call *c, const Tally__V1__ReserveBatchRequest *m, struct orders *all,

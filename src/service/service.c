@@ -21,9 +21,15 @@ int service_create(struct service **out, const struct service_host *host, struct
     s->host = *host;
     s->now_ns = clock_monotonic_ns();
     s->waited_slot = s->now_ns >> WAIT_SLOT_SHIFT;
-    if (uuid_init(&s->uuid)) {
+    int code = 0;
+    if (spares_make(s))
+        code = error_set(e, TLY_ENO_MEMORY, "", "no memory for the service");
+    else if (uuid_init(&s->uuid))
+        code = error_set(e, TLY_EIO, "", "the system gives no random numbers");
+    if (code) {
+        arena_close(&s->spare_memory);
         free(s);
-        return error_set(e, TLY_EIO, "", "the system gives no random numbers");
+        return code;
     }
     *out = s;
     return 0;
@@ -35,6 +41,7 @@ void service_destroy(struct service *s)
         return;
     service_end_streams(s);
     calls_close(s);
+    arena_close(&s->spare_memory);
     free(s);
 }
 
@@ -84,6 +91,9 @@ static void start(struct service *s, struct call *c)
         code = request_decode(c, &e);
     if (!code)
         code = c->origin.route->start(s, c, &e);
+    if (code == TLY_ENO_MEMORY && c->arena.at_bound)
+        error_set(&e, TLY_EPAYLOAD_TOO_LARGE, e.field,
+                  "the message needs more memory than one may take; send less at a time");
     if (code) {
         reply_error(s, &c->origin, &e);
         call_put(s, c);
@@ -111,9 +121,15 @@ void service_handle(void *context, struct exchange *x)
         o.route->open(s, &o);
         return;
     }
-    struct call *c = s->inflight < s->host.settings->inflight_max ? call_get(s) : NULL;
+    uint32_t inflight_max = s->host.settings->inflight_max;
+    struct call *c = s->inflight < inflight_max ? call_get(s) : NULL;
     if (!c) {
-        reply_code(s, &o, TLY_EOVERLOADED);
+        error_set(
+            &e, TLY_EOVERLOADED, "",
+            s->inflight < inflight_max
+                ? "out of memory; nothing was done, try again"
+                : "inflight_max: too many requests are under way; nothing was done, try again");
+        reply_error(s, &o, &e);
         return;
     }
     c->origin = o;
@@ -133,7 +149,7 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
 {
     s->now_ns = monotonic_ns;
     calls_expire(s, monotonic_ns);
-    streams_reap(s);
+    streams_reap(s, monotonic_ns);
     watch_tick(s);
     health_tick(s);
 }

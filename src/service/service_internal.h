@@ -95,6 +95,18 @@ struct slab {
 
 struct stream;
 
+/* The answer to a refusal of one code, made beforehand. */
+struct spare {
+    struct response http, grpc;
+};
+
+enum {
+#define X(name, number, http, grpc, retry, text) SPARE_##name,
+    TLY_ERRORS(X)
+#undef X
+        SPARE_COUNT
+};
+
 struct service {
     struct service_host host;
     struct uuid_state uuid;
@@ -110,6 +122,8 @@ struct service {
     uint64_t now_ns; /* as of the last tick */
     bool pulling;    /* a COMMAND_LOT_CHANGES is with the engine */
     uint64_t pull_due_ns;
+    struct spare spares[SPARE_COUNT];
+    struct arena spare_memory;
 };
 
 /* ---- route.c ---- */
@@ -153,6 +167,9 @@ static inline struct call *call_of(struct command *c)
 
 /* ---- reply.c: each answers once; the exchange is not touched afterwards ---- */
 
+/* Makes the answers that are given when there is no memory to make one. 0 or TLY_ENO_MEMORY. */
+int spares_make(struct service *s) MUST_CHECK;
+
 void reply_message(struct service *s, struct origin *o, int status, const ProtobufCMessage *m);
 /* A message with headers of its own (Location, Idempotent-Replayed). */
 void reply_message_with(struct service *s, struct origin *o, int status, const ProtobufCMessage *m,
@@ -167,6 +184,8 @@ void reply_page(struct service *s, struct origin *o, int status, struct str cont
                 struct str body);
 /* For want of memory the outcome cannot be told. */
 void reply_unsaid(struct service *s, struct origin *o);
+/* A look-up that was not answered in time. */
+void reply_late(struct service *s, struct origin *o);
 /* The command's code and sentence. */
 void reply_refused(struct service *s, struct call *c);
 /* For who answers with a stream: headers to give back, and the log line and counters. */
@@ -240,6 +259,7 @@ struct stream {
     struct stream *next, *previous;
     struct service *service;
     struct exchange *exchange;
+    uint64_t due_ns; /* the client's own limit; 0: none */
     uint8_t kind;
     bool grpc;
     bool gone; /* the client; ended at the next tick */
@@ -249,8 +269,10 @@ struct stream {
 void stream_open(struct service *s, struct origin *o, struct stream *st, enum stream_kind kind);
 /* With the code as trailers (gRPC). The stream is gone afterwards. */
 void stream_close(struct stream *st, int code, const char *text);
-void streams_reap(struct service *s);                     /* those whose client has gone */
-bool stream_refused(struct service *s, struct origin *o); /* answered: there are too many */
+/* Ends those whose client has gone or whose time is up. */
+void streams_reap(struct service *s, uint64_t now_ns);
+/* Answered: there are too many, or the client's limit is none. */
+bool stream_refused(struct service *s, struct origin *o);
 void watch_tick(struct service *s);
 void health_tick(struct service *s);
 

@@ -2,7 +2,8 @@
  *
  * Life: opened (counted against watchers_max), written to, closed exactly once. A client that goes
  * away only marks its stream; the next tick closes it, so that nobody loses a stream while looking
- * at it. A draining server closes all of them.
+ * at it. So it is with a stream whose client said how long it would wait: gRPC's status is then
+ * DEADLINE_EXCEEDED. A draining server closes all of them.
  */
 #include <assert.h>
 
@@ -16,12 +17,16 @@ static void mark_gone(struct exchange *x)
 
 bool stream_refused(struct service *s, struct origin *o)
 {
-    if (s->stream_count < s->host.settings->watchers_max)
-        return false;
-    reply_failure(s, o,
-                  &(struct failure){.code = TLY_ELIMIT_EXCEEDED,
-                                    .text = STR("too many streams are open; try again later")});
-    return true;
+    struct error e;
+    int64_t timeout_ns;
+    int code = request_timeout(o->exchange, &timeout_ns, &e);
+    if (!code && s->stream_count >= s->host.settings->watchers_max)
+        code = error_set(&e, TLY_EOVERLOADED, "",
+                         "watchers_max: %u streams are open, the most there may be; try again",
+                         s->host.settings->watchers_max);
+    if (code)
+        reply_error(s, o, &e);
+    return code != 0;
 }
 
 void stream_open(struct service *s, struct origin *o, struct stream *st, enum stream_kind kind)
@@ -30,8 +35,11 @@ void stream_open(struct service *s, struct origin *o, struct stream *st, enum st
     struct response head = {.status = 200,
                             .content_type =
                                 o->grpc ? STR("application/grpc") : STR("text/event-stream")};
+    int64_t timeout_ns;
     *st = (struct stream){
         .next = s->streams, .service = s, .exchange = x, .kind = (uint8_t)kind, .grpc = o->grpc};
+    if (!request_timeout(x, &timeout_ns, NULL) && timeout_ns)
+        st->due_ns = x->received_ns + (uint64_t)timeout_ns;
     if (st->next)
         st->next->previous = st;
     s->streams = st;
@@ -70,13 +78,15 @@ void stream_close(struct stream *st, int code, const char *text)
     x->ops->stream_end(x, trailers, count);
 }
 
-void streams_reap(struct service *s)
+void streams_reap(struct service *s, uint64_t now_ns)
 {
     struct stream *next;
     for (struct stream *st = s->streams; st; st = next) {
         next = st->next;
         if (st->gone || st->exchange->gone)
             stream_close(st, TLY_ECLOSED, "the client is gone");
+        else if (st->due_ns && st->due_ns <= now_ns)
+            stream_close(st, TLY_EREQUEST_TIMEOUT, "the call's own deadline has passed");
     }
 }
 

@@ -1,15 +1,16 @@
 /* gRPC over HTTP/2: the frame around a message, the timeout header, answers.
  *
  * A refusal is sent as trailers only: grpc-status, grpc-message (percent-encoded) and
- * grpc-status-details-bin, which is the base64 form of a google.rpc.Status with an ErrorInfo and,
- * where the client should come again, a RetryInfo. Equal failures give equal bytes, so that header
- * compression sends them as an index. When the arena is at its bound, the parts that did not fit
- * are left out; the status is always sent.
+ * grpc-status-details-bin, which is the base64 form of a google.rpc.Status with an ErrorInfo, a
+ * BadRequest where a field breaks a rule and, where the client should come again, a RetryInfo.
+ * Equal failures give equal bytes, so that header compression sends them as an index. When the
+ * arena is at its bound, the parts that did not fit are left out; the status is always sent.
  */
 #include <string.h>
 
 #include "wire/codec.h"
 #include "wire/codec_writer.h"
+#include "wire/failure.h"
 
 enum { FRAME_HEADER = 5 };
 
@@ -137,24 +138,32 @@ static void put_metadata(struct writer *w, struct str key, struct str value)
 static void put_error_info(struct writer *w, const struct failure *f, struct str reason)
 {
     enum { DETAILS = 3, TYPE_URL = 1, ANY_VALUE = 2, REASON = 1, DOMAIN = 2 };
-    const struct {
-        struct str key;
-        struct str value;
-    } texts[] = {
-        {STR("field"), f->field}, {STR("lot"), f->lot}, {STR("from"), f->from}, {STR("to"), f->to}};
+    char digits[DECIMAL_MAX];
+    struct failure_member members[FAILURE_MEMBERS_MAX];
+    size_t count = failure_members(f, digits, members);
     size_t any = writer_nested_begin(w, DETAILS);
     writer_bytes_field(w, TYPE_URL, STR("type.googleapis.com/google.rpc.ErrorInfo"));
     size_t info = writer_nested_begin(w, ANY_VALUE);
     writer_bytes_field(w, REASON, reason);
     writer_bytes_field(w, DOMAIN, STR("tally.v1"));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (!str_empty(texts[i].value))
-            put_metadata(w, texts[i].key, texts[i].value);
-    if (f->code == TLY_ESOLD_OUT) {
-        char digits[DECIMAL_MAX];
-        put_metadata(w, STR("available"), decimal_text(f->available, digits));
-    }
+    for (size_t i = 0; i < count; i++)
+        put_metadata(w, members[i].name, members[i].value);
     writer_nested_end(w, info);
+    writer_nested_end(w, any);
+}
+
+/* google.rpc.BadRequest in a google.protobuf.Any. */
+static void put_bad_request(struct writer *w, struct str field, struct str text)
+{
+    enum { DETAILS = 3, TYPE_URL = 1, ANY_VALUE = 2, VIOLATIONS = 1, FIELD = 1, DESCRIPTION = 2 };
+    size_t any = writer_nested_begin(w, DETAILS);
+    writer_bytes_field(w, TYPE_URL, STR("type.googleapis.com/google.rpc.BadRequest"));
+    size_t bad = writer_nested_begin(w, ANY_VALUE);
+    size_t violation = writer_nested_begin(w, VIOLATIONS);
+    writer_bytes_field(w, FIELD, field);
+    writer_bytes_field(w, DESCRIPTION, text);
+    writer_nested_end(w, violation);
+    writer_nested_end(w, bad);
     writer_nested_end(w, any);
 }
 
@@ -173,6 +182,12 @@ static void put_retry_info(struct writer *w, uint32_t retry_after_s)
     writer_nested_end(w, any);
 }
 
+static int status_of(const struct failure *f)
+{
+    enum { DEADLINE_EXCEEDED = 4 };
+    return f->late ? DEADLINE_EXCEEDED : error_grpc(f->code);
+}
+
 /* google.rpc.Status. */
 static struct str encode_details(struct arena *a, const struct failure *f, struct str text)
 {
@@ -181,9 +196,11 @@ static struct str encode_details(struct arena *a, const struct failure *f, struc
     struct str status;
     writer_init(&w, a, FIRST_SIZE);
     writer_tag(&w, CODE, WIRE_VARINT);
-    writer_varint(&w, (uint64_t)error_grpc(f->code));
+    writer_varint(&w, (uint64_t)status_of(f));
     writer_bytes_field(&w, MESSAGE, text);
-    put_error_info(&w, f, str_of(error_name(f->code)));
+    put_error_info(&w, f, str_of(error_name(error_public(f->code))));
+    if (f->code == TLY_EINVALID_ARGUMENT && !str_empty(f->field))
+        put_bad_request(&w, f->field, text);
     if (f->retry_after_s)
         put_retry_info(&w, f->retry_after_s);
     if (writer_result(&w, &status))
@@ -193,11 +210,11 @@ static struct str encode_details(struct arena *a, const struct failure *f, struc
 
 size_t grpc_failure_trailers(struct header *trailers, struct arena *a, const struct failure *f)
 {
-    struct str text = str_empty(f->text) ? str_of(error_text(f->code)) : f->text;
+    struct str text = str_empty(f->text) ? str_of(error_text(error_public(f->code))) : f->text;
     struct str message = encode_message(a, text);
     struct str details = encode_details(a, f, text);
     size_t n = 0;
-    trailers[n++] = (struct header){STR("grpc-status"), str_of(status_text[error_grpc(f->code)])};
+    trailers[n++] = (struct header){STR("grpc-status"), str_of(status_text[status_of(f)])};
     if (message.p)
         trailers[n++] = (struct header){STR("grpc-message"), message};
     if (details.p)

@@ -315,14 +315,15 @@ size_t refusal_body(const struct refusal *refusal, char out[REFUSAL_BODY_SIZE])
 {
     char type[32];
     size_t i = 0;
-    for (const char *p = error_name(refusal->code); *p && i < sizeof(type) - 1; p++)
+    int code = error_public(refusal->code);
+    for (const char *p = error_name(code); *p && i < sizeof(type) - 1; p++)
         type[i++] = *p == '_' ? '_' : (char)(*p | 0x20);
     type[i] = 0;
-    int n = snprintf(out, REFUSAL_BODY_SIZE,
-                     "{\"type\":\"https://tallystick.dev/problems/%s\",\"title\":\"%s\","
-                     "\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}",
-                     type, error_text(refusal->code), refusal_status(refusal),
-                     error_name(refusal->code), refusal->text);
+    int n =
+        snprintf(out, REFUSAL_BODY_SIZE,
+                 "{\"type\":\"https://tallystick.dev/problems/%s\",\"title\":\"%s\","
+                 "\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}",
+                 type, error_text(code), refusal_status(refusal), error_name(code), refusal->text);
     return n > 0 && n < REFUSAL_BODY_SIZE ? (size_t)n : 0;
 }
 

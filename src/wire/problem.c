@@ -4,6 +4,7 @@
 
 #include "wire/codec.h"
 #include "wire/codec_writer.h"
+#include "wire/failure.h"
 
 static void put_member(struct writer *w, struct str name, struct str value)
 {
@@ -25,20 +26,26 @@ static void put_type(struct writer *w, const char *code)
 
 static void put_problem(struct writer *w, const struct failure *f)
 {
-    put_type(w, error_name(f->code));
-    put_member(w, STR("title"), str_of(error_text(f->code)));
+    char digits[DECIMAL_MAX];
+    struct failure_member members[FAILURE_MEMBERS_MAX];
+    size_t count = failure_members(f, digits, members);
+    int code = error_public(f->code);
+    put_type(w, error_name(code));
+    put_member(w, STR("title"), str_of(error_text(code)));
     WRITER_LITERAL(w, ",\"status\":");
-    writer_decimal(w, error_http(f->code));
-    put_member(w, STR("detail"), str_empty(f->text) ? str_of(error_text(f->code)) : f->text);
-    put_member(w, STR("code"), str_of(error_name(f->code)));
-    put_member(w, STR("field"), f->field);
-    put_member(w, STR("lot"), f->lot);
-    if (f->code == TLY_ESOLD_OUT) {
-        WRITER_LITERAL(w, ",\"available\":");
-        writer_decimal(w, f->available);
+    writer_decimal(w, error_http(code));
+    put_member(w, STR("detail"), str_empty(f->text) ? str_of(error_text(code)) : f->text);
+    put_member(w, STR("code"), str_of(error_name(code)));
+    for (size_t i = 0; i < count; i++) {
+        if (!members[i].json) {
+            put_member(w, members[i].name, members[i].value);
+            continue;
+        }
+        writer_byte(w, ',');
+        writer_json_string(w, members[i].name);
+        writer_byte(w, ':');
+        writer_put(w, members[i].value.p, members[i].value.len);
     }
-    put_member(w, STR("from"), f->from);
-    put_member(w, STR("to"), f->to);
     if (f->retry_after_s) {
         WRITER_LITERAL(w, ",\"retry_after_s\":");
         writer_decimal(w, f->retry_after_s);

@@ -8,8 +8,11 @@ static void every_code_has_its_own_number_and_a_name(void **state)
 {
     (void)state;
     static const int codes[] = {
-#define X(name, number, http, grpc, text) TLY_E##name,
+#define X(name, number, http, grpc, retry, text) TLY_E##name,
         TLY_ERRORS(X)
+#undef X
+#define X(name, number, shown, text) TLY_E##name,
+            TLY_INTERNAL_ERRORS(X)
 #undef X
     };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -58,6 +61,46 @@ static void success_is_200_and_0(void **state)
     assert_int_equal(error_grpc(0), 0);
 }
 
+static void a_code_that_is_not_public_is_shown_as_one_that_is(void **state)
+{
+    (void)state;
+    static const struct {
+        int code, shown;
+    } rows[] = {
+#define X(name, number, http, grpc, retry, text) {TLY_E##name, TLY_E##name},
+        TLY_ERRORS(X)
+#undef X
+#define X(name, number, shown, text) {TLY_E##name, TLY_E##shown},
+            TLY_INTERNAL_ERRORS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(error_public(rows[i].code), rows[i].shown);
+        assert_int_equal(error_public(rows[i].shown), rows[i].shown);
+        assert_int_equal(error_http(rows[i].code), error_http(rows[i].shown));
+        assert_int_equal(error_grpc(rows[i].code), error_grpc(rows[i].shown));
+        assert_true(error_passes(rows[i].code) == error_passes(rows[i].shown));
+    }
+    assert_int_equal(error_public(TLY_ENO_MEMORY), TLY_EOVERLOADED);
+    assert_int_equal(error_public(TLY_EIO), TLY_EINTERNAL);
+    assert_int_equal(error_public(-9999), TLY_EINTERNAL);
+    assert_int_equal(error_public(0), 0);
+}
+
+static void only_what_passes_is_worth_sending_again(void **state)
+{
+    (void)state;
+    static const int codes[] = {
+#define X(name, number, http, grpc, retry, text) TLY_E##name,
+        TLY_ERRORS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        assert_true(error_passes(codes[i]) ==
+                    (codes[i] == TLY_EOVERLOADED || codes[i] == TLY_EUNAVAILABLE));
+    assert_false(error_passes(0));
+}
+
 static void an_unknown_number_is_an_internal_error(void **state)
 {
     (void)state;
@@ -94,6 +137,8 @@ int main(void)
         cmocka_unit_test(every_code_has_its_own_number_and_a_name),
         cmocka_unit_test(the_public_contract_stands),
         cmocka_unit_test(success_is_200_and_0),
+        cmocka_unit_test(a_code_that_is_not_public_is_shown_as_one_that_is),
+        cmocka_unit_test(only_what_passes_is_worth_sending_again),
         cmocka_unit_test(an_unknown_number_is_an_internal_error),
         cmocka_unit_test(setting_an_error_returns_its_code_and_keeps_its_text),
         cmocka_unit_test(long_texts_are_cut_at_their_room),

@@ -221,7 +221,7 @@ static void refund_after_72_hours_is_refused(void **state)
     assert_int_equal(b->c.code, TLY_EINVALID_TRANSITION);
     assert_int_equal(b->c.move.state, HOLD_CONFIRMED);
     assert_string_equal(b->text, "the reservation was confirmed more than 72 h ago "
-                                 "and cannot be refunded any more");
+                                 "(refund_window_ms) and cannot be refunded any more");
     assert_stock(s, 10, 0, 1);
 }
 

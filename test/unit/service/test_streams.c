@@ -8,6 +8,7 @@
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 #define V1         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+#define HEALTH     "/grpc.health.v1.Health/Watch"
 #define V1ALPHA    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 static int open_fixture(void **state)
@@ -247,10 +248,11 @@ static void beyond_the_bound_of_streams_it_is_refused(void **state)
     for (uint32_t i = 0; i < f->settings.watchers_max; i++)
         http(f, "GET", "/v1/watch", "");
     struct fake_exchange *x = http(f, "GET", "/v1/watch", "");
-    assert_int_equal(x->status, 429);
+    assert_int_equal(x->status, 503);
     assert_non_null(answer_header(x, "retry-after"));
+    assert_true(answer_says(x, "watchers_max: 8 streams are open"));
     x = grpc(f, V1, NULL);
-    assert_string_equal(answer_trailer(x, "grpc-status"), "8");
+    assert_string_equal(answer_trailer(x, "grpc-status"), "14");
     x = http(f, "HEAD", "/v1/watch", "");
     assert_int_equal(x->status, 200);
     assert_int_equal(http(f, "GET", "/v1/watch?sku=%23", "")->status, 400);
@@ -267,6 +269,50 @@ static int health_of(struct fixture *f, const char *service)
     Grpc__Health__V1__HealthCheckResponse *r =
         answer_message(x, &grpc__health__v1__health_check_response__descriptor);
     return (int)r->status;
+}
+
+static void a_stream_ends_when_its_clients_deadline_has_passed(void **state)
+{
+    struct fixture *f = *state;
+    Tally__V1__WatchRequest all = TALLY__V1__WATCH_REQUEST__INIT;
+    struct fake_exchange *streams[] = {grpc_new(f, "Watch", &all.base), grpc_new(f, HEALTH, NULL),
+                                       grpc_new(f, V1, NULL)};
+    struct fake_exchange *endless = grpc(f, "Watch", &all.base);
+    struct fake_exchange *events = http_new(f, "GET", "/v1/watch", "");
+    assert_int_equal(grpc_encode(&all.base, &streams[1]->x.arena, &streams[1]->x.body), 0);
+    for (size_t i = 0; i < 3; i++)
+        fake_header(streams[i], HEADER_grpc_timeout, "100m");
+    streams[2]->x.streams_in = true; /* its client has not closed its side */
+    fake_header(events, HEADER_request_timeout, "100");
+    for (size_t i = 0; i < 3; i++)
+        fixture_handle(f, streams[i]);
+    fixture_handle(f, events);
+    fixture_tick(f, 90);
+    assert_int_equal(service_streams(f->service), 5);
+    fixture_tick(f, 20);
+    assert_int_equal(service_streams(f->service), 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(streams[i]->ends, 1);
+        assert_string_equal(answer_trailer(streams[i], "grpc-status"), "4");
+    }
+    assert_int_equal(events->ends, 1);
+    fixture_tick(f, 3600000);
+    assert_int_equal(endless->ends, 0);
+    while (f->command_count)
+        fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    service_end_streams(f->service);
+}
+
+static void a_stream_with_a_limit_that_is_none_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = grpc_new(f, "Watch", NULL);
+    Tally__V1__WatchRequest all = TALLY__V1__WATCH_REQUEST__INIT;
+    assert_int_equal(grpc_encode(&all.base, &x->x.arena, &x->x.body), 0);
+    fake_header(x, HEADER_grpc_timeout, "soon");
+    fixture_handle(f, x);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "3");
+    assert_int_equal(service_streams(f->service), 0);
 }
 
 static void health_says_whether_orders_are_taken(void **state)
@@ -488,6 +534,8 @@ int main(void)
         TEST(a_quiet_stream_has_a_heartbeat),
         TEST(a_watcher_that_leaves_is_ended_at_the_next_tick),
         TEST(beyond_the_bound_of_streams_it_is_refused),
+        TEST(a_stream_ends_when_its_clients_deadline_has_passed),
+        TEST(a_stream_with_a_limit_that_is_none_is_refused),
         TEST(health_says_whether_orders_are_taken),
         TEST(health_watchers_are_told_each_change_once),
         TEST(reflection_lists_the_services),

@@ -281,7 +281,7 @@ static void without_memory_the_status_is_still_sent(void **state)
     arena_init(&none, NULL, 0, 0);
     grpc_failure_response(&r, &none, &f);
     assert_int_equal(r.trailer_count, 1);
-    assert_text(trailer(&r, "grpc-status"), "8");
+    assert_text(trailer(&r, "grpc-status"), "14");
 }
 
 static void an_answer_has_status_zero_after_its_message(void **state)

@@ -103,7 +103,7 @@ static void every_error_has_its_status_and_type(void **state)
         int code;
         int status;
     } rows[] = {
-#define X(name, number, http, grpc, text) {(number), (http)},
+#define X(name, number, http, grpc, retry, text) {(number), (http)},
         TLY_ERRORS(X)
 #undef X
     };

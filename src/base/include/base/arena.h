@@ -23,6 +23,7 @@ struct arena {
     struct arena_chunk *chunks;
     size_t chunk_bytes; /* of all chunks */
     size_t bytes_max;   /* bound on chunk_bytes */
+    bool at_bound;      /* something was refused for the bound's sake, not for want of memory */
 };
 
 void arena_init(struct arena *a, void *buffer, size_t buffer_size, size_t bytes_max);

@@ -130,6 +130,7 @@ struct command {
             struct str reason;
             struct str adjustment_id; /* empty, or an idempotency key of its own */
             struct lot_view lot;
+            bool replayed; /* answered: this adjustment_id was applied before */
         } adjust;
         struct reserve_command reserve;
         struct {
@@ -147,11 +148,14 @@ struct command {
             uint16_t want_count;
             uint8_t reason;  /* REFUND: REASON_NONE for the state's own */
             int64_t hold_ms; /* EXTEND */
-            /* answered, also with INVALID_TRANSITION (state is what it is in) */
+            /* answered, also with INVALID_TRANSITION (state is what it is in) and ORDER_MISMATCH
+             * (all of it is what is stored) */
             char order_id[ORDER_ID_MAX];
             uint8_t order_id_len;
             enum hold_state state;
             enum refund_reason state_reason;
+            char payment_id_stored[PAYMENT_ID_MAX]; /* of the confirm that was; or none */
+            uint8_t payment_id_stored_len;
             int64_t expires_ms;
             bool replayed;        /* the move had happened already */
             uint16_t failed_want; /* INVALID_ARGUMENT with wants: the one that is wrong */

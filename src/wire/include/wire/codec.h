@@ -48,10 +48,14 @@ struct failure {
     int code; /* TLY_E... */
     struct str text;
     struct str field;
-    struct str from, to;    /* INVALID_TRANSITION */
-    struct str lot;         /* SOLD_OUT */
-    int64_t available;      /* SOLD_OUT */
-    uint32_t retry_after_s; /* 503, 429 */
+    struct str from, to; /* INVALID_TRANSITION */
+    struct str lot;      /* SOLD_OUT */
+    int64_t available;   /* SOLD_OUT */
+    /* ORDER_MISMATCH: what is stored under the id */
+    struct str reservation_id, order_id, reservation_status, payment_id;
+    struct str lines;       /* JSON */
+    uint32_t retry_after_s; /* where error_passes() */
+    bool late;              /* a look-up whose time was up: over gRPC DEADLINE_EXCEEDED */
     struct str instance;    /* request id, for problem+json */
 };
 
@@ -59,7 +63,8 @@ struct failure {
  * title, status, detail, code, and what the failure says as members of its own. */
 void problem_response(struct response *r, struct arena *a, const struct failure *f);
 /* gRPC, trailers only: grpc-status, grpc-message, grpc-status-details-bin with google.rpc.Status
- * holding ErrorInfo {reason: code, domain: "tally.v1", metadata} and RetryInfo. */
+ * holding ErrorInfo {reason: code, domain: "tally.v1", metadata: the problem's members}, BadRequest
+ * where a field breaks a rule, and RetryInfo. */
 void grpc_failure_response(struct response *r, struct arena *a, const struct failure *f);
 /* The same as trailers, for ending a stream that has begun. Returns their number. */
 size_t grpc_failure_trailers(struct header *trailers, struct arena *a, const struct failure *f);
