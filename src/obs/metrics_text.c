@@ -10,16 +10,71 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "obs/metrics.h"
 
 enum { TEXT_FIRST_BYTES = 16384 };
 
+static struct str cut(struct str *rest, char separator)
+{
+    const char *at = rest->len ? memchr(rest->p, separator, rest->len) : NULL;
+    struct str head = *rest;
+    if (at)
+        head.len = (uint32_t)(at - rest->p);
+    uint32_t step = at ? head.len + 1 : head.len;
+    *rest = (struct str){rest->p + step, rest->len - step};
+    while (head.len && strchr(" \t", head.p[0]))
+        head = (struct str){head.p + 1, head.len - 1};
+    while (head.len && strchr(" \t", head.p[head.len - 1]))
+        head.len--;
+    return head;
+}
+
+static bool is_text(struct str text, const char *other)
+{
+    return text.len == strlen(other) && strncasecmp(text.p, other, text.len) == 0;
+}
+
+/* "0", "0.5", "1.000" in thousandths; what is none of these counts as 1000, as if it were not
+ * there. */
+static int quality_of(struct str text)
+{
+    int quality = 0, place = 100;
+    if (text.len == 0 || text.len > 5 || text.p[0] != '0' || (text.len > 1 && text.p[1] != '.'))
+        return 1000;
+    for (uint32_t i = 2; i < text.len; i++, place /= 10) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return 1000;
+        quality += (text.p[i] - '0') * place;
+    }
+    return quality;
+}
+
+/* How much a media type is wanted by its own name, in thousandths; 0: not (RFC 9110, 12.4.2). */
+static int accept_quality(struct str accept, const char *type)
+{
+    int best = 0;
+    while (accept.len) {
+        struct str range = cut(&accept, ',');
+        int quality = 1000;
+        if (!is_text(cut(&range, ';'), type))
+            continue;
+        while (range.len) {
+            struct str value = cut(&range, ';');
+            if (is_text(cut(&value, '='), "q"))
+                quality = quality_of(cut(&value, ';'));
+        }
+        best = quality > best ? quality : best;
+    }
+    return best;
+}
+
 enum metrics_format metrics_format_of(struct str accept)
 {
-    bool wanted =
-        accept.len > 0 && memmem(accept.p, accept.len, "application/openmetrics-text", 28) != NULL;
-    return wanted ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;
+    int wanted = accept_quality(accept, "application/openmetrics-text");
+    return wanted && wanted >= accept_quality(accept, "text/plain") ? METRICS_OPENMETRICS
+                                                                    : METRICS_PROMETHEUS;
 }
 
 struct str metrics_content_type(enum metrics_format format)

@@ -9,7 +9,7 @@ static void finish(struct service *s, struct call *c)
     if (c->command.code)
         reply_refused(s, c);
     else
-        finish_lot(s, c, 201, &c->command.create.lot);
+        finish_lot_created(s, c, &c->command.create.lot);
 }
 
 static int check(struct service *s, const Tally__V1__CreateLotRequest *m, struct lot_dims *dims,

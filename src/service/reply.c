@@ -57,17 +57,6 @@ static const struct response *spare_of(const struct service *s, bool grpc, int c
     return grpc ? &s->spares[i].grpc : &s->spares[i].http;
 }
 
-/* A request's own headers, where they are valid. */
-void reply_headers(const struct exchange *x, struct response *r)
-{
-    struct str request_id = x->headers[HEADER_request_id];
-    struct str traceparent = x->headers[HEADER_traceparent];
-    if (request_id.len && request_id_valid(request_id) && r->header_count < RESPONSE_HEADERS_MAX)
-        r->headers[r->header_count++] = (struct header){STR("x-request-id"), request_id};
-    if (traceparent.len && trace_id_of(traceparent).len && r->header_count < RESPONSE_HEADERS_MAX)
-        r->headers[r->header_count++] = (struct header){STR("traceparent"), traceparent};
-}
-
 void reply_count(struct service *s, const struct origin *o, int code, struct str text)
 {
     const struct exchange *x = o->exchange;
@@ -96,7 +85,7 @@ static void respond(struct service *s, struct origin *o, struct response *r, int
                     struct str text)
 {
     struct exchange *x = o->exchange;
-    reply_headers(x, r);
+    response_identify(r, x);
     reply_count(s, o, code, text);
     o->exchange = NULL;
     exchange_respond(x, r);
@@ -134,20 +123,38 @@ void reply_message(struct service *s, struct origin *o, int status, const Protob
     reply_message_with(s, o, status, m, NULL, 0);
 }
 
+/* Of content types and of encodings (RFC 9110, 12.5.1 and 12.5.3). */
+static void say_what_is_taken(const struct origin *o, const struct failure *f, struct response *r)
+{
+    struct header *h = &r->headers[r->header_count];
+    if (str_equal(f->field, STR("grpc-encoding")))
+        *h = (struct header){STR("grpc-accept-encoding"), STR("identity,gzip")};
+    else if (str_equal(f->field, STR("content-encoding")))
+        *h = (struct header){STR("accept-encoding"), STR("gzip, identity")};
+    else if (f->code == TLY_EUNSUPPORTED_MEDIA_TYPE && o->route)
+        *h = (struct header){STR("accept"), STR("application/json")};
+    else if (f->code == TLY_EUNSUPPORTED_MEDIA_TYPE)
+        *h = (struct header){STR("accept"), STR("application/grpc")};
+    else
+        return;
+    r->header_count++;
+}
+
 static void failure_response(const struct service *s, const struct origin *o, struct failure *f,
                              struct response *r)
 {
     struct exchange *x = o->exchange;
     f->code = error_public(f->code);
     f->retry_after_s = retry_after(s, f->code);
-    if (!o->grpc && request_id_valid(x->headers[HEADER_request_id]))
-        f->instance = x->headers[HEADER_request_id];
-    if (o->grpc)
+    if (o->grpc) {
         grpc_failure_response(r, &x->arena, f);
-    else
+    } else {
+        f->instance = instance_of(x->headers[HEADER_request_id], &x->arena);
         problem_response(r, &x->arena, f);
+    }
     if (!whole(r, f, o->grpc))
         *r = *spare_of(s, o->grpc, f->code);
+    say_what_is_taken(o, f, r);
 }
 
 void reply_failure(struct service *s, struct origin *o, const struct failure *f)
@@ -158,15 +165,28 @@ void reply_failure(struct service *s, struct origin *o, const struct failure *f)
     respond(s, o, &r, shown.code, shown.text);
 }
 
+/* The Allow header, copied, if there is memory for it. */
+static void allow_header(struct response *r, struct arena *a, struct str allow)
+{
+    char *copy = arena_copy(a, allow.p, allow.len);
+    if (copy)
+        r->headers[r->header_count++] = (struct header){STR("allow"), {copy, allow.len}};
+}
+
 void reply_not_allowed(struct service *s, struct origin *o, const struct error *e, struct str allow)
 {
     struct failure f = {.code = e->code, .text = str_of(e->text)};
-    char *copy = arena_copy(&o->exchange->arena, allow.p, allow.len);
     struct response r;
     failure_response(s, o, &f, &r);
-    if (copy)
-        r.headers[r.header_count++] = (struct header){STR("allow"), {copy, allow.len}};
+    allow_header(&r, &o->exchange->arena, allow);
     respond(s, o, &r, f.code, f.text);
+}
+
+void reply_options(struct service *s, struct origin *o, struct str allow)
+{
+    struct response r = {.status = 200};
+    allow_header(&r, &o->exchange->arena, allow);
+    respond(s, o, &r, 0, (struct str){0});
 }
 
 void reply_error(struct service *s, struct origin *o, const struct error *e)
@@ -201,6 +221,13 @@ void reply_page(struct service *s, struct origin *o, int status, struct str cont
                 struct str body)
 {
     struct response r = {.status = status, .content_type = content_type, .body = body};
+    r.headers[r.header_count++] = (struct header){STR("cache-control"), STR("no-store")};
+    respond(s, o, &r, 0, (struct str){0});
+}
+
+void reply_stream_head(struct service *s, struct origin *o, struct str content_type)
+{
+    struct response r = {.status = 200, .content_type = content_type, .length_unsaid = true};
     r.headers[r.header_count++] = (struct header){STR("cache-control"), STR("no-store")};
     respond(s, o, &r, 0, (struct str){0});
 }

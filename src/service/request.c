@@ -41,7 +41,7 @@ static bool equal_ignoring_case(struct str s, const char *text)
     return s.len == strlen(text) && strncasecmp(s.p, text, s.len) == 0;
 }
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -246,34 +246,4 @@ int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error 
     if (*timeout_ns > most)
         *timeout_ns = most;
     return 0;
-}
-
-struct str trace_id_of(struct str traceparent)
-{
-    struct str none = {0}, id = {traceparent.p + 3, 32};
-    bool zero = true;
-    if (traceparent.len != 55 || traceparent.p[2] != '-' || traceparent.p[35] != '-' ||
-        traceparent.p[52] != '-' || memcmp(traceparent.p, "ff", 2) == 0)
-        return none;
-    for (uint32_t i = 0; i < traceparent.len; i++) {
-        char c = traceparent.p[i];
-        if (i == 2 || i == 35 || i == 52)
-            continue;
-        if (hex_digit(c) < 0 || (c >= 'A' && c <= 'F'))
-            return none;
-        if (i > 2 && i < 35 && c != '0')
-            zero = false;
-    }
-    return zero ? none : id;
-}
-
-bool request_id_valid(struct str request_id)
-{
-    if (request_id.len == 0 || request_id.len > REQUEST_ID_MAX)
-        return false;
-    for (uint32_t i = 0; i < request_id.len; i++) {
-        if (request_id.p[i] <= ' ' || request_id.p[i] > '~')
-            return false;
-    }
-    return true;
 }

@@ -29,10 +29,12 @@ static void finish(struct service *s, struct call *c)
     if (!c->origin.grpc) {
         enum { LOCATION_BYTES = 48 };
         char *location = arena_alloc(a, LOCATION_BYTES);
-        if (location) {
-            int len = snprintf(location, LOCATION_BYTES, "/v1/reservations/%s", m.reservation_id);
-            headers[count++] = (struct header){STR("location"), {location, (uint32_t)len}};
+        if (!location) {
+            reply_unsaid(s, &c->origin);
+            return;
         }
+        int len = snprintf(location, LOCATION_BYTES, "/v1/reservations/%s", m.reservation_id);
+        headers[count++] = (struct header){STR("location"), {location, (uint32_t)len}};
     }
     if (order->replayed)
         headers[count++] = (struct header){STR("idempotent-replayed"), STR("true")};

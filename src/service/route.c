@@ -3,8 +3,8 @@
  * Happy path: a gRPC request (told by its content type) is looked up by its path; any other by
  * method and pattern, where "{}" stands for one segment. The first pattern that fits decides what
  * the resource is. Refused: no pattern fits (NOT_FOUND, gRPC UNIMPLEMENTED), none of the resource's
- * methods is the request's (METHOD_NOT_ALLOWED, with those that are), gRPC over HTTP/1 or with
- * another message format (UNSUPPORTED_MEDIA_TYPE).
+ * methods is the request's (METHOD_NOT_ALLOWED, with those that are; to OPTIONS they are the
+ * answer), gRPC over HTTP/1 or with another message format (UNSUPPORTED_MEDIA_TYPE).
  */
 #include <stdio.h>
 #include <string.h>
@@ -140,47 +140,45 @@ static const struct route routes[] = {
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
 
-static bool starts_with(struct str text, struct str head)
+/* The character that stands at `at`, which moves on: a percent-encoded one that need not be encoded
+ * is the same as the plain one (RFC 3986, 6.2.2.2). Any other '%' is itself. */
+static char path_char(struct str path, uint32_t *at)
 {
-    return text.len >= head.len && memcmp(text.p, head.p, head.len) == 0;
+    char c = path.p[(*at)++];
+    int high = c == '%' && *at + 1 < path.len ? hex_digit(path.p[*at]) : -1;
+    int low = high >= 0 ? hex_digit(path.p[*at + 1]) : -1;
+    char decoded = (char)(high * 16 + low);
+    if (low < 0 || !((decoded >= '0' && decoded <= '9') || (decoded >= 'A' && decoded <= 'Z') ||
+                     (decoded >= 'a' && decoded <= 'z') || (decoded && strchr("-._~", decoded))))
+        return c;
+    *at += 2;
+    return decoded;
 }
 
-bool is_grpc(struct str content_type)
-{
-    return starts_with(content_type, STR("application/grpc"));
-}
-
-/* "application/grpc" or "application/grpc+proto", with parameters or without. */
-static bool is_grpc_proto(struct str content_type)
-{
-    struct str rest = {content_type.p + 16, content_type.len - 16};
-    if (starts_with(rest, STR("+proto")))
-        rest = (struct str){rest.p + 6, rest.len - 6};
-    return rest.len == 0 || rest.p[0] == ';' || rest.p[0] == ' ';
-}
-
-/* True if the path has the pattern's form; the segment at "{}" goes to `parameter`. */
+/* True if the path has the pattern's form; the segment at "{}" goes to `parameter`, as it was sent.
+ */
 static bool pattern_fits(struct str pattern, struct str path, struct str *parameter)
 {
-    const char *hole = memchr(pattern.p, '{', pattern.len);
-    if (!hole)
-        return str_equal(pattern, path);
-    uint32_t head = (uint32_t)(hole - pattern.p);
-    struct str tail = {hole + 2, pattern.len - head - 2};
-    if (path.len <= head + tail.len || memcmp(path.p, pattern.p, head) != 0)
-        return false;
-    struct str segment = {path.p + head, path.len - head - tail.len};
-    if (tail.len && memcmp(segment.p + segment.len, tail.p, tail.len) != 0)
-        return false;
-    if (memchr(segment.p, '/', segment.len))
-        return false;
-    *parameter = segment;
-    return true;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < pattern.len; i++) {
+        if (pattern.p[i] == '{') {
+            uint32_t from = at;
+            while (at < path.len && path.p[at] != '/')
+                at++;
+            if (at == from)
+                return false;
+            *parameter = (struct str){path.p + from, at - from};
+            i++;
+        } else if (at >= path.len || path_char(path, &at) != pattern.p[i]) {
+            return false;
+        }
+    }
+    return at == path.len;
 }
 
 static const char *method_name(enum http_method method)
 {
-    return method == HTTP_POST ? "POST" : "GET, HEAD";
+    return method == HTTP_POST ? "POST" : "GET, HEAD"; /* what has a GET has a HEAD */
 }
 
 static int find_grpc(const struct exchange *x, struct origin *o, char allow[64], struct error *e)
@@ -189,7 +187,7 @@ static int find_grpc(const struct exchange *x, struct origin *o, char allow[64],
     if (x->protocol == PROTOCOL_HTTP1)
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
                          "content-type: gRPC needs HTTP/2");
-    if (!is_grpc_proto(type))
+    if (!media_is_grpc_proto(type))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
                          "content-type: must be application/grpc or application/grpc+proto, "
                          "is \"%.*s\"",
@@ -213,6 +211,10 @@ static int find_http(const struct exchange *x, struct origin *o, char allow[64],
     enum http_method method = x->method == HTTP_HEAD ? HTTP_GET : (enum http_method)x->method;
     const struct route *fitting = NULL;
     size_t length = 0;
+    if (x->method == HTTP_OPTIONS && str_equal(x->path, STR("*"))) {
+        snprintf(allow, 64, "GET, HEAD, POST, OPTIONS");
+        return error_set(e, TLY_EMETHOD_NOT_ALLOWED, "", "the server takes %s", allow);
+    }
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *r = &routes[i];
         if (r->pattern.len == 0)
@@ -228,8 +230,10 @@ static int find_http(const struct exchange *x, struct origin *o, char allow[64],
         length += (size_t)snprintf(allow + length, 64 - length, "%s%s", length ? ", " : "",
                                    method_name(r->method));
     }
-    if (fitting)
+    if (fitting) {
+        snprintf(allow + length, 64 - length, ", OPTIONS");
         return error_set(e, TLY_EMETHOD_NOT_ALLOWED, "", "the resource takes %s", allow);
+    }
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (routes[i].grpc_path.len && str_equal(routes[i].grpc_path, x->path))
             return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
@@ -241,7 +245,7 @@ static int find_http(const struct exchange *x, struct origin *o, char allow[64],
 int route_find(const struct exchange *x, struct origin *o, char allow[64], struct error *e)
 {
     allow[0] = 0;
-    if (is_grpc(x->headers[HEADER_content_type]))
+    if (media_is_grpc(x->headers[HEADER_content_type]))
         return find_grpc(x, o, allow, e);
     return find_http(x, o, allow, e);
 }

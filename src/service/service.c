@@ -107,6 +107,10 @@ void service_handle(void *context, struct exchange *x)
     char allow[64];
     struct error e;
     int code = route_find(x, &o, allow, &e);
+    if (code == TLY_EMETHOD_NOT_ALLOWED && x->method == HTTP_OPTIONS) {
+        reply_options(s, &o, str_of(allow));
+        return;
+    }
     if (code == TLY_EMETHOD_NOT_ALLOWED) {
         reply_not_allowed(s, &o, &e, str_of(allow));
         return;
@@ -141,7 +145,7 @@ bool service_wants_stream(void *context, const struct exchange *x)
     struct origin o = {0};
     char allow[64];
     (void)context;
-    return is_grpc(x->headers[HEADER_content_type]) && route_find(x, &o, allow, NULL) == 0 &&
+    return media_is_grpc(x->headers[HEADER_content_type]) && route_find(x, &o, allow, NULL) == 0 &&
            o.route->call == CALL_REFLECTION;
 }
 

@@ -17,6 +17,7 @@
 #include "service/rules.h"
 #include "service/service.h"
 #include "wire/codec.h"
+#include "wire/http_text.h"
 
 enum {
     CALL_BUFFER_BYTES = 2048,           /* a usual request fits, so that nothing is allocated */
@@ -130,7 +131,6 @@ struct service {
 
 /* 0, or a refusal. METHOD_NOT_ALLOWED: `allow` names the methods (room for 64 bytes). */
 int route_find(const struct exchange *x, struct origin *o, char allow[64], struct error *e);
-bool is_grpc(struct str content_type);
 
 /* ---- request.c ---- */
 
@@ -141,12 +141,11 @@ int request_message(const struct origin *o, const ProtobufCMessageDescriptor *ty
                     ProtobufCMessage **out, struct error *e) MUST_CHECK;
 /* The client's own limit, 0 if it has none. */
 int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error *e) MUST_CHECK;
+int hex_digit(char c); /* -1: it is none */
 /* Percent-decodes into the arena. `plus`: '+' is a space. */
 int percent_decode(struct str text, bool plus, struct arena *a, struct str *out) MUST_CHECK;
 /* A decimal number without sign or leading zeros; false if it is none, or over max. */
 bool decimal_parse(struct str text, int64_t max, int64_t *out);
-struct str trace_id_of(struct str traceparent); /* empty if it is not valid */
-bool request_id_valid(struct str request_id);
 
 /* ---- call.c ---- */
 
@@ -182,14 +181,17 @@ void reply_not_allowed(struct service *s, struct origin *o, const struct error *
                        struct str allow);
 void reply_page(struct service *s, struct origin *o, int status, struct str content_type,
                 struct str body);
+/* To the HEAD of what would be a stream. */
+void reply_stream_head(struct service *s, struct origin *o, struct str content_type);
 /* For want of memory the outcome cannot be told. */
 void reply_unsaid(struct service *s, struct origin *o);
 /* A look-up that was not answered in time. */
 void reply_late(struct service *s, struct origin *o);
 /* The command's code and sentence. */
 void reply_refused(struct service *s, struct call *c);
-/* For who answers with a stream: headers to give back, and the log line and counters. */
-void reply_headers(const struct exchange *x, struct response *r);
+/* What the resource, or the server as a whole, can do: the methods. */
+void reply_options(struct service *s, struct origin *o, struct str allow);
+/* For who answers with a stream: the log line and counters. */
 void reply_count(struct service *s, const struct origin *o, int code, struct str text);
 
 /* ---- order.c: what Reserve and ReserveBatch share ---- */
@@ -224,6 +226,8 @@ char *show_number(int64_t n, struct arena *a);
 char *show_time(int64_t unix_ms, struct arena *a); /* "" for 0 */
 char *show_text(struct str text, struct arena *a);
 void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot);
+/* 201, with the Location of the lot. */
+void finish_lot_created(struct service *s, struct call *c, const struct lot_view *lot);
 /* Confirm, Refund, Extend. */
 void finish_move(struct service *s, struct call *c, enum hold_state to);
 int move_prepare(struct call *c, enum command_kind kind, const char *reservation_id,

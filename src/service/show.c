@@ -123,3 +123,34 @@ void finish_lot(struct service *s, struct call *c, int status, const struct lot_
     else
         reply_message(s, &c->origin, status, &m.base);
 }
+
+/* "/v1/lots/" and the key, in which '#' may not stand as it is. Empty without memory. */
+static struct str lot_location(struct str key, struct arena *a)
+{
+    static const struct str path = STR("/v1/lots/");
+    char *out = arena_alloc(a, path.len + (size_t)key.len * 3);
+    if (!out)
+        return (struct str){0};
+    memcpy(out, path.p, path.len);
+    uint32_t len = path.len;
+    for (uint32_t i = 0; i < key.len; i++) {
+        if (key.p[i] != '#') {
+            out[len++] = key.p[i];
+            continue;
+        }
+        memcpy(out + len, "%23", 3);
+        len += 3;
+    }
+    return (struct str){out, len};
+}
+
+void finish_lot_created(struct service *s, struct call *c, const struct lot_view *lot)
+{
+    struct arena *a = &c->origin.exchange->arena;
+    struct header location = {STR("location"), lot_location(lot->dims->key, a)};
+    Tally__V1__Lot m;
+    if (show_lot(&m, lot, a) || !location.value.p)
+        reply_unsaid(s, &c->origin);
+    else
+        reply_message_with(s, &c->origin, 201, &m.base, &location, !c->origin.grpc);
+}

@@ -48,7 +48,7 @@ void stream_open(struct service *s, struct origin *o, struct stream *st, enum st
     x->on_gone = mark_gone;
     if (!o->grpc)
         head.headers[head.header_count++] = (struct header){STR("cache-control"), STR("no-store")};
-    reply_headers(x, &head);
+    response_identify(&head, x);
     reply_count(s, o, 0, (struct str){0});
     o->exchange = NULL;
     x->ops->stream_open(x, &head);

@@ -62,7 +62,7 @@ void watch_open(struct service *s, struct origin *o)
         return;
     }
     if (x->method == HTTP_HEAD) {
-        reply_page(s, o, 200, STR("text/event-stream"), (struct str){0});
+        reply_stream_head(s, o, STR("text/event-stream"));
         return;
     }
     if (stream_refused(s, o))

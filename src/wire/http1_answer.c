@@ -95,7 +95,7 @@ static bool make_head(struct http1_exchange *h, const struct response *r, bool s
         p = put_header(p, r->headers[i].name, r->headers[i].value);
     if (h->chunked) {
         p = put(p, STR("transfer-encoding: chunked\r\n"));
-    } else if (!stream && status_has_body(r->status)) {
+    } else if (!stream && !r->length_unsaid && status_has_body(r->status)) {
         p = put(p, STR("content-length: "));
         p = put_number(p, r->body.len);
         p = put(p, STR("\r\n"));

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "wire/http_text.h"
 
 enum state {
     STATE_LINE,
@@ -28,9 +29,11 @@ enum state {
     STATE_BROKEN,
 };
 
+#define LENGTH_MAX UINT64_C(100000000000000000) /* of a body: more is not counted exactly */
+
 enum {
-    METHOD_MAX = 32,     /* bytes */
-    CHUNK_LINE_MAX = 18, /* 16 digits */
+    METHOD_MAX = 32, /* bytes */
+    CHUNK_DIGITS_MAX = 16,
     KNOWN_NAME_MAX = 24, /* bytes; longer names are nobody's */
     BLANK_LINES_MAX = 1, /* RFC 9112, 2.2 */
     FIELD_HOST = HEADER_COUNT + 2,
@@ -75,9 +78,7 @@ static enum http1_event line_too_long(struct http1_parser *p)
 {
     if (p->state == STATE_LINE)
         return broken(p, TLY_EHEADERS_TOO_LARGE, 414, "the request line is longer than the limit");
-    if (p->state == STATE_FIELD || p->state == STATE_TRAILER)
-        return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "a header line is longer than the limit");
-    return bad(p, "a chunk does not begin with its size in hexadecimal digits alone");
+    return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "a header line is longer than the limit");
 }
 
 static size_t line_max(const struct http1_parser *p)
@@ -85,11 +86,8 @@ static size_t line_max(const struct http1_parser *p)
     switch (p->state) {
     case STATE_LINE:
         return p->limits->target_max + METHOD_MAX + 12;
-    case STATE_FIELD:
-    case STATE_TRAILER:
+    default: /* a chunk may have extensions */
         return p->limits->header_line_max + 2;
-    default:
-        return CHUNK_LINE_MAX;
     }
 }
 
@@ -137,49 +135,15 @@ static enum http1_event next_line(struct http1_parser *p, const uint8_t **data, 
     return HTTP1_LINE;
 }
 
-static bool equal_fold(struct str text, const char *lower)
-{
-    if (strlen(lower) != text.len)
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        if (token_lower[(uint8_t)text.p[i]] != (uint8_t)lower[i])
-            return false;
-    return true;
-}
-
-static struct str trim(struct str text)
-{
-    while (text.len && (text.p[0] == ' ' || text.p[0] == '\t')) {
-        text.p++;
-        text.len--;
-    }
-    while (text.len && (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
-/* The next element of a comma-separated list; false at its end. */
-static bool next_element(struct str *list, struct str *element)
-{
-    if (!list->len)
-        return false;
-    const char *comma = memchr(list->p, ',', list->len);
-    size_t len = comma ? (size_t)(comma - list->p) : list->len;
-    *element = trim((struct str){list->p, (uint32_t)len});
-    size_t step = comma ? len + 1 : len;
-    list->p += step;
-    list->len -= (uint32_t)step;
-    return true;
-}
-
-/* "http://host/path" as a proxy would send it: the path is left. */
-static bool strip_authority(struct str *target)
+/* "http://host/path" as a proxy would send it: the path is left. Without one it is "/", or "*"
+ * where the server as a whole is asked for its options (RFC 9112, 3.2.4). */
+static bool strip_authority(struct str *target, bool options)
 {
     struct str rest = *target;
     size_t scheme = 0;
-    if (rest.len > 7 && equal_fold((struct str){rest.p, 4}, "http"))
+    if (rest.len > 7 && text_equal_fold((struct str){rest.p, 4}, "http"))
         scheme = memcmp(rest.p + 4, "://", 3) == 0 ? 7 : 0;
-    if (!scheme && rest.len > 8 && equal_fold((struct str){rest.p, 5}, "https"))
+    if (!scheme && rest.len > 8 && text_equal_fold((struct str){rest.p, 5}, "https"))
         scheme = memcmp(rest.p + 5, "://", 3) == 0 ? 8 : 0;
     if (!scheme)
         return false;
@@ -191,11 +155,11 @@ static bool strip_authority(struct str *target)
     if (!authority_valid(rest.p, host))
         return false;
     if (host == rest.len) {
-        *target = STR("/");
+        *target = options ? STR("*") : STR("/");
         return true;
     }
     *target = (struct str){rest.p + host, rest.len - (uint32_t)host};
-    return target->p[0] == '/';
+    return true;
 }
 
 static enum http1_event parse_version(struct http1_parser *p, struct str text)
@@ -203,10 +167,10 @@ static enum http1_event parse_version(struct http1_parser *p, struct str text)
     if (text.len != 8 || memcmp(text.p, "HTTP/", 5) != 0 || text.p[6] != '.' || text.p[5] < '0' ||
         text.p[5] > '9' || text.p[7] < '0' || text.p[7] > '9')
         return bad(p, "the request line does not end in an HTTP version");
-    if (text.p[5] != '1' || text.p[7] > '1')
+    if (text.p[5] != '1')
         return broken(p, TLY_EINVALID_ARGUMENT, 505,
                       "the version is neither HTTP/1.1 nor HTTP/1.0");
-    p->message.minor = (uint8_t)(text.p[7] - '0');
+    p->message.minor = text.p[7] != '0'; /* a later one is taken as 1.1 (RFC 9110, 2.5) */
     p->message.close = p->message.minor == 0;
     return HTTP1_LINE;
 }
@@ -236,11 +200,13 @@ static enum http1_event parse_request_line(struct http1_parser *p, struct str li
         return line_too_long(p);
     if (!target_valid(target.p, target.len))
         return bad(p, "the target holds a byte that may not stand in one");
-    bool asterisk =
-        target.len == 1 && target.p[0] == '*' && method == 7 && memcmp(line.p, "OPTIONS", 7) == 0;
-    if (target.p[0] != '/' && !asterisk && !strip_authority(&target))
-        return bad(p, "the target is neither a path nor an absolute http URI");
     piece->method = (struct str){line.p, (uint32_t)method};
+    if (str_equal(piece->method, STR("CONNECT")))
+        return broken(p, TLY_EUNIMPLEMENTED, 501, "tunnels (CONNECT) are not offered");
+    bool options = str_equal(piece->method, STR("OPTIONS"));
+    bool asterisk = options && str_equal(target, STR("*"));
+    if (target.p[0] != '/' && !asterisk && !strip_authority(&target, options))
+        return bad(p, "the target is neither a path nor an absolute http URI");
     piece->target = target;
     p->state = STATE_FIELD;
     return HTTP1_LINE;
@@ -277,15 +243,15 @@ static enum http1_event field_length(struct http1_parser *p, struct str value)
 {
     if (p->message.has_length)
         return bad(p, "Content-Length is given more than once");
-    if (value.len == 0 || value.len > 18)
-        return value.len ? broken(p, TLY_EPAYLOAD_TOO_LARGE, 413, "the body is beyond the limit")
-                         : bad(p, "Content-Length is not a decimal number");
     uint64_t length = 0;
     for (size_t i = 0; i < value.len; i++) {
         if (value.p[i] < '0' || value.p[i] > '9')
             return bad(p, "Content-Length is not a decimal number");
-        length = length * 10 + (uint64_t)(value.p[i] - '0');
+        if (length < LENGTH_MAX)
+            length = length * 10 + (uint64_t)(value.p[i] - '0');
     }
+    if (value.len == 0)
+        return bad(p, "Content-Length is not a decimal number");
     p->message.has_length = true;
     p->message.length = length;
     return HTTP1_FIELD;
@@ -294,12 +260,12 @@ static enum http1_event field_length(struct http1_parser *p, struct str value)
 static void field_connection(struct http1_parser *p, struct str value)
 {
     struct str element;
-    while (next_element(&value, &element)) {
-        if (equal_fold(element, "close"))
+    while (text_next(&value, ',', &element)) {
+        if (text_equal_fold(element, "close"))
             p->message.close = true;
-        else if (equal_fold(element, "upgrade"))
+        else if (text_equal_fold(element, "upgrade"))
             p->message.connection_upgrade = true;
-        else if (equal_fold(element, "http2-settings"))
+        else if (text_equal_fold(element, "http2-settings"))
             p->message.connection_settings = true;
     }
 }
@@ -307,8 +273,8 @@ static void field_connection(struct http1_parser *p, struct str value)
 static void field_upgrade(struct http1_parser *p, struct str value)
 {
     struct str element;
-    while (next_element(&value, &element))
-        if (element.len == 3 && memcmp(element.p, "h2c", 3) == 0)
+    while (text_next(&value, ',', &element))
+        if (text_equal_fold(element, "h2c"))
             p->message.upgrade_h2c = true;
 }
 
@@ -329,7 +295,7 @@ static enum http1_event field_framing(struct http1_parser *p, int field, struct 
     case FIELD_TRANSFER_ENCODING:
         if (m->transfer)
             return bad(p, "Transfer-Encoding is given more than once");
-        if (!equal_fold(value, "chunked"))
+        if (!text_equal_fold(value, "chunked"))
             return broken(p, TLY_EUNIMPLEMENTED, 501, "Transfer-Encoding is not chunked");
         m->transfer = m->chunked = true;
         break;
@@ -337,7 +303,7 @@ static enum http1_event field_framing(struct http1_parser *p, int field, struct 
         field_connection(p, value);
         break;
     case FIELD_EXPECT:
-        if (m->expect || !equal_fold(value, "100-continue"))
+        if (m->expect || !text_equal_fold(value, "100-continue"))
             return broken(p, TLY_EINVALID_ARGUMENT, 417, "Expect is not 100-continue");
         m->expect = true;
         break;
@@ -372,7 +338,7 @@ static enum http1_event parse_field(struct http1_parser *p, struct str line,
     }
     if (name == 0 || name == line.len)
         return bad(p, "a header line has no name or no colon");
-    struct str value = trim((struct str){line.p + name + 1, line.len - (uint32_t)name - 1});
+    struct str value = text_trim((struct str){line.p + name + 1, line.len - (uint32_t)name - 1});
     if (!header_value_valid(value.p, value.len))
         return bad(p, "a header value holds a control character");
     piece->value = value;
@@ -410,17 +376,32 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* What stands behind the size is ignored, but is bounded as headers are (RFC 9112, 7.1.1). */
+static enum http1_event chunk_extensions(struct http1_parser *p, struct str text)
+{
+    struct str rest = text_trim(text);
+    if (rest.len == 0 || rest.p[0] != ';')
+        return bad(p, "a chunk does not begin with its size in hexadecimal digits");
+    if (!header_value_valid(rest.p, rest.len))
+        return bad(p, "a chunk extension holds a control character");
+    p->header_bytes += text.len;
+    if (p->header_bytes > p->limits->header_bytes_max)
+        return broken(p, TLY_EHEADERS_TOO_LARGE, 431,
+                      "the chunk extensions are larger than the limit of headers");
+    return HTTP1_MORE;
+}
+
 static enum http1_event parse_chunk_size(struct http1_parser *p, struct str line)
 {
     uint64_t size = 0;
-    if (line.len == 0 || line.len > 16)
-        return line_too_long(p);
-    for (size_t i = 0; i < line.len; i++) {
-        int digit = hex_digit(line.p[i]);
-        if (digit < 0)
-            return line_too_long(p);
-        size = size << 4 | (uint64_t)digit;
-    }
+    uint32_t digits = 0;
+    for (; digits < line.len && hex_digit(line.p[digits]) >= 0; digits++)
+        size = size << 4 | (uint64_t)hex_digit(line.p[digits]);
+    if (digits == 0 || digits > CHUNK_DIGITS_MAX)
+        return bad(p, "a chunk does not begin with its size in hexadecimal digits");
+    if (digits < line.len &&
+        chunk_extensions(p, (struct str){line.p + digits, line.len - digits}) == HTTP1_BROKEN)
+        return HTTP1_BROKEN;
     if (size > p->limits->body_max || p->body_total + size > p->limits->body_max)
         return broken(p, TLY_EPAYLOAD_TOO_LARGE, 413, "the body is larger than the limit");
     p->body_total += size;

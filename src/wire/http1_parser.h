@@ -35,7 +35,8 @@ enum { HTTP1_FIELD_SETTINGS = HEADER_COUNT + 1 }; /* HTTP2-Settings, beside exch
 /* Valid until the next call. */
 struct http1_piece {
     struct str method;
-    struct str target; /* origin form or "*"; of an absolute form only the path and query */
+    struct str target; /* origin form or "*"; of an absolute form only the path and query, of which
+                          the path may be empty */
     int header;
     struct str value;
 };

@@ -100,6 +100,8 @@ static int on_field(struct http1_session *s, const struct http1_piece *piece)
             header_is_single((enum exchange_header)piece->header))
             return refuse_as(s, TLY_EINVALID_ARGUMENT, 400,
                              "a header that may come once is given more than once");
+        if (!exchange_join_header(x, (enum exchange_header)piece->header, piece->value))
+            return refuse_as(s, TLY_ENO_MEMORY, 0, "out of memory");
         return 0;
     }
     if (!copy(x, to, piece->value))

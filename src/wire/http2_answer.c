@@ -108,7 +108,7 @@ static bool make_head(struct http2_exchange *h, const struct response *r, bool s
             nv_add(list, STR("date"), (struct str){copy, date.len}, 0);
         }
         struct str length;
-        if (!stream && r->status != 204 && r->status != 304) {
+        if (!stream && !r->length_unsaid && r->status != 204 && r->status != 304) {
             if (!number_text(&h->x.arena, r->body.len, &length))
                 return false;
             nv_add(list, STR("content-length"), length, 0);

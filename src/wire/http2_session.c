@@ -141,78 +141,6 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     return 0;
 }
 
-static void note(struct http2_exchange *h, int code, int status, const char *text)
-{
-    if (!h->refusal.code)
-        h->refusal = (struct refusal){code, status, text};
-}
-
-static bool copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size_t len)
-{
-    const char *value = arena_copy(&h->x.arena, (const char *)p, len);
-    if (!value) {
-        note(h, TLY_ENO_MEMORY, 0, "out of memory");
-        return false;
-    }
-    *to = (struct str){value, (uint32_t)len};
-    return true;
-}
-
-/* nghttp2 has checked which pseudo headers there are, and how often. */
-static void pseudo_header(struct http2_session *s, struct http2_exchange *h, const uint8_t *name,
-                          size_t name_len, const uint8_t *value, size_t len)
-{
-    if (name_len == 5 && memcmp(name, ":path", 5) == 0) {
-        struct str target;
-        if (len > s->host->limits->target_max)
-            note(h, TLY_EHEADERS_TOO_LARGE, 414, "the target is longer than the limit");
-        else if (!target_valid((const char *)value, len))
-            note(h, TLY_EINVALID_ARGUMENT, 0, "the target holds a byte that may not stand in one");
-        else if (copy(h, &target, value, len))
-            exchange_set_target(&h->x, target);
-    } else if (name_len == 7 && memcmp(name, ":method", 7) == 0) {
-        h->x.method = (uint8_t)method_find((const char *)value, len);
-        if (h->x.method == HTTP_POST)
-            h->x.method_text = STR("POST");
-        else
-            (void)copy(h, &h->x.method_text, value, len);
-    }
-}
-
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
-                     void *user)
-{
-    (void)ng;
-    (void)flags;
-    struct http2_session *s = user;
-    struct http2_exchange *h = s->current;
-    const struct wire_limits *limits = s->host->limits;
-    if (!h || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-        return 0;
-    h->header_bytes += name_len + value_len;
-    h->header_count++;
-    if (h->header_bytes > limits->header_bytes_max * 4)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (name[0] == ':') {
-        pseudo_header(s, h, name, name_len, value, value_len);
-        return 0;
-    }
-    if (h->header_count > limits->header_count_max || h->header_bytes > limits->header_bytes_max ||
-        name_len + value_len + 2 > limits->header_line_max) {
-        note(h, TLY_EHEADERS_TOO_LARGE, 0, "the headers are larger than the limit");
-        return 0;
-    }
-    enum exchange_header header = header_find((const char *)name, name_len);
-    if (header == HEADER_COUNT)
-        return 0;
-    if (!h->x.headers[header].p)
-        (void)copy(h, &h->x.headers[header], value, value_len);
-    else if (header_is_single(header))
-        note(h, TLY_EINVALID_ARGUMENT, 0, "a header that may come once is given more than once");
-    return 0;
-}
-
 static void hand_over(struct http2_session *s, struct http2_exchange *h)
 {
     move_to_open(s, h);
@@ -221,12 +149,24 @@ static void hand_over(struct http2_session *s, struct http2_exchange *h)
     s->host->handler->handle(s->host->handler->context, &h->x);
 }
 
+/* An answer that goes before the answer proper (RFC 9110, 10.1.1). */
+static void say_continue(struct http2_session *s, const struct http2_exchange *h)
+{
+    nghttp2_nv status = {.name = (uint8_t *)(uintptr_t) ":status",
+                         .value = (uint8_t *)(uintptr_t) "100",
+                         .namelen = 7,
+                         .valuelen = 3,
+                         .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+    /* Without memory for it the client waits until its patience ends. */
+    (void)nghttp2_submit_headers(s->ng, NGHTTP2_FLAG_NONE, h->stream_id, NULL, &status, 1, NULL);
+}
+
 /* The headers are complete. */
 static void request_begun(struct http2_session *s, struct http2_exchange *h, bool end)
 {
     const struct exchange_handler *handler = s->host->handler;
     if (!h->refusal.code && !h->x.path.len)
-        note(h, TLY_EMETHOD_NOT_ALLOWED, 0, "the method needs a tunnel, which is not offered");
+        http2_note(h, TLY_EUNIMPLEMENTED, 0, "tunnels (CONNECT) are not offered");
     h->input_open = !end;
     if (h->refusal.code) {
         if (end)
@@ -234,6 +174,8 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
         refuse(h, h->refusal);
         return;
     }
+    if (h->expects && !end)
+        say_continue(s, h);
     if (end) {
         hand_over(s, h);
     } else if (handler->wants_stream && handler->wants_stream(handler->context, &h->x)) {
@@ -476,7 +418,7 @@ static int make_callbacks(nghttp2_session_callbacks **out)
     if (nghttp2_session_callbacks_new(&c))
         return TLY_ENO_MEMORY;
     nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+    nghttp2_session_callbacks_set_on_header_callback(c, http2_on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
@@ -549,17 +491,15 @@ struct session *http2_session_create(struct session_host *host, void *connection
 
 static bool copy_request(struct http2_exchange *h, const struct exchange *from)
 {
-    struct str target = {from->path.p, from->path.len};
-    if (from->query.len || (from->query.p != from->path.p + from->path.len))
-        target.len = from->path.len + 1 + from->query.len;
     h->x.method = from->method;
-    if (!copy(h, &h->x.method_text, (const uint8_t *)from->method_text.p, from->method_text.len) ||
-        !copy(h, &target, (const uint8_t *)target.p, target.len))
+    if (!http2_copy(h, &h->x.method_text, (const uint8_t *)from->method_text.p,
+                    from->method_text.len) ||
+        !http2_copy(h, &h->x.path, (const uint8_t *)from->path.p, from->path.len) ||
+        !http2_copy(h, &h->x.query, (const uint8_t *)from->query.p, from->query.len))
         return false;
-    exchange_set_target(&h->x, target);
     for (int i = 0; i < HEADER_COUNT; i++) {
         struct str value = from->headers[i];
-        if (value.p && !copy(h, &h->x.headers[i], (const uint8_t *)value.p, value.len))
+        if (value.p && !http2_copy(h, &h->x.headers[i], (const uint8_t *)value.p, value.len))
             return false;
     }
     return true;

@@ -30,10 +30,12 @@ struct http2_exchange {
     bool input_open; /* the END_STREAM of the request has not come */
     bool deferred;   /* nghttp2 waits for more of it */
     bool truncated;  /* memory ran short: reset instead of ended */
+    bool expects;    /* the client waits for 100 (Continue) before it sends the body */
     uint32_t header_count;
     size_t header_bytes;
     size_t body_room;
     uint64_t begun_ns;
+    uint64_t authority;     /* authority_number() of :authority, 0: none */
     struct refusal refusal; /* code 0: none */
     struct str body;        /* still to be sent */
     struct header *trailers;
@@ -81,6 +83,15 @@ extern const struct exchange_ops http2_exchange_ops;
 nghttp2_mem http2_memory(struct http2_session *s);
 /* Gives back what nghttp2 does not need while nothing is under way. */
 void http2_memory_rest(struct http2_session *s);
+
+/* The first thing that is wrong with a request counts. */
+void http2_note(struct http2_exchange *h, int code, int status, const char *text);
+/* Into the exchange's arena; false, and noted, without memory. */
+bool http2_copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size_t len);
+/* nghttp2's callback for one header. */
+int http2_on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                    size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                    void *user);
 
 void http2_exchange_free(struct http2_exchange *h);
 void http2_list_add(struct http2_list *list, struct http2_exchange *h);

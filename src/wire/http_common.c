@@ -163,6 +163,31 @@ void exchange_set_target(struct exchange *x, struct str target)
         x->path.len = (uint32_t)(mark - target.p);
         x->query = (struct str){mark + 1, target.len - x->path.len - 1};
     }
+    if (!x->path.len)
+        x->path = STR("/");
+}
+
+bool exchange_join_header(struct exchange *x, enum exchange_header header, struct str value)
+{
+    struct str old = x->headers[header];
+    char *both = arena_alloc(&x->arena, (size_t)old.len + value.len + 2);
+    if (!both)
+        return false;
+    memcpy(both, old.p, old.len);
+    memcpy(both + old.len, ", ", 2);
+    if (value.len)
+        memcpy(both + old.len + 2, value.p, value.len);
+    x->headers[header] = (struct str){both, old.len + value.len + 2};
+    return true;
+}
+
+/* FNV-1a: what it is asked of is a handful of bytes. */
+uint64_t authority_number(const char *text, size_t len)
+{
+    uint64_t n = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < len; i++)
+        n = (n ^ token_lower[(uint8_t)text[i]]) * 0x100000001b3u;
+    return n;
 }
 
 /* Room grows with what has come, whatever was announced, so that announcing costs nothing. */

@@ -40,8 +40,12 @@ void *exchange_memory(struct session_host *host, size_t size);
 void exchange_memory_free(struct session_host *host, void *memory, struct exchange *x);
 /* A bound for the arena of an exchange: the body, the message decoded from it, the answer. */
 size_t exchange_arena_max(const struct wire_limits *limits);
-/* Splits a target into path and query, both within it. */
+/* Splits a target into path and query, both within it; an empty path is "/" (RFC 9110, 4.2.3). */
 void exchange_set_target(struct exchange *x, struct str target);
+/* A header that came again: its values become one list (RFC 9110, 5.3). False without memory. */
+bool exchange_join_header(struct exchange *x, enum exchange_header header, struct str value);
+/* A number that stands for an authority, equal for those that differ in case alone. */
+uint64_t authority_number(const char *text, size_t len);
 /* Appends to x->body. `expected` is the size of the whole body where it is known, or 0. `room` is
  * kept by the caller, 0 at first. 0; TLY_EPAYLOAD_TOO_LARGE; TLY_EOVERLOADED: the worker's limit on
  * bodies; or TLY_ENO_MEMORY. */

@@ -1,14 +1,15 @@
 /* Protobuf in: the wire format, read by protoc-c's descriptors into protoc-c's structs.
  *
  * Happy path: one pass, one allocation a message and one a string, everything in the arena. Strings
- * are checked as they are copied. Unknown fields are skipped; a sub-message that comes twice is
- * merged, of a scalar the last one counts, as protobuf wants.
+ * are checked as they are copied. Unknown fields are skipped, groups among them, and so is a field
+ * that comes with another wire type than its own; a sub-message that comes twice is merged, of a
+ * scalar the last one counts, as protobuf wants.
  *
- * Refused, with the field's name where there is one: input cut short, a field number of 0, groups,
- * a wire type that does not fit the field, a varint of more than 64 bits, text that is not UTF-8,
- * text with a zero byte (the structs hold zero-ended strings, so two ids would become one), nesting
- * deeper than PROTO_DEPTH_MAX. Protobuf-c reads the same format, but takes several times as long;
- * the two are compared by a fuzz target.
+ * Refused, with the field's name where there is one: input cut short, a field number of 0, a group
+ * without its beginning or its end, a wire type that there is not, a varint of more than 64 bits,
+ * text that is not UTF-8, text with a zero byte (the structs hold zero-ended strings, so two ids
+ * would become one), nesting deeper than PROTO_DEPTH_MAX. Protobuf-c reads the same format, but
+ * takes several times as long; the two are compared by a fuzz target.
  */
 #include <string.h>
 
@@ -95,7 +96,10 @@ static inline const char *read_fixed(struct input *in, void *out, size_t size)
     return NULL;
 }
 
-static const char *skip(struct input *in, unsigned wire)
+static const char *skip_group(struct input *in, uint32_t id, unsigned depth);
+
+/* The value of a field that is not known, or not by this wire type. */
+static const char *skip(struct input *in, uint32_t id, unsigned wire, unsigned depth)
 {
     uint64_t ignored;
     struct input part;
@@ -108,9 +112,46 @@ static const char *skip(struct input *in, unsigned wire)
         return read_length(in, &part);
     case WIRE_32BIT:
         return read_fixed(in, &ignored, 4);
+    case WIRE_GROUP:
+        return skip_group(in, id, depth);
+    case WIRE_GROUP_END:
+        return "a group ends that has not begun";
     default:
-        return "groups are not supported";
+        return "there is no such wire type";
     }
+}
+
+static inline const char *read_tag(struct input *in, uint32_t *id, unsigned *wire)
+{
+    uint64_t tag;
+    const char *why = read_varint(in, TAG_BYTES_MAX, &tag);
+    if (why)
+        return why;
+    if (tag >> 3 == 0 || tag > UINT32_MAX)
+        return "a field number is out of range";
+    *id = (uint32_t)(tag >> 3);
+    *wire = tag & 7;
+    return NULL;
+}
+
+/* Fields up to the end of the group that has begun. */
+static const char *skip_group(struct input *in, uint32_t id, unsigned depth)
+{
+    if (depth == PROTO_DEPTH_MAX)
+        return "groups are nested too deep";
+    while (in->p < in->end) {
+        uint32_t inner;
+        unsigned wire;
+        const char *why = read_tag(in, &inner, &wire);
+        if (why)
+            return why;
+        if (wire == WIRE_GROUP_END)
+            return inner == id ? NULL : "a group ends that has not begun";
+        why = skip(in, inner, wire, depth + 1);
+        if (why)
+            return why;
+    }
+    return cut_short;
 }
 
 static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *type,
@@ -299,8 +340,6 @@ static int read_field(struct decoder *d, ProtobufCMessage *m, struct input *in, 
 {
     const ProtobufCFieldDescriptor *field = path->field;
     bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
-    if (wire != message_wire(field->type) && !(repeated && wire == WIRE_BYTES))
-        return refuse(d, path, "has a wire type that does not fit the field");
     if (repeated)
         return read_repeated(d, m, in, wire, path);
     if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF && message_oneof(m, field) != field->id)
@@ -310,24 +349,30 @@ static int read_field(struct decoder *d, ProtobufCMessage *m, struct input *in, 
     return code;
 }
 
+/* A number may come packed into bytes where there may be several. */
+static inline bool wire_fits(const ProtobufCFieldDescriptor *field, unsigned wire)
+{
+    return wire == message_wire(field->type) ||
+           (wire == WIRE_BYTES && field->label == PROTOBUF_C_LABEL_REPEATED);
+}
+
 static int decode_fields(struct decoder *d, ProtobufCMessage *m, struct input in,
                          const struct codec_path *parent)
 {
     while (in.p < in.end) {
-        uint64_t tag;
-        const char *why = read_varint(&in, TAG_BYTES_MAX, &tag);
+        uint32_t id;
+        unsigned wire;
+        const char *why = read_tag(&in, &id, &wire);
         if (why)
             return refuse(d, parent, why);
-        if (tag >> 3 == 0 || tag > UINT32_MAX)
-            return refuse(d, parent, "a field number is out of range");
-        struct codec_path path = {parent, find_field(m->descriptor, (uint32_t)(tag >> 3)), -1};
-        if (!path.field) {
-            why = skip(&in, tag & 7);
+        struct codec_path path = {parent, find_field(m->descriptor, id), -1};
+        if (!path.field || !wire_fits(path.field, wire)) {
+            why = skip(&in, id, wire, 0);
             if (why)
                 return refuse(d, parent, why);
             continue;
         }
-        int code = read_field(d, m, &in, tag & 7, &path);
+        int code = read_field(d, m, &in, wire, &path);
         if (code)
             return code;
     }

@@ -145,6 +145,22 @@ static void the_accept_header_chooses_the_format(void **state)
     assert_int_equal(
         metrics_format_of(STR("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2")),
         METRICS_OPENMETRICS);
+    static const struct {
+        const char *accept;
+        enum metrics_format format;
+    } rows[] = {
+        {"application/openmetrics-text;q=0", METRICS_PROMETHEUS},
+        {"application/openmetrics-text; Q=0.000", METRICS_PROMETHEUS},
+        {"application/openmetrics-text;q=0.2, text/plain;q=0.3", METRICS_PROMETHEUS},
+        {"text/plain;q=0.3 , Application/OpenMetrics-Text; version=1.0.0; q=0.31",
+         METRICS_OPENMETRICS},
+        {"text/plain, application/openmetrics-text", METRICS_OPENMETRICS},
+        {"x-application/openmetrics-text", METRICS_PROMETHEUS},
+        {"application/openmetrics-textual", METRICS_PROMETHEUS},
+        {",,;;=", METRICS_PROMETHEUS},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(metrics_format_of(str_of(rows[i].accept)), rows[i].format);
     struct str type = metrics_content_type(METRICS_OPENMETRICS);
     assert_non_null(memmem(type.p, type.len, "openmetrics", 11));
 }

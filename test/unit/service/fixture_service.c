@@ -16,6 +16,7 @@ static void keep_head(struct fake_exchange *x, const struct response *r)
     x->status = r->status;
     x->content_type = r->content_type;
     x->header_count = r->header_count;
+    x->length_unsaid = r->length_unsaid;
     memcpy(x->headers, r->headers, sizeof x->headers);
 }
 

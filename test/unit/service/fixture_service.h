@@ -22,6 +22,7 @@ struct fake_exchange {
     struct str content_type;
     struct header headers[FAKE_HEADERS];
     size_t header_count;
+    bool length_unsaid;
     struct header trailers[FAKE_HEADERS];
     size_t trailer_count;
     struct str body;

@@ -253,6 +253,33 @@ static void request_id_and_traceparent_come_back_and_go_to_the_log(void **state)
     assert_string_equal(f->summary_text, "user_id: must be 1 to 64 bytes, is 0");
 }
 
+static void a_traceparent_of_a_later_version_may_say_more(void **state)
+{
+    struct fixture *f = *state;
+    const char *trace = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
+    struct fake_exchange *x = http_new(f, "GET", "/livez", "");
+    fake_header(x, HEADER_traceparent, trace);
+    fixture_handle(f, x);
+    assert_string_equal(answer_header(x, "traceparent"), trace);
+}
+
+static void the_instance_of_a_problem_is_a_uri_reference(void **state)
+{
+    struct fixture *f = *state;
+    const char *const ids[][2] = {{"a.b-c_d~e=f@g+h", "a.b-c_d~e=f@g+h"},
+                                  {"urn:a/b?c#d", "urn%3Aa%2Fb%3Fc%23d"},
+                                  {"<100%>\"", "%3C100%25%3E%22"}};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        char expected[64];
+        struct fake_exchange *x = http_new(f, "GET", "/nowhere", "");
+        fake_header(x, HEADER_request_id, ids[i][0]);
+        fixture_handle(f, x);
+        snprintf(expected, sizeof expected, "\"instance\":\"%s\"", ids[i][1]);
+        assert_true(answer_says(x, expected));
+        assert_string_equal(answer_header(x, "x-request-id"), ids[i][0]);
+    }
+}
+
 static void ids_that_are_not_valid_are_not_returned(void **state)
 {
     struct fixture *f = *state;
@@ -260,6 +287,10 @@ static void ids_that_are_not_valid_are_not_returned(void **state)
                                   "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
                                   "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
                                   "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                                  "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+                                  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+                                  "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.more",
+                                  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
                                   "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
     for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++) {
         struct fake_exchange *x = http_new(f, "GET", "/livez", "");
@@ -315,6 +346,8 @@ int main(void)
         TEST(beyond_the_bound_of_commands_it_is_overloaded),
         TEST(a_server_that_stops_finishes_what_it_has_and_takes_nothing_new),
         TEST(with_the_ledger_down_the_engine_is_still_asked),
+        TEST(a_traceparent_of_a_later_version_may_say_more),
+        TEST(the_instance_of_a_problem_is_a_uri_reference),
         TEST(request_id_and_traceparent_come_back_and_go_to_the_log),
         TEST(ids_that_are_not_valid_are_not_returned),
         TEST(successes_are_told_to_the_log_only_where_it_is_wanted),

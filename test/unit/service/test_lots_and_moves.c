@@ -34,6 +34,7 @@ static void a_lot_is_created_under_its_key(void **state)
     c->create.lot = f->lots[1];
     fixture_answer(f, c, 0);
     assert_int_equal(x->status, 201);
+    assert_string_equal(answer_header(x, "location"), "/v1/lots/cola%2323d75096");
     assert_true(answer_says(x, "\"expires_on\":\"2026-12-31\",\"on_hand\":100,\"reserved\":10,"
                                "\"confirmed\":5,\"available\":85,\"version\":7"));
     http(f, "POST", "/v1/lots", "{" LOT_FIELDS "}");

@@ -126,14 +126,63 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
     struct fixture *f = *state;
     struct fake_exchange *x = http(f, "DELETE", "/v1/lots", "");
     assert_int_equal(x->status, 405);
-    assert_string_equal(answer_header(x, "allow"), "POST, GET, HEAD");
+    assert_string_equal(answer_header(x, "allow"), "POST, GET, HEAD, OPTIONS");
     x = http(f, "GET", "/v1/reservations/batch", "");
     assert_int_equal(x->status, 405);
-    assert_string_equal(answer_header(x, "allow"), "POST");
+    assert_string_equal(answer_header(x, "allow"), "POST, OPTIONS");
     x = http(f, "POST", "/v1/reservations/7", "{}");
-    assert_string_equal(answer_header(x, "allow"), "GET, HEAD");
-    x = http(f, "OPTIONS", "/readyz", "");
+    assert_string_equal(answer_header(x, "allow"), "GET, HEAD, OPTIONS");
+    x = http(f, "BREW", "/readyz", "");
     assert_int_equal(x->status, 405);
+    assert_string_equal(answer_header(x, "allow"), "GET, HEAD, OPTIONS");
+    x = grpc_new(f, "Reserve", NULL);
+    x->x.method = HTTP_GET;
+    fixture_handle(f, x);
+    assert_string_equal(answer_header(x, "allow"), "POST");
+}
+
+static void options_are_told_of_a_resource_and_of_the_server(void **state)
+{
+    struct fixture *f = *state;
+    const char *const targets[][2] = {{"*", "GET, HEAD, POST, OPTIONS"},
+                                      {"/v1/lots", "POST, GET, HEAD, OPTIONS"},
+                                      {"/v1/reservations/7/ship", NULL},
+                                      {"/readyz", "GET, HEAD, OPTIONS"}};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        struct fake_exchange *x = http(f, "OPTIONS", targets[i][0], "");
+        assert_int_equal(x->status, targets[i][1] ? 200 : 404);
+        if (targets[i][1])
+            assert_string_equal(answer_header(x, "allow"), targets[i][1]);
+    }
+    assert_int_equal(http(f, "GET", "*", "")->status, 404);
+}
+
+static void the_head_of_a_stream_says_no_length(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "HEAD", "/v1/watch", "");
+    assert_int_equal(x->status, 200);
+    assert_true(x->length_unsaid);
+    assert_int_equal(x->ends, 1);
+    assert_false(http(f, "HEAD", "/readyz", "")->length_unsaid);
+}
+
+static void a_character_that_need_not_be_encoded_is_the_same_when_it_is(void **state)
+{
+    struct fixture *f = *state;
+    const char *const targets[] = {"/v1/orders/a", "/%761/%6f%72ders/%61",
+                                   "/v1/%6F%72%64%65%72%73/a", "/%76%31/orders/a"};
+    const char *const others[] = {"/v1%2Forders/a",  "%2Fv1/orders/a", "/v1/orders%2Fa",
+                                  "/v1/order%73%/a", "/v1/order%7",    "/v1/order%",
+                                  "/v1/order%00/a"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        http(f, "GET", targets[i], "");
+        assert_true(str_equal(fixture_command(f)->get.order_id, STR("a")));
+        fixture_answer(f, fixture_command(f), TLY_ENOT_FOUND);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_int_equal(http(f, "GET", others[i], "")->status, 404);
+    assert_int_equal(f->command_count, 0);
 }
 
 static void only_json_and_protobuf_are_taken(void **state)
@@ -154,24 +203,27 @@ static void only_json_and_protobuf_are_taken(void **state)
         fake_header(x, HEADER_content_type, bad[i]);
         fixture_handle(f, x);
         assert_int_equal(x->status, 415);
+        assert_string_equal(answer_header(x, "accept"), "application/json");
     }
     struct fake_exchange *x = http_new(f, "POST", "/v1/reservations/7/confirm", "{}");
-    fake_header(x, HEADER_content_encoding, "gzip");
+    fake_header(x, HEADER_content_encoding, "br");
     fixture_handle(f, x);
     assert_int_equal(x->status, 415);
+    assert_string_equal(answer_header(x, "accept-encoding"), "gzip, identity");
 }
 
 static void grpc_needs_its_content_type_and_http2(void **state)
 {
     struct fixture *f = *state;
     const char *const types[] = {"application/grpc+json", "application/grpc-web",
-                                 "application/json"};
+                                 "application/grpc+protobuf", "application/json"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct fake_exchange *x = grpc_new(f, "Reserve", NULL);
         fake_header(x, HEADER_content_type, types[i]);
         fixture_handle(f, x);
         assert_int_equal(x->status, 415);
         assert_true(str_equal(x->content_type, STR("application/problem+json")));
+        assert_string_equal(answer_header(x, "accept"), "application/grpc");
     }
     struct fake_exchange *x = grpc_new(f, "Reserve", NULL);
     x->x.protocol = PROTOCOL_HTTP1;
@@ -183,10 +235,15 @@ static void grpc_needs_its_content_type_and_http2(void **state)
     assert_int_equal(x->status, 405);
     Tally__V1__GetLotRequest get = TALLY__V1__GET_LOT_REQUEST__INIT;
     get.lot = (char *)"cola#00000000";
-    x = grpc_new(f, "GetLot", &get.base);
-    fake_header(x, HEADER_content_type, "application/grpc+proto");
-    fixture_handle(f, x);
-    fixture_answer(f, fixture_command(f), TLY_ENOT_FOUND);
+    const char *const good[] = {"application/grpc+proto", "Application/gRPC",
+                                "APPLICATION/GRPC+PROTO ;a=b", "application/grpc;charset=utf-8"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        x = grpc_new(f, "GetLot", &get.base);
+        fake_header(x, HEADER_content_type, good[i]);
+        fixture_handle(f, x);
+        fixture_answer(f, fixture_command(f), TLY_ENOT_FOUND);
+        assert_string_equal(answer_trailer(x, "grpc-status"), "5");
+    }
 }
 
 static void broken_grpc_messages_are_refused(void **state)
@@ -211,6 +268,8 @@ static void broken_grpc_messages_are_refused(void **state)
         x->x.body = bodies[i].body;
         fixture_handle(f, x);
         assert_string_equal(answer_trailer(x, "grpc-status"), bodies[i].status);
+        if (strcmp(bodies[i].status, "12") == 0)
+            assert_string_equal(answer_header(x, "grpc-accept-encoding"), "identity,gzip");
     }
 }
 
@@ -300,6 +359,9 @@ int main(void)
         TEST(every_grpc_method_leads_to_its_command),
         TEST(what_is_not_there_is_not_found),
         TEST(a_wrong_method_is_told_the_right_ones),
+        TEST(options_are_told_of_a_resource_and_of_the_server),
+        TEST(the_head_of_a_stream_says_no_length),
+        TEST(a_character_that_need_not_be_encoded_is_the_same_when_it_is),
         TEST(only_json_and_protobuf_are_taken),
         TEST(grpc_needs_its_content_type_and_http2),
         TEST(broken_grpc_messages_are_refused),

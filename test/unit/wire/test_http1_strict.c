@@ -25,6 +25,7 @@ static const struct row refused[] = {
     {"hexadecimal length", "POST / HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n\r\na", "400"},
     {"empty length", "POST / HTTP/1.1\r\n" HOST "Content-Length: \r\n\r\n", "400"},
     {"overflowing length", "POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551617\r\n\r\na", "413"},
+    {"length that is long and no number", "POST / HTTP/1.1\r\n" HOST "Content-Length: 9999999999999999999999x\r\n\r\n", "400"},
     {"length beyond the limit", "POST / HTTP/1.1\r\n" HOST "Content-Length: 4097\r\n\r\n", "413"},
     {"unknown transfer coding", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", "501"},
     {"list of transfer codings", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"},
@@ -58,7 +59,9 @@ static const struct row refused[] = {
     {"fragment", "GET /#a HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"backslash", "GET /a\\b HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"target beyond ASCII", "GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n", "400"},
-    {"authority form", "CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n", "400"},
+    {"tunnel", "CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n", "501"},
+    {"authority form", "GET a:80 HTTP/1.1\r\n" HOST "\r\n", "400"},
+    {"absolute form with a user", "GET http://u@a/ HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"asterisk with GET", "GET * HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"other scheme", "GET ftp://a/ HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"no target", "GET HTTP/1.1\r\n" HOST "\r\n", "400"},
@@ -69,7 +72,7 @@ static const struct row refused[] = {
     {"long method", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\n" HOST "\r\n", "400"},
     {"HTTP/0.9", "GET /\r\n", "400"},
     {"HTTP/2.0", "GET / HTTP/2.0\r\n" HOST "\r\n", "505"},
-    {"HTTP/1.2", "GET / HTTP/1.2\r\n" HOST "\r\n", "505"},
+    {"HTTP/0.9 by its number", "GET / HTTP/0.9\r\n" HOST "\r\n", "505"},
     {"version of three digits", "GET / HTTP/1.10\r\n" HOST "\r\n", "400"},
     {"lower-case version", "GET / http/1.1\r\n" HOST "\r\n", "400"},
     {"two empty lines in front", "\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n", "400"},
@@ -78,7 +81,11 @@ static const struct row refused[] = {
     {"other expectation", "POST / HTTP/1.1\r\n" HOST "Expect: 200-ok\r\nContent-Length: 1\r\n\r\na", "417"},
     {"expectation twice", "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", "417"},
     {"single header twice", "POST / HTTP/1.1\r\n" HOST "Idempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n", "400"},
-    {"chunk extension", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n0\r\n\r\n", "400"},
+    {"chunk size with a tail", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1x\r\na\r\n0\r\n\r\n", "400"},
+    {"chunk extension without a size", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n;a=b\r\na\r\n0\r\n\r\n", "400"},
+    {"control in a chunk extension", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a=\x01\r\na\r\n0\r\n\r\n", "400"},
+    {"bare CR in a chunk extension", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a\rb\r\na\r\n0\r\n\r\n", "400"},
+    {"bare LF behind a chunk extension", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a\na\r\n0\r\n\r\n", "400"},
     {"chunk size with a prefix", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n", "400"},
     {"chunk size with a sign", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n", "400"},
     {"chunk size with a space", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n", "400"},
@@ -95,7 +102,11 @@ static const struct row taken[] = {
     {"one empty line in front", "\r\nGET / HTTP/1.1\r\n" HOST "\r\n", "GET /? \n"},
     {"absolute form", "GET http://b:80/c?d HTTP/1.1\r\n" HOST "\r\n", "GET /c?d \n"},
     {"absolute form without a path", "GET HTTPS://b HTTP/1.1\r\n" HOST "\r\n", "GET /? \n"},
+    {"absolute form with a query alone", "GET http://b?d HTTP/1.1\r\n" HOST "\r\n", "GET /?d \n"},
     {"asterisk", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "OPTIONS *? \n"},
+    {"asterisk as a proxy sends it", "OPTIONS http://b:80 HTTP/1.1\r\n" HOST "\r\n", "OPTIONS *? \n"},
+    {"options of a path as a proxy asks for them", "OPTIONS http://b/ HTTP/1.1\r\n" HOST "\r\n", "OPTIONS /? \n"},
+    {"HTTP/1.2", "GET /a HTTP/1.2\r\n" HOST "\r\nGET /b HTTP/1.9\r\n" HOST "\r\n", "GET /a? \nGET /b? \n"},
     {"unknown method", "BREW /pot HTTP/1.1\r\n" HOST "\r\n", "BREW /pot? \n"},
     {"IPv6 host", "GET / HTTP/1.1\r\nHost: [::1]:7070\r\n\r\n", "GET /? \n"},
     {"HTTP/1.0 without a host", "GET / HTTP/1.0\r\n\r\n", "GET /? \n"},
@@ -103,10 +114,12 @@ static const struct row taken[] = {
     {"space around a value", "GET / HTTP/1.1\r\n" HOST "Accept: \t b c\t \r\n\r\n", "GET /? [b c] \n"},
     {"empty value", "GET / HTTP/1.1\r\n" HOST "Accept:\r\n\r\n", "GET /? [] \n"},
     {"value beyond ASCII", "GET / HTTP/1.1\r\n" HOST "Accept: \xc3\xa4\r\n\r\n", "GET /? [\xc3\xa4] \n"},
-    {"a list header twice", "GET / HTTP/1.1\r\n" HOST "Accept: a\r\nAccept: b\r\n\r\n", "GET /? [a] \n"},
+    {"a list header twice", "GET / HTTP/1.1\r\n" HOST "Accept: a\r\nAccept:\r\nAccept: b\r\n\r\n", "GET /? [a, , b] \n"},
     {"length", "POST / HTTP/1.1\r\n" HOST "Content-Length: 0005\r\n\r\nhello", "POST /? hello\n"},
+    {"length with many zeros", "POST / HTTP/1.1\r\n" HOST "Content-Length: 000000000000000000000000005\r\n\r\nhello", "POST /? hello\n"},
     {"no body", "POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "POST /? \n"},
     {"chunks", "POST / HTTP/1.1\r\n" HOST "transfer-encoding: Chunked\r\n\r\n1\r\nh\r\n04\r\nello\r\n0\r\n\r\n", "POST /? hello\n"},
+    {"chunk extensions", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\nh\r\n4 ; c ;d=\"e;f\"\r\nello\r\n0;g\r\n\r\n", "POST /? hello\n"},
     {"trailers are dropped", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n000\r\nAccept: x\r\nContent-Length: 9\r\n\r\n", "POST /? 0123456789\n"},
     {"two requests", "POST /a HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nxGET /b HTTP/1.1\r\n" HOST "\r\n", "POST /a? x\nGET /b? \n"},
     {"nothing after Connection: close", "GET /a HTTP/1.1\r\n" HOST "Connection: x, Close\r\n\r\nGET /b HTTP/1.1\r\n" HOST "\r\n", "GET /a? \n"},
@@ -249,10 +262,31 @@ static void a_chunked_body_is_bounded_as_a_whole(void **state)
     driver_close(&d);
 }
 
+static void chunk_extensions_are_bounded_as_headers_are(void **state)
+{
+    (void)state;
+    struct driver d;
+    static const char head[] = "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+    char chunk[410];
+    driver_open(&d, PROTOCOL_HTTP1);
+    driver_feed(&d, head, sizeof(head) - 1, 0);
+    memset(chunk, 'e', sizeof(chunk));
+    memcpy(chunk, "1;", 2);
+    memcpy(chunk + 402, "\r\na\r\n", 5);
+    for (int i = 0; i < 5; i++)
+        driver_feed(&d, chunk, 407, 0);
+    assert_false(d.broken);
+    driver_feed(&d, chunk, 407, 0);
+    assert_true(d.broken);
+    assert_memory_equal(driver_out(&d), "HTTP/1.1 431 ", 13);
+    driver_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_two_readers_could_understand_in_two_ways_is_refused),
+        cmocka_unit_test(chunk_extensions_are_bounded_as_headers_are),
         cmocka_unit_test(what_is_no_http_at_all_is_not_answered),
         cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_cut),
         cmocka_unit_test(limits_are_kept_to_the_byte),

@@ -353,6 +353,118 @@ static void targets_and_doubled_headers_are_as_strict_as_in_http_1(void **state)
     assert_int_equal(p->d.handled, 0);
 }
 
+static int32_t ask_host(struct pair *p, const char *authority, const char *host)
+{
+    nghttp2_nv nv[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/"),
+                       NV(":authority", authority), NV("host", host)};
+    return nghttp2_submit_request(p->client, NULL, nv, host[0] ? 5 : 4, NULL, NULL);
+}
+
+static void a_request_names_one_host(void **state)
+{
+    struct pair *p = *state;
+    static const struct {
+        const char *authority, *host;
+        int status;
+    } rows[] = {
+        {"a:80", "a:80", 200}, {"Shop.example", "shop.EXAMPLE", 200},
+        {"a", "", 200},        {"a", "b", 400},
+        {"a", "a:80", 400},    {"u@a", "", 400},
+        {"a b", "a b", 400},   {"a", "a,b", 400},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int32_t id = ask_host(p, rows[i].authority, rows[i].host);
+        exchange_bytes(p);
+        struct answer *a = answer_of(p, id);
+        if (a->status != rows[i].status && !(rows[i].status == 400 && a->error_code))
+            fail_msg("row %zu: %d", i, a->status);
+    }
+}
+
+static void a_host_header_may_stand_for_the_authority(void **state)
+{
+    struct pair *p = *state;
+    nghttp2_nv nv[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/"),
+                       NV("host", "a:80")};
+    int32_t id = nghttp2_submit_request(p->client, NULL, nv, 4, NULL, NULL);
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 200);
+}
+
+static void the_client_is_told_to_continue(void **state)
+{
+    struct pair *p = *state;
+    p->upload_waits = true;
+    int32_t id = ask(p, "POST", "/a", "expect", "100-Continue", "");
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 100);
+    assert_false(answer_of(p, id)->closed);
+    p->upload_waits = false;
+    p->upload = "hello";
+    p->upload_len = 5;
+    assert_int_equal(nghttp2_session_resume_data(p->client, id), 0);
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 200);
+    assert_string_equal(p->d.log, "POST /a? hello\n");
+}
+
+static void an_expectation_without_a_body_needs_no_word(void **state)
+{
+    struct pair *p = *state;
+    int32_t id = ask(p, "POST", "/a", "expect", "100-continue", NULL);
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 200);
+    assert_null(strstr(answer_of(p, id)->headers, ":status: 100"));
+}
+
+static void other_expectations_are_refused(void **state)
+{
+    struct pair *p = *state;
+    int32_t id = ask(p, "POST", "/a", "expect", "200-ok", "x");
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 417);
+    assert_int_equal(p->d.handled, 0);
+}
+
+static void a_body_that_is_announced_too_long_is_not_asked_for(void **state)
+{
+    struct pair *p = *state;
+    static const char *const lengths[] = {"4097", "18446744073709551617",
+                                          "00000000000000000004097"};
+    for (size_t i = 0; i < 3; i++) {
+        nghttp2_nv nv[] = {NV(":method", "POST"),        NV(":scheme", "http"),
+                           NV(":authority", "a"),        NV(":path", "/"),
+                           NV("expect", "100-continue"), NV("content-length", lengths[i])};
+        nghttp2_data_provider provider = {.read_callback = read_upload};
+        p->upload_waits = true;
+        int32_t id = nghttp2_submit_request(p->client, NULL, nv, 6, &provider, NULL);
+        exchange_bytes(p);
+        struct answer *a = answer_of(p, id);
+        assert_true(i == 1 ? a->closed : a->status == 413); /* nghttp2 takes no number so large */
+        assert_null(strstr(a->headers, ":status: 100"));
+    }
+    assert_int_equal(p->d.handled, 0);
+}
+
+static void a_tunnel_is_not_offered(void **state)
+{
+    struct pair *p = *state;
+    nghttp2_nv nv[] = {NV(":method", "CONNECT"), NV(":authority", "a:80")};
+    int32_t id = nghttp2_submit_request(p->client, NULL, nv, 2, NULL, NULL);
+    exchange_bytes(p);
+    assert_int_equal(answer_of(p, id)->status, 501);
+}
+
+static void a_list_header_given_twice_is_one_list(void **state)
+{
+    struct pair *p = *state;
+    nghttp2_nv nv[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":authority", "a"),
+                       NV(":path", "/"),     NV("accept", "b"),     NV("accept", "c")};
+    (void)nghttp2_submit_request(p->client, NULL, nv, 6, NULL, NULL);
+    exchange_bytes(p);
+    assert_string_equal(p->d.log, "GET /? [b, c] \n");
+}
+
 static void a_reset_stream_is_gone_and_its_answer_dropped(void **state)
 {
     struct pair *p = *state;
@@ -743,6 +855,14 @@ int main(void)
         T(a_refusal_does_not_wait_for_the_rest_of_the_request),
         T(headers_beyond_the_limit_are_refused),
         T(targets_and_doubled_headers_are_as_strict_as_in_http_1),
+        T(a_request_names_one_host),
+        T(a_host_header_may_stand_for_the_authority),
+        T(the_client_is_told_to_continue),
+        T(an_expectation_without_a_body_needs_no_word),
+        T(other_expectations_are_refused),
+        T(a_body_that_is_announced_too_long_is_not_asked_for),
+        T(a_tunnel_is_not_offered),
+        T(a_list_header_given_twice_is_one_list),
         T(a_reset_stream_is_gone_and_its_answer_dropped),
         T(an_answer_already_given_may_be_reset),
         T(a_lost_connection_reports_every_open_request),

@@ -233,6 +233,41 @@ static void unknown_fields_are_skipped(void **state)
     assert_int_equal(r->base.n_unknown_fields, 0);
 }
 
+static void unknown_groups_are_skipped(void **state)
+{
+    (void)state;
+    /* Group 15 with a varint, text, and group 1 with itself inside, around user_id = "u". */
+    const Tally__V1__ReserveRequest *r =
+        reserve(BYTES("\x7b\x08\x96\x01\x12\x01z\x0b\x0b\x0c\x0c\x7c"
+                      "\x12\x01u"
+                      "\x7b\x7c"));
+    assert_string_equal(r->user_id, "u");
+    assert_string_equal(r->order_id, "");
+}
+
+static void a_known_field_of_another_wire_type_is_skipped(void **state)
+{
+    (void)state;
+    /* order_id as varint, hold_ms as text, lines as varint, user_id as a group and as 32 bits */
+    const Tally__V1__ReserveRequest *r = reserve(BYTES("\x08\x01\x22\x01"
+                                                       "a\x18\x01\x13\x08\x01\x14\x15"
+                                                       "1234"));
+    assert_string_equal(r->order_id, "");
+    assert_string_equal(r->user_id, "");
+    assert_int_equal(r->hold_ms, 0);
+    assert_int_equal(r->n_lines, 0);
+}
+
+static void groups_nested_deeper_than_the_limit_are_refused(void **state)
+{
+    (void)state;
+    char bytes[202];
+    memset(bytes, 0x7b, 101);
+    memset(bytes + 101, 0x7c, 101);
+    order_refused((struct str){bytes, 202}, "", "nested too deep");
+    assert_non_null(reserve((struct str){bytes + 1, 200}));
+}
+
 static void an_empty_message_has_its_defaults(void **state)
 {
     (void)state;
@@ -282,13 +317,13 @@ static void malformed_input_is_refused(void **state)
     order_refused(BYTES("\x00\x01"), "", "a field number is out of range");
     order_refused(BYTES("\xf8\xff\xff\xff\x1f\x01"), "", "a field number is out of range");
     order_refused(BYTES("\xff\xff\xff\xff\xff\x01\x01"), "", "a varint is too long");
-    order_refused(BYTES("\x7b\x7c"), "", "groups are not supported");
-    order_refused(BYTES("\x7e"), "", "groups are not supported");
-    order_refused(BYTES("\x08\x01"), "order_id", "wire type that does not fit");
-    order_refused(BYTES("\x22\x01"
-                        "a"),
-                  "hold_ms", "wire type that does not fit");
-    order_refused(BYTES("\x18\x01"), "lines", "wire type that does not fit");
+    order_refused(BYTES("\x7b\x78\x01"), "", "cut short");
+    order_refused(BYTES("\x7b\x74"), "", "a group ends that has not begun");
+    order_refused(BYTES("\x7c"), "", "a group ends that has not begun");
+    order_refused(BYTES("\x0c"), "", "a group ends that has not begun");
+    order_refused(BYTES("\x7e"), "", "there is no such wire type");
+    order_refused(BYTES("\x0f"), "", "there is no such wire type");
+    order_refused(BYTES("\x7b\x07\x7c"), "", "a field number is out of range");
     order_refused(BYTES("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), "hold_ms",
                   "more than 64 bits");
     order_refused(BYTES("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "hold_ms",
@@ -426,6 +461,9 @@ int main(void)
         TEST(of_a_scalar_given_twice_the_last_counts_and_messages_are_merged),
         TEST(repeated_numbers_come_packed_or_loose),
         TEST(unknown_fields_are_skipped),
+        TEST(unknown_groups_are_skipped),
+        TEST(a_known_field_of_another_wire_type_is_skipped),
+        TEST(groups_nested_deeper_than_the_limit_are_refused),
         TEST(an_empty_message_has_its_defaults),
         TEST(an_order_cut_short_anywhere_is_refused_or_a_shorter_order),
         TEST(malformed_input_is_refused),

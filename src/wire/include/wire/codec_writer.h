@@ -60,7 +60,14 @@ void writer_decimal_unsigned(struct writer *w, uint64_t n);
 void writer_json_string(struct writer *w, struct str text);
 
 /* The protobuf wire format. */
-enum { WIRE_VARINT = 0, WIRE_64BIT = 1, WIRE_BYTES = 2, WIRE_32BIT = 5 };
+enum {
+    WIRE_VARINT = 0,
+    WIRE_64BIT = 1,
+    WIRE_BYTES = 2,
+    WIRE_GROUP = 3,
+    WIRE_GROUP_END = 4,
+    WIRE_32BIT = 5,
+};
 enum { VARINT_MAX = 10 };
 
 static inline size_t varint_size(uint64_t n)

@@ -76,7 +76,8 @@ struct response {
     struct str content_type;
     struct header headers[RESPONSE_HEADERS_MAX];
     size_t header_count;
-    struct str body;                              /* HTTP/1.1 and HTTP/2 DATA; may be empty */
+    bool length_unsaid; /* the body is left out and its length is not known (a HEAD of a stream) */
+    struct str body;    /* HTTP/1.1 and HTTP/2 DATA; may be empty */
     struct header trailers[RESPONSE_HEADERS_MAX]; /* HTTP/2 only (gRPC) */
     size_t trailer_count;
     bool trailers_only; /* gRPC: no DATA; the trailers go with the first HEADERS frame */
@@ -100,7 +101,7 @@ struct exchange {
     uint8_t protocol;
     uint8_t method;
     struct str method_text;
-    struct str path;  /* as sent, before '?', percent-encoding kept */
+    struct str path;  /* as sent, before '?', percent-encoding kept; "/" if it was empty */
     struct str query; /* after '?', or empty */
     struct str headers[HEADER_COUNT];
     struct str body; /* may lie in a buffer that is gone after the handler's return only if the
