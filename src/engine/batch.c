@@ -1,4 +1,4 @@
-/* batch.c - the two batches: the open one, which decisions join, and the one with the ledger.
+/* batch.c - the open batch, which decisions join, and those that are with the ledger, in order.
  *
  * Everything that a move points to is copied into its batch, so that a command may be answered and
  * gone while the ledger still works on the moves. Arrays and text chunks are kept from batch to
@@ -99,7 +99,7 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
     if (h) {
         m->reservation_id = h->reservation_id;
         u->first_touch = !(h->touched & b->bit);
-        h->touched |= b->bit & 3u;
+        h->touched |= (unsigned)b->bit & TOUCHED_MASK;
     }
     int64_t quantity = 0;
     for (uint16_t i = 0; i < line_count; i++) {
@@ -124,6 +124,7 @@ void batch_clear(struct engine_batch *b)
 {
     assert(!b->due.first && !b->again.first);
     b->count = 0;
+    b->unknown = b->dead = false;
     b->text.current = 0;
     b->text.used = 0;
     b->batch = (struct batch){0};
@@ -138,11 +139,24 @@ void batch_close(struct engine_batch *b)
     free(b->undos);
 }
 
-uint64_t batch_number_of(const struct engine *e, uint8_t touched)
+/* The newest batch in `touched`; NULL for none. */
+static struct engine_batch *newest(const struct engine *e, uint8_t touched)
 {
     if (touched & e->open->bit)
-        return e->batch_number + 1;
-    return touched && e->flight ? e->flight->batch.number : 0;
+        return e->open;
+    for (uint32_t i = e->flight_count; touched && i-- > 0;) {
+        if (touched & e->flights[i]->bit)
+            return e->flights[i];
+    }
+    return NULL;
+}
+
+uint64_t batch_number_of(const struct engine *e, uint8_t touched)
+{
+    const struct engine_batch *b = newest(e, touched);
+    if (!b)
+        return 0;
+    return b == e->open ? e->batch_number + 1 : b->batch.number;
 }
 
 uint8_t batch_bits_of(const struct engine *e, uint64_t number)
@@ -151,19 +165,26 @@ uint8_t batch_bits_of(const struct engine *e, uint64_t number)
         return 0;
     if (number == e->batch_number + 1)
         return e->open->bit;
-    return e->flight && e->flight->batch.number == number ? e->flight->bit : 0;
+    for (uint32_t i = 0; i < e->flight_count; i++) {
+        if (e->flights[i]->batch.number == number)
+            return e->flights[i]->bit;
+    }
+    return 0;
+}
+
+uint8_t batch_bit_of_seq(const struct engine *e, int64_t seq)
+{
+    for (uint32_t i = 0; i < e->flight_count; i++) {
+        const struct engine_batch *f = e->flights[i];
+        if (f->count && seq <= f->moves[f->count - 1].seq)
+            return f->bit;
+    }
+    return e->open->bit;
 }
 
 bool batch_is_unknown(const struct engine *e, uint8_t touched)
 {
-    return e->unknown && (touched & e->flight->bit);
-}
-
-static struct engine_batch *newest(const struct engine *e, uint8_t touched)
-{
-    if (touched & e->open->bit)
-        return e->open;
-    return e->flight && (touched & e->flight->bit) ? e->flight : NULL;
+    return e->unknown & touched;
 }
 
 void batch_attach(struct engine *e, struct command *c, uint8_t touched)
@@ -171,7 +192,7 @@ void batch_attach(struct engine *e, struct command *c, uint8_t touched)
     struct engine_batch *b = newest(e, touched);
     if (!b)
         engine_reply(e, c);
-    else if (b == e->flight && e->unknown)
+    else if (b->unknown)
         engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
     else
         list_push(&b->due, c);
@@ -181,10 +202,20 @@ void batch_attach_again(struct engine *e, struct command *c, uint8_t touched)
 {
     struct engine_batch *b = newest(e, touched);
     assert(b);
-    if (b == e->flight && e->unknown)
+    if (b->unknown)
         engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
     else
         list_push(&b->again, c);
+}
+
+struct engine_batch *batch_land(struct engine *e)
+{
+    assert(e->flight_count);
+    struct engine_batch *f = e->flights[0];
+    e->flight_count--;
+    for (uint32_t i = 0; i < e->flight_count; i++)
+        e->flights[i] = e->flights[i + 1];
+    return f;
 }
 
 /* The oldest reservation that is PENDING once the open batch commits. */
@@ -196,13 +227,30 @@ static int64_t oldest_pending(const struct engine *e)
     return h ? h->reservation_id : e->last_seq + 1;
 }
 
+static struct engine_batch *spare(struct engine *e)
+{
+    for (uint32_t i = 0; i < sizeof e->batches / sizeof e->batches[0]; i++) {
+        struct engine_batch *b = &e->batches[i];
+        bool used = b == e->open;
+        for (uint32_t j = 0; j < e->flight_count; j++)
+            used = used || b == e->flights[j];
+        if (!used)
+            return b;
+    }
+    return NULL;
+}
+
+/* Behind a batch that failed none is submitted until the ledger has let go of all that it refuses
+ * with that one. */
 struct batch *engine_seal(struct engine *e)
 {
-    if (e->flight || e->open->count == 0)
+    if (e->open->count == 0 || e->flight_count >= e->config.batches_max || e->unknown ||
+        (e->flight_count && e->flights[0]->dead))
         return NULL;
     struct engine_batch *b = e->open;
-    e->flight = b;
-    e->open = b == &e->batches[0] ? &e->batches[1] : &e->batches[0];
+    e->open = spare(e);
+    assert(e->open && e->open->count == 0);
+    e->flights[e->flight_count++] = b;
     b->batch = (struct batch){
         .moves = b->moves,
         .move_count = b->count,

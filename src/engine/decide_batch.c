@@ -92,19 +92,20 @@ void decide_batch(struct engine *e, struct command *c)
     }
 }
 
-void decide_batch_answer(struct engine *e, struct command *c, uint32_t order,
-                         const struct question *r)
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                         bool last)
 {
     struct reserve_command *o = &c->batch.orders[order];
+    question_archived(e, q, o->order_hash);
     assert(c->batch.undecided > 0);
-    if (r->code != 0 && r->code != TLY_ENOT_FOUND) {
+    if (q->code != 0 && q->code != TLY_ENOT_FOUND) {
         refuse_order(e, o, TLY_EUNAVAILABLE);
     } else {
-        struct reservation_record *record = r->record ? record_clone(r->record) : NULL;
-        if (r->record && !record) {
+        struct reservation_record *record = question_share(q, last);
+        if (q->code == 0 && !record) {
             refuse_order(e, o, TLY_EOVERLOADED);
         } else {
-            search_answer(&o->search, r, o->order_id, record);
+            search_answer(&o->search, q, o->order_id, record);
             bool no_slot = false;
             asks(e, c, order, &no_slot);
         }

@@ -74,8 +74,7 @@ static bool adjustment_waits(struct engine *e, struct command *c, uint64_t hash,
         seen = true;
         if (seq <= e->committed_seq)
             continue;
-        bool in_flight = e->flight && seq <= e->flight->moves[e->flight->count - 1].seq;
-        batch_attach_again(e, c, in_flight ? e->flight->bit : e->open->bit);
+        batch_attach_again(e, c, batch_bit_of_seq(e, seq));
         return true;
     }
     if (!seen || answer)

@@ -258,7 +258,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
         return;
     }
-    if (batch_is_unknown(e, h->touched & 3u)) {
+    if (batch_is_unknown(e, h->touched)) {
         engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
         return;
     }
@@ -266,7 +266,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
     c->code = due && !(engine_takes_writes(e) && hold_expire(e, h)) ? TLY_EUNAVAILABLE
                                                                     : move_hold(e, c, h);
     fill_answer(c, h);
-    uint8_t touched = h->touched & 3u;
+    uint8_t touched = h->touched;
     hold_release(e, h);
     batch_attach(e, c, touched);
 }

@@ -184,3 +184,19 @@ void decide_reserve(struct engine *e, struct command *c)
     c->code = r->code;
     batch_attach(e, c, batch_bits_of(e, r->rests_on));
 }
+
+void reserve_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                      bool last)
+{
+    (void)order;
+    struct reserve_command *r = &c->reserve;
+    question_archived(e, q, r->order_hash);
+    struct reservation_record *record = question_share(q, last);
+    if (q->code == 0 && !record) {
+        search_reset(&r->search);
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+        return;
+    }
+    search_answer(&r->search, q, r->order_id, record);
+    decide_reserve(e, c);
+}

@@ -23,6 +23,9 @@ static int check_config(const struct engine_config *c, struct error *e)
     if (!c->lots_max || !c->holds_max || !c->batch_moves_max || !c->waiting_max ||
         !c->questions_max || !c->stale_tries_max)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "a limit of the engine is 0");
+    if (c->batches_max > FLIGHTS_MAX)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "at most %d batches are under way",
+                         FLIGHTS_MAX);
     if (c->hold_default_ms < 1 || c->hold_max_ms < 1 || c->hold_total_max_ms < 1 ||
         c->refund_window_ms < 0 || c->order_retention_ms < 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "a time of the engine is out of range");
@@ -38,8 +41,10 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     if (!e)
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
     e->config = *config;
-    e->batches[0].bit = 1;
-    e->batches[1].bit = 2;
+    if (!e->config.batches_max)
+        e->config.batches_max = 1;
+    for (unsigned i = 0; i <= FLIGHTS_MAX; i++)
+        e->batches[i].bit = (uint8_t)(1u << i);
     e->open = &e->batches[0];
     e->loading = true;
     e->timers = timers_create();
@@ -54,20 +59,14 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     return 0;
 }
 
-static void free_records(const struct command *c)
-{
-    if (c->kind == COMMAND_GET_RESERVATION)
-        free(c->get.search.record);
-}
-
 void engine_destroy(struct engine *e)
 {
     if (!e)
         return;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i <= FLIGHTS_MAX; i++) {
         struct command *c;
         while ((c = list_take(&e->batches[i].again)))
-            free_records(c);
+            command_drop(c);
         batch_close(&e->batches[i]);
     }
     unknown_forget(e);
@@ -119,20 +118,11 @@ void engine_reply(struct engine *e, struct command *c)
     list_push(&e->replies, c);
 }
 
-/* Units that the gate took for a command that is not going to be decided. */
-static void settle(struct engine *e, struct command *c)
-{
-    if (c->kind == COMMAND_RESERVE) {
-        stock_settle_gate(e, c->reserve.wants, c->reserve.want_count);
-    } else if (c->kind == COMMAND_RESERVE_BATCH) {
-        for (uint32_t i = 0; i < c->batch.count; i++)
-            stock_settle_gate(e, c->batch.orders[i].wants, c->batch.orders[i].want_count);
-    }
-}
-
 void engine_refuse(struct engine *e, struct command *c, int code, const char *format, ...)
 {
-    settle(e, c);
+    const struct command_kind_row *kind = kind_of(c);
+    if (kind->settle)
+        kind->settle(e, c);
     c->code = code;
     if (c->kind == COMMAND_RESERVE)
         c->reserve.code = code;
@@ -161,85 +151,16 @@ static void clear_answer(struct command *c)
 void engine_dispatch(struct engine *e, struct command *c)
 {
     clear_answer(c);
-    switch (c->kind) {
-    case COMMAND_RESERVE:
-        reserve_reset(&c->reserve);
-        decide_reserve(e, c);
-        break;
-    case COMMAND_RESERVE_BATCH:
-        c->batch.next = c->batch.undecided = 0;
-        c->batch.asked = false;
-        for (uint32_t i = 0; i < c->batch.count; i++)
-            reserve_reset(&c->batch.orders[i]);
-        decide_batch(e, c);
-        break;
-    case COMMAND_CONFIRM:
-    case COMMAND_REFUND:
-    case COMMAND_EXTEND:
-        decide_move(e, c, NULL);
-        break;
-    case COMMAND_CREATE_LOT:
-        decide_create(e, c);
-        break;
-    case COMMAND_ADJUST:
-        decide_adjust(e, c, NULL);
-        break;
-    case COMMAND_GET_LOT:
-        look_up_lot(e, c);
-        break;
-    case COMMAND_LIST_LOTS:
-        look_up_lots(e, c);
-        break;
-    case COMMAND_LOT_CHANGES:
-        look_up_changes(e, c);
-        break;
-    case COMMAND_GET_RESERVATION:
-        look_up_reservation(e, c);
-        break;
-    case COMMAND_STATS:
-        look_up_stats(e, c);
-        break;
-    default:
-        engine_refuse(e, c, TLY_EUNIMPLEMENTED, NULL);
-        break;
-    }
-}
-
-static bool writes(const struct command *c)
-{
-    switch (c->kind) {
-    case COMMAND_CREATE_LOT:
-    case COMMAND_ADJUST:
-    case COMMAND_RESERVE:
-    case COMMAND_RESERVE_BATCH:
-    case COMMAND_CONFIRM:
-    case COMMAND_REFUND:
-    case COMMAND_EXTEND:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What the engine notes in a command before it is decided for the first time. */
-static void accept(struct command *c)
-{
-    c->tries = 0;
-    if (c->kind == COMMAND_RESERVE) {
-        c->reserve.search.record = NULL;
-    } else if (c->kind == COMMAND_RESERVE_BATCH) {
-        for (uint32_t i = 0; i < c->batch.count; i++)
-            c->batch.orders[i].search.record = NULL;
-    } else if (c->kind == COMMAND_GET_RESERVATION) {
-        c->get.record = NULL;
-        c->get.search = (struct order_search){0};
-    }
+    kind_of(c)->decide(e, c);
 }
 
 void engine_command(struct engine *e, struct command *c)
 {
     assert(!e->loading);
-    accept(c);
+    const struct command_kind_row *kind = kind_of(c);
+    c->tries = 0;
+    if (kind->accept)
+        kind->accept(c);
     clear_answer(c);
     e->inside++;
     if (c->deadline_ns && c->deadline_ns < e->monotonic_ns) {
@@ -247,7 +168,7 @@ void engine_command(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
     } else if (e->inside > e->config.waiting_max) {
         engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
-    } else if (writes(c) && (e->deferred.first || batch_full(e))) {
+    } else if (kind->writes && (e->deferred.first || batch_full(e))) {
         list_push(&e->deferred, c);
     } else {
         engine_dispatch(e, c);
@@ -256,15 +177,9 @@ void engine_command(struct engine *e, struct command *c)
 
 void engine_prefetch(const struct engine *e, const struct command *c)
 {
-    if (c->kind == COMMAND_RESERVE) {
-        order_index_prefetch(e->orders, c->reserve.order_hash);
-        lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
-        if (hint > 0 && hint <= e->lots.count)
-            lots_prefetch(&e->lots, hint);
-    } else if (c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND ||
-               c->kind == COMMAND_EXTEND) {
-        holds_prefetch(&e->holds, c->move.reservation_id);
-    }
+    const struct command_kind_row *kind = kind_of(c);
+    if (kind->prefetch)
+        kind->prefetch(e, c);
 }
 
 struct command *engine_replies(struct engine *e)

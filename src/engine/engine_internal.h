@@ -1,15 +1,16 @@
 /* engine_internal.h - what the files of the engine share; nobody else includes it.
  *
  * A command goes this way:
- *   engine.c          engine_command(): too late? too many? batch full? then by kind:
+ *   engine.c          engine_command(): too late? too many? batch full?
+ *   kinds.c           one row per kind of command: all that differs between them. By kind:
  *   decide_reserve.c  duplicate? (search.c, content.c)  allocate.c  a hold, its moves (batch.c)
  *   decide_batch.c    the same for many orders, decided at once when all look-ups are done
  *   decide_move.c     confirm, refund, extend
  *   decide_lot.c      create, adjust
  *   look_up.c         everything that changes nothing
- *   questions.c           the questions to the ledger, and who waits for their answers
+ *   questions.c       the questions to the ledger, and who waits for their answers
  *   unknown.c         what look-ups are told while a batch's outcome is not known
- *   batch.c           the open batch and the one with the ledger
+ *   batch.c           the open batch and those with the ledger
  *   outcome.c         what an outcome does: replies, or undo
  *   stock.c           the only place where stock changes
  */
@@ -55,7 +56,9 @@ struct engine_batch {
     struct undo *undos;
     uint32_t count;
     uint32_t room;
-    uint8_t bit; /* 1 or 2: stands in `touched` of lots and holds */
+    uint8_t bit;  /* its own: stands in `touched` of lots and holds */
+    bool unknown; /* its outcome is */
+    bool dead;    /* undone; the ledger has not told yet that it let go of it */
     struct text_pool text;
     struct command_list due;   /* answered when it is committed */
     struct command_list again; /* looked at again when its outcome is known */
@@ -84,6 +87,8 @@ struct lot_effect {
 };
 
 enum { QUESTION_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
+enum { FLIGHTS_MAX = LEDGER_BATCHES_MAX };
+#define TOUCHED_MASK ((1u << (FLIGHTS_MAX + 1)) - 1)
 
 struct engine {
     struct engine_config config;
@@ -102,11 +107,12 @@ struct engine {
     uint64_t committed_number;
     uint64_t batch_number;
 
-    struct engine_batch batches[2];
+    struct engine_batch batches[FLIGHTS_MAX + 1];
     struct engine_batch *open;
-    struct engine_batch *flight; /* with the ledger; NULL if none */
-    bool unknown;                /* flight's outcome is */
-    struct lot_effect *effects;  /* of flight, by lot, while it is unknown */
+    struct engine_batch *flights[FLIGHTS_MAX]; /* with the ledger, oldest first */
+    uint32_t flight_count;
+    uint8_t unknown;            /* bits of the flights whose outcome is */
+    struct lot_effect *effects; /* of those, by lot */
     size_t effect_count;
     bool available;
     bool loading;
@@ -160,6 +166,43 @@ int64_t engine_next_seq(struct engine *e);
 bool engine_takes_writes(const struct engine *e);
 struct lot_view engine_view(const struct engine *e, lot_id id);
 
+/* ---- kinds.c ---- */
+/* What a kind of command does where its way forks. NULL: nothing. */
+struct command_kind_row {
+    const char *name;
+    bool writes;  /* waits for room in the open batch, and for the ledger to take writes */
+    bool certain; /* a look-up that is not told UNKNOWN: it is answered from what is certain */
+    bool answers_failure; /* `answered` takes a question that the ledger could not answer too */
+    void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
+    void (*prefetch)(const struct engine *e, const struct command *c);
+    void (*decide)(struct engine *e, struct command *c); /* from the start */
+    /* The ledger's answer; `last`: nobody else waits for it, its record may be taken. */
+    void (*answered)(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                     bool last);
+    void (*settle)(struct engine *e, struct command *c); /* the gate's units go back, undecided */
+    void (*drop)(struct command *c);                     /* frees its notes */
+    /* Its answer is that it changed something itself: undone, that is not done for certain. Any
+     * other answer rested on what somebody else did, and is made anew. */
+    bool (*did)(const struct engine *e, const struct command *c);
+    /* Answers `code` where its outcome rested on what is not committed. NULL: as a whole. */
+    void (*fail)(struct engine *e, struct command *c, int code);
+};
+const struct command_kind_row *kind_of(const struct command *c);
+
+static inline void command_drop(struct command *c)
+{
+    if (kind_of(c)->drop)
+        kind_of(c)->drop(c);
+}
+
+static inline void command_fail(struct engine *e, struct command *c, int code)
+{
+    if (kind_of(c)->fail)
+        kind_of(c)->fail(e, c, code);
+    else
+        engine_refuse(e, c, code, NULL);
+}
+
 /* ---- batch.c ---- */
 enum { MOVE_TEXT_MAX = ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 64 };
 bool batch_full(const struct engine *e);
@@ -179,7 +222,11 @@ void batch_attach_again(struct engine *e, struct command *c, uint8_t touched);
 /* The number of the newest batch in `touched`; 0 for none. */
 uint64_t batch_number_of(const struct engine *e, uint8_t touched);
 uint8_t batch_bits_of(const struct engine *e, uint64_t number);
+/* The bit of the undecided batch that has the move of that number. */
+uint8_t batch_bit_of_seq(const struct engine *e, int64_t seq);
 bool batch_is_unknown(const struct engine *e, uint8_t touched);
+/* The oldest batch with the ledger is done with there. */
+struct engine_batch *batch_land(struct engine *e);
 
 /* ---- stock.c ---- */
 /* Applies (sign +1) or takes back (-1) a move's effect on one lot. */
@@ -240,8 +287,10 @@ int allocate_order(const struct engine *e, struct command *c, struct reserve_com
 /* ---- decide_*.c ---- */
 void decide_reserve(struct engine *e, struct command *c);
 void decide_batch(struct engine *e, struct command *c);
-void decide_batch_answer(struct engine *e, struct command *c, uint32_t order,
-                         const struct question *r);
+void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                         bool last);
+void reserve_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                      bool last);
 /* Decides one order: r->code, and what goes with it. */
 void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
                     const struct seen_order *seen);
@@ -257,6 +306,8 @@ void look_up_lots(struct engine *e, struct command *c);
 void look_up_changes(struct engine *e, struct command *c);
 void look_up_reservation(struct engine *e, struct command *c);
 void look_up_stats(struct engine *e, struct command *c);
+void look_up_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                      bool last);
 
 /* ---- unknown.c ---- */
 void unknown_note(struct engine *e);
@@ -272,6 +323,10 @@ void questions_close(struct engine *e);
 /* Asks, or queues behind the same question. False: too many questions, or no memory. */
 bool question_ask(struct engine *e, struct command *c, uint32_t order, enum question_kind kind,
                   int64_t reservation_id, struct str text, uint64_t hash);
+/* The record, for one who waited to keep; NULL if there is none, or no memory. */
+struct reservation_record *question_share(struct question *q, bool last);
+/* Drops the index entry of a candidate that the ledger does not have any more. */
+void question_archived(struct engine *e, const struct question *q, uint64_t order_hash);
 
 /* ---- recovery.c ---- */
 /* Adds what is left of the loading entries. While memory is too short for that, no order can be

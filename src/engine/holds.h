@@ -43,7 +43,7 @@ struct hold {
     unsigned timer_slot : 20; /* HOLD_NO_TIMER: has none */
     unsigned state : 3;
     unsigned reason : 4;
-    unsigned touched : 2; /* bits of the batches that have moves of it and are not decided */
+    unsigned touched : 3; /* bits of the batches that have moves of it and are not decided */
 };
 
 enum { TEXT_CLASSES = 5, LINE_CLASSES = 6 };

@@ -108,7 +108,7 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
     const struct hold *h = holds_find(&e->holds, id);
     if (h && h->touched) {
         search_reset(&c->get.search);
-        batch_attach_again(e, c, h->touched & 3u);
+        batch_attach_again(e, c, h->touched);
     } else if (c->get.search.record && c->get.search.record->reservation_id == id) {
         c->get.record = c->get.search.record;
         c->get.search = (struct order_search){0};
@@ -144,6 +144,26 @@ void look_up_reservation(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
         break;
     }
+}
+
+void look_up_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                      bool last)
+{
+    (void)order;
+    int64_t id = c->get.reservation_id;
+    if (q->code == TLY_ENOT_FOUND && id) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld", (long long)id);
+        return;
+    }
+    question_archived(e, q, c->get.order_hash);
+    struct reservation_record *record = question_share(q, last);
+    if (q->code == 0 && !record) {
+        search_reset(&c->get.search);
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+        return;
+    }
+    search_answer(&c->get.search, q, id && record ? record->order_id : c->get.order_id, record);
+    look_up_reservation(e, c);
 }
 
 static int by_moves(const void *a, const void *b)

@@ -1,9 +1,11 @@
 /* outcome.c - what becomes of a batch.
  *
- * COMMITTED: its answers are due. REJECTED: all moves since are undone, newest first, and whoever
- * waited for them hears that nothing was done. STALE: the same undo, then the true stock, then the
- * commands are decided again. UNKNOWN: what came after is undone, the batch itself stays as
- * decided, and whoever waits for it hears so at once.
+ * COMMITTED: its answers are due. REJECTED: all moves since are undone, newest first; who did
+ * something in that batch hears that it is not done, and all others are decided again (while the
+ * ledger takes no writes, that tells them so). Batches behind it are dead: undone here, and kept
+ * until the ledger has let go of them. STALE: the same undo, and the commands are decided again.
+ * UNKNOWN: what is open is undone, all that is with the ledger stays as decided, and whoever waits
+ * for it hears so at once.
  */
 #include <assert.h>
 
@@ -67,7 +69,7 @@ void undo_batch(struct engine *e, struct engine_batch *b)
         if (u->hold)
             undo_hold(e, m, u);
         if (u->hold && u->first_touch && m->kind != MOVE_RESERVE) {
-            u->hold->touched &= ~(unsigned)b->bit & 3u;
+            u->hold->touched &= ~(unsigned)b->bit & TOUCHED_MASK;
             hold_release(e, u->hold);
         }
         if (m->kind == MOVE_ADJUST && u->key_hash)
@@ -100,7 +102,7 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
         if (u->lines_changed && u->old_lines)
             holds_lines_give(&e->holds, u->old_lines, u->old_line_count);
         if (u->hold && u->first_touch) {
-            u->hold->touched &= ~(unsigned)b->bit & 3u;
+            u->hold->touched &= ~(unsigned)b->bit & TOUCHED_MASK;
             hold_release(e, u->hold);
         }
     }
@@ -110,74 +112,6 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
     e->stats.moves_total += b->count;
 }
 
-static bool is_look_up(const struct command *c)
-{
-    switch (c->kind) {
-    case COMMAND_GET_LOT:
-    case COMMAND_LIST_LOTS:
-    case COMMAND_LOT_CHANGES:
-    case COMMAND_GET_RESERVATION:
-    case COMMAND_STATS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Orders of a RESERVE_BATCH have outcomes of their own: only those that rested on what was not
- * committed get `code`, and, if that was undone, those that were refused the units of it. */
-static void fail_orders(struct engine *e, struct command *c, int code)
-{
-    for (uint32_t i = 0; i < c->batch.count; i++) {
-        struct reserve_command *r = &c->batch.orders[i];
-        bool refused = r->code == TLY_ESOLD_OUT && code != TLY_EOUTCOME_UNKNOWN;
-        if (r->rests_on > e->committed_number || refused)
-            r->code = code;
-    }
-    engine_reply(e, c);
-}
-
-/* Its answer is that it moved a hold itself: undone, that is not done for certain. */
-static bool moved_itself(const struct command *c)
-{
-    bool of_hold =
-        c->kind == COMMAND_CONFIRM || c->kind == COMMAND_REFUND || c->kind == COMMAND_EXTEND;
-    return of_hold && c->code == 0 && !c->move.replayed;
-}
-
-/* What was undone is not done, and that is the answer of who did it. Any other answer rested on
- * what somebody else did, which may be committed or not known: it is made anew. */
-static void answer_undone(struct engine *e, struct command_list list)
-{
-    struct command *c;
-    while ((c = list_take(&list))) {
-        if (moved_itself(c))
-            engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
-        else
-            engine_dispatch(e, c);
-    }
-}
-
-static void answer_unknown(struct engine *e, struct command_list list)
-{
-    struct command *c;
-    while ((c = list_take(&list))) {
-        if (c->kind == COMMAND_RESERVE_BATCH)
-            fail_orders(e, c, TLY_EOUTCOME_UNKNOWN);
-        else if (is_look_up(c) && c->kind != COMMAND_GET_RESERVATION)
-            engine_dispatch(e, c);
-        else
-            engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
-    }
-}
-
-static void dispatch_list(struct engine *e, struct command_list list)
-{
-    struct command *c;
-    while ((c = list_take(&list)))
-        engine_dispatch(e, c);
-}
-
 static struct command_list list_steal(struct command_list *list)
 {
     struct command_list stolen = *list;
@@ -185,38 +119,125 @@ static struct command_list list_steal(struct command_list *list)
     return stolen;
 }
 
-static void on_committed(struct engine *e, struct engine_batch *f)
+static void list_append(struct command_list *list, struct command_list more)
 {
+    if (list->last)
+        list->last->link = more.first;
+    else
+        list->first = more.first;
+    if (more.last)
+        list->last = more.last;
+}
+
+/* Look-ups at once. What writes goes before all that was put off: due holds come first, and the
+ * batch may fill up. */
+static void decide_again(struct engine *e, struct command_list list)
+{
+    struct command_list writes = {0};
+    struct command *c;
+    while ((c = list_take(&list))) {
+        if (kind_of(c)->writes)
+            list_push(&writes, c);
+        else
+            engine_dispatch(e, c);
+    }
+    list_append(&writes, e->deferred);
+    e->deferred = writes;
+}
+
+/* Undoes what is open and all flights from number `from` on, newest first; those are dead. Returns
+ * who waited for them, in the order of the batches. Of flight `from` itself, who waited for its
+ * commit is in `due`. */
+static struct command_list undo_from(struct engine *e, uint32_t from, struct command_list *due)
+{
+    struct command_list later = {0};
+    undo_batch(e, e->open);
+    for (uint32_t i = e->flight_count; i-- > from;)
+        undo_batch(e, e->flights[i]);
+    for (uint32_t i = from; i < e->flight_count; i++) {
+        struct engine_batch *f = e->flights[i];
+        f->dead = true;
+        f->unknown = false;
+        e->unknown &= (uint8_t)~f->bit;
+        if (i == from)
+            *due = list_steal(&f->due);
+        else
+            list_append(&later, list_steal(&f->due));
+        list_append(&later, list_steal(&f->again));
+    }
+    list_append(&later, list_steal(&e->open->due));
+    list_append(&later, list_steal(&e->open->again));
+    batch_clear(e->open);
+    return later;
+}
+
+/* While no writes are taken: what a command did itself, and was undone, is not done. Any other
+ * answer rested on somebody else's moves, and is made anew. */
+static void answer_undone(struct engine *e, struct command_list list)
+{
+    struct command_list rested = {0};
+    struct command *c;
+    while ((c = list_take(&list))) {
+        const struct command_kind_row *kind = kind_of(c);
+        if (kind->did && !kind->fail && kind->did(e, c))
+            engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
+        else
+            list_push(&rested, c);
+    }
+    decide_again(e, rested);
+}
+
+static void on_committed(struct engine *e)
+{
+    struct engine_batch *f = batch_land(e);
+    e->unknown &= (uint8_t)~f->bit;
     commit_batch(e, f);
+    if (e->unknown)
+        unknown_note(e);
+    else
+        unknown_forget(e);
     struct command_list due = list_steal(&f->due);
     struct command_list again = list_steal(&f->again);
     batch_clear(f);
     struct command *c;
     while ((c = list_take(&due)))
         engine_reply(e, c);
-    dispatch_list(e, again);
+    decide_again(e, again);
 }
 
-static void on_rejected(struct engine *e, struct engine_batch *f)
+/* The oldest batch is not done, and so are those behind it: their commands are decided again, in
+ * order. Who did something in the failed one itself hears that it is not done: a batch that fails
+ * for what is in it must not come again. */
+static void on_rejected(struct engine *e, bool writable)
 {
-    e->available = false;
-    undo_batch(e, e->open);
-    undo_batch(e, f);
-    struct command_list lists[] = {list_steal(&f->due), list_steal(&f->again),
-                                   list_steal(&e->open->due), list_steal(&e->open->again)};
-    batch_clear(f);
-    batch_clear(e->open);
-    answer_undone(e, lists[0]);
-    dispatch_list(e, lists[1]);
-    answer_undone(e, lists[2]);
-    dispatch_list(e, lists[3]);
+    struct command_list due = {0};
+    if (!writable)
+        e->available = false;
+    struct command_list later = undo_from(e, 0, &due);
+    unknown_forget(e);
+    batch_clear(batch_land(e));
+    if (!writable) {
+        list_append(&due, later);
+        answer_undone(e, due);
+        return;
+    }
+    struct command_list rested = {0};
+    struct command *c;
+    while ((c = list_take(&due))) {
+        const struct command_kind_row *kind = kind_of(c);
+        if (kind->did && kind->did(e, c))
+            command_fail(e, c, TLY_EOVERLOADED);
+        else
+            list_push(&rested, c);
+    }
+    list_append(&rested, later);
+    decide_again(e, rested);
 }
 
-static void on_stale(struct engine *e, struct engine_batch *f, const struct reload *reloaded,
-                     uint32_t count)
+static void on_stale(struct engine *e, const struct reload *reloaded, uint32_t count)
 {
-    undo_batch(e, e->open);
-    undo_batch(e, f);
+    struct command_list due = {0};
+    struct command_list later = undo_from(e, 0, &due);
     for (uint32_t i = 0; i < count; i++) {
         if (reloaded[i].lot > 0 && reloaded[i].lot <= e->lots.count) {
             stock_set(e, reloaded[i].lot, &reloaded[i].stock);
@@ -224,67 +245,67 @@ static void on_stale(struct engine *e, struct engine_batch *f, const struct relo
                 stock_changed(e, reloaded[i].lot);
         }
     }
-    struct command_list due = list_steal(&f->due);
-    struct command_list lists[] = {list_steal(&f->again), list_steal(&e->open->due),
-                                   list_steal(&e->open->again)};
-    batch_clear(f);
-    batch_clear(e->open);
-    engine_pump(e);
+    batch_clear(batch_land(e));
+    struct command_list retried = {0};
     struct command *c;
     while ((c = list_take(&due))) {
         c->tries++;
-        if (c->tries < e->config.stale_tries_max || is_look_up(c))
-            engine_dispatch(e, c);
-        else if (c->kind == COMMAND_RESERVE_BATCH)
-            fail_orders(e, c, TLY_EOVERLOADED);
+        if (c->tries < e->config.stale_tries_max || !kind_of(c)->writes)
+            list_push(&retried, c);
+        else if (kind_of(c)->fail)
+            command_fail(e, c, TLY_EOVERLOADED);
         else
             engine_refuse(e, c, TLY_EOVERLOADED, "other writers were faster %d times", c->tries);
     }
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        dispatch_list(e, lists[i]);
+    list_append(&retried, later);
+    decide_again(e, retried);
 }
 
-static void on_unknown(struct engine *e, struct engine_batch *f)
+static void answer_unknown(struct engine *e, struct command_list list)
 {
+    struct command *c;
+    while ((c = list_take(&list))) {
+        if (kind_of(c)->certain)
+            engine_dispatch(e, c);
+        else
+            command_fail(e, c, TLY_EOUTCOME_UNKNOWN);
+    }
+}
+
+/* All that is with the ledger is as unknown as the oldest of it, and stays as decided. */
+static void on_unknown(struct engine *e)
+{
+    struct command_list due = {0};
+    struct command_list waiting = {0};
     e->available = false;
-    e->unknown = true;
+    struct command_list later = undo_from(e, e->flight_count, &due);
+    for (uint32_t i = 0; i < e->flight_count; i++) {
+        struct engine_batch *f = e->flights[i];
+        f->unknown = true;
+        e->unknown |= f->bit;
+        list_append(&waiting, list_steal(&f->due));
+        list_append(&waiting, list_steal(&f->again));
+    }
     unknown_note(e);
-    undo_batch(e, e->open);
-    struct command_list due = list_steal(&f->due);
-    struct command_list again = list_steal(&f->again);
-    struct command_list open_due = list_steal(&e->open->due);
-    struct command_list open_again = list_steal(&e->open->again);
-    batch_clear(e->open);
-    answer_unknown(e, due);
-    answer_unknown(e, again);
-    answer_undone(e, open_due);
-    dispatch_list(e, open_again);
+    answer_unknown(e, waiting);
+    answer_undone(e, later);
 }
 
 void engine_outcome(struct engine *e, struct batch *b)
 {
-    struct engine_batch *f = e->flight;
-    assert(f && b == &f->batch);
-    enum ledger_outcome outcome = b->outcome;
-    if (outcome == LEDGER_UNKNOWN) {
-        assert(!e->unknown);
-        on_unknown(e, f);
-        engine_pump(e);
-        return;
-    }
-    e->flight = NULL;
-    e->unknown = false;
-    unknown_forget(e);
-    switch (outcome) {
-    case LEDGER_COMMITTED:
-        on_committed(e, f);
-        break;
-    case LEDGER_REJECTED:
-        on_rejected(e, f);
-        break;
-    default:
-        on_stale(e, f, b->reloaded, b->reloaded_count);
-        break;
+    assert(e->flight_count && b == &e->flights[0]->batch);
+    if (e->flights[0]->dead) {
+        assert(b->outcome == LEDGER_REJECTED);
+        batch_clear(batch_land(e));
+    } else if (b->outcome == LEDGER_UNKNOWN) {
+        if (!e->flights[0]->unknown)
+            on_unknown(e);
+    } else if (b->outcome == LEDGER_COMMITTED) {
+        on_committed(e);
+    } else if (b->outcome == LEDGER_REJECTED) {
+        on_rejected(e, b->writable);
+    } else {
+        on_stale(e, b->reloaded, b->reloaded_count);
     }
     engine_pump(e);
 }

@@ -22,23 +22,11 @@ int questions_init(struct engine *e)
     return 0;
 }
 
-static void drop_notes(struct command *c)
-{
-    if (c->kind == COMMAND_RESERVE) {
-        search_reset(&c->reserve.search);
-    } else if (c->kind == COMMAND_RESERVE_BATCH) {
-        for (uint32_t i = 0; i < c->batch.count; i++)
-            search_reset(&c->batch.orders[i].search);
-    } else if (c->kind == COMMAND_GET_RESERVATION) {
-        search_reset(&c->get.search);
-    }
-}
-
 void questions_close(struct engine *e)
 {
     for (uint32_t i = 0; e->slots && i < e->config.questions_max; i++) {
         for (const struct waiter *w = e->slots[i].first; w; w = w->next)
-            drop_notes(w->command);
+            command_drop(w->command);
     }
     free(e->slots);
     slab_close(&e->waiters);
@@ -122,86 +110,33 @@ struct question *engine_next_question(struct engine *e)
     return &slot->read;
 }
 
-/* Gives each waiter the record for itself: the last one gets the one that came. */
-static struct reservation_record *share(struct question *r, bool last)
+struct reservation_record *question_share(struct question *q, bool last)
 {
-    if (!r->record || !last)
-        return r->record ? record_clone(r->record) : NULL;
-    struct reservation_record *record = r->record;
-    r->record = NULL;
+    if (!q->record || !last)
+        return q->record ? record_clone(q->record) : NULL;
+    struct reservation_record *record = q->record;
+    q->record = NULL;
     return record;
 }
 
 /* A candidate that the ledger has no row of is past retention: nobody needs its entry. */
-static void drop_archived(struct engine *e, const struct question *r, uint64_t order_hash)
+void question_archived(struct engine *e, const struct question *q, uint64_t order_hash)
 {
-    if (r->kind == QUESTION_RESERVATION && r->code == TLY_ENOT_FOUND &&
-        !holds_find(&e->holds, r->reservation_id))
-        order_index_remove(e->orders, order_hash, r->reservation_id);
+    if (q->kind == QUESTION_RESERVATION && q->code == TLY_ENOT_FOUND &&
+        !holds_find(&e->holds, q->reservation_id))
+        order_index_remove(e->orders, order_hash, q->reservation_id);
 }
 
-static void answer_search(struct engine *e, struct command *c, struct order_search *s,
-                          struct str order_id, struct question *r, bool last)
-{
-    drop_archived(e, r, c->kind == COMMAND_RESERVE ? c->reserve.order_hash : c->get.order_hash);
-    struct reservation_record *record = share(r, last);
-    if (r->code == 0 && !record) {
-        search_reset(s);
-        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
-        return;
-    }
-    search_answer(s, r, order_id, record);
-    if (c->kind == COMMAND_RESERVE)
-        decide_reserve(e, c);
-    else
-        look_up_reservation(e, c);
-}
-
-static void refuse_unavailable(struct engine *e, struct command *c)
-{
-    if (c->kind == COMMAND_RESERVE)
-        search_reset(&c->reserve.search);
-    else if (c->kind == COMMAND_GET_RESERVATION)
-        search_reset(&c->get.search);
-    engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
-}
-
-static void answer(struct engine *e, struct command *c, uint32_t order, struct question *r,
+static void answer(struct engine *e, struct command *c, uint32_t order, struct question *q,
                    bool last)
 {
-    if (c->kind == COMMAND_RESERVE_BATCH) {
-        drop_archived(e, r, c->batch.orders[order].order_hash);
-        decide_batch_answer(e, c, order, r);
-        return;
-    }
-    if (r->code != 0 && r->code != TLY_ENOT_FOUND) {
-        refuse_unavailable(e, c);
-        return;
-    }
-    switch (c->kind) {
-    case COMMAND_RESERVE:
-        answer_search(e, c, &c->reserve.search, c->reserve.order_id, r, last);
-        break;
-    case COMMAND_GET_RESERVATION:
-        if (r->code == TLY_ENOT_FOUND && c->get.reservation_id)
-            engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld",
-                          (long long)c->get.reservation_id);
-        else
-            answer_search(e, c, &c->get.search,
-                          c->get.reservation_id && r->record ? r->record->order_id
-                                                             : c->get.order_id,
-                          r, last);
-        break;
-    case COMMAND_ADJUST:
-        decide_adjust(e, c, r);
-        break;
-    default:
-        if (r->code == TLY_ENOT_FOUND && !holds_find(&e->holds, r->reservation_id))
-            engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld",
-                          (long long)r->reservation_id);
-        else
-            decide_move(e, c, r->record);
-        break;
+    const struct command_kind_row *kind = kind_of(c);
+    bool told = q->code == 0 || q->code == TLY_ENOT_FOUND;
+    if (told || kind->answers_failure) {
+        kind->answered(e, c, order, q, last);
+    } else {
+        command_drop(c);
+        engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     }
 }
 

@@ -1,7 +1,7 @@
-/* unknown.c - what look-ups of lots are told while a batch's outcome is not known: the stock
- * without it, which is certain.
+/* unknown.c - what look-ups of lots are told while outcomes are not known: the stock without
+ * those batches, which is certain.
  *
- * What the batch did to each lot is summed up once, when it becomes unknown. If memory is short for
+ * What they did to each lot is summed up when one becomes unknown, or known. If memory is short for
  * that, look-ups of its lots are answered OUTCOME_UNKNOWN.
  */
 #include <assert.h>
@@ -35,24 +35,33 @@ static void add(struct stock *to, const struct stock *from, int sign)
     to->version += sign * from->version;
 }
 
-void unknown_note(struct engine *e)
+static size_t note_batch(struct engine *e, const struct engine_batch *f, size_t n)
 {
-    const struct engine_batch *f = e->flight;
-    size_t lines = 0;
-    for (uint32_t i = 0; i < f->count; i++)
-        lines += f->moves[i].line_count;
-    assert(!e->effects && lines > 0);
-    e->effects = malloc(lines * sizeof *e->effects);
-    if (!e->effects)
-        return;
-    size_t n = 0;
     for (uint32_t i = 0; i < f->count; i++) {
         const struct line *line = move_lines(&f->moves[i]);
         for (uint16_t j = 0; j < f->moves[i].line_count; j++)
             e->effects[n++] = effect_of(&f->moves[i], &line[j]);
     }
+    return n;
+}
+
+void unknown_note(struct engine *e)
+{
+    size_t lines = 0;
+    unknown_forget(e);
+    for (uint32_t k = 0; k < e->flight_count; k++) {
+        for (uint32_t i = 0; i < e->flights[k]->count; i++)
+            lines += e->flights[k]->moves[i].line_count;
+    }
+    if (!lines)
+        return;
+    e->effects = malloc(lines * sizeof *e->effects);
+    if (!e->effects)
+        return;
+    size_t n = 0;
+    for (uint32_t k = 0; k < e->flight_count; k++)
+        n = note_batch(e, e->flights[k], n);
     qsort(e->effects, n, sizeof *e->effects, by_lot);
-    e->effect_count = 0;
     for (size_t i = 0; i < n; i++) {
         struct lot_effect *last = e->effect_count ? &e->effects[e->effect_count - 1] : NULL;
         if (last && last->lot == e->effects[i].lot)
@@ -85,5 +94,5 @@ uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out)
         bsearch(&key, e->effects, e->effect_count, sizeof key, by_lot);
     assert(effect);
     add(&out->stock, &effect->stock, -1);
-    return lot->touched & (uint8_t)~e->flight->bit;
+    return lot->touched & (uint8_t)~e->unknown;
 }

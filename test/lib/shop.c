@@ -75,6 +75,8 @@ void shop_reopen(struct shop *s)
 {
     engine_destroy(s->engine);
     s->flight = NULL;
+    s->flight_count = 0;
+    memset(s->flights, 0, sizeof s->flights);
     start_engine(s);
     lot_id lots = 0;
     for (uint32_t i = 0; i < s->row_count; i++) {
@@ -321,9 +323,10 @@ static void keep_row(struct shop *s, const struct move *m)
 
 bool shop_seal(struct shop *s)
 {
-    if (s->flight)
-        return true;
-    s->flight = engine_seal(s->engine);
+    struct batch *b = engine_seal(s->engine);
+    if (b)
+        s->flights[s->flight_count++] = b;
+    s->flight = s->flights[0];
     return s->flight != NULL;
 }
 
@@ -335,11 +338,21 @@ void shop_outcome(struct shop *s, enum ledger_outcome outcome)
         for (uint32_t i = 0; i < b->move_count; i++)
             keep_row(s, &b->moves[i]);
     }
-    if (outcome != LEDGER_UNKNOWN)
-        s->flight = NULL;
+    if (outcome != LEDGER_UNKNOWN) {
+        s->flight_count--;
+        for (uint32_t i = 0; i < LEDGER_BATCHES_MAX; i++)
+            s->flights[i] = i < s->flight_count ? s->flights[i + 1] : NULL;
+        s->flight = s->flights[0];
+    }
     b->outcome = outcome;
     engine_outcome(s->engine, b);
     shop_collect(s);
+}
+
+void shop_reject(struct shop *s)
+{
+    s->flight->writable = true;
+    shop_outcome(s, LEDGER_REJECTED);
 }
 
 void shop_stale(struct shop *s, lot_id lot, struct stock stock)

@@ -24,7 +24,9 @@ struct shop {
     struct engine *engine;
     struct engine_config config;
     int64_t now_ms;
-    struct batch *flight;
+    struct batch *flight; /* the oldest that is under way */
+    struct batch *flights[LEDGER_BATCHES_MAX];
+    uint32_t flight_count;
     struct ask *asks;
     struct move *rows; /* what is committed */
     uint32_t row_count;
@@ -69,8 +71,9 @@ struct ask *shop_get_lot(struct shop *s, const char *lot);
 struct ask *shop_ask(struct shop *s, enum command_kind kind);
 
 /* The ledger. */
-bool shop_seal(struct shop *s); /* false: there was nothing to commit */
-void shop_outcome(struct shop *s, enum ledger_outcome outcome);
+bool shop_seal(struct shop *s);                                 /* false: nothing is under way */
+void shop_outcome(struct shop *s, enum ledger_outcome outcome); /* of the oldest */
+void shop_reject(struct shop *s);                               /* the oldest; writing goes on */
 void shop_stale(struct shop *s, lot_id lot, struct stock stock);
 void shop_commit(struct shop *s); /* until nothing is open: seal, reads, COMMITTED */
 void shop_answer_reads(struct shop *s);

@@ -7,7 +7,7 @@
  * One turn:
  *     engine_advance(now)          holds that are due are given back first (I5)
  *     engine_command(c) ...        decide; the decision joins the open batch
- *     batch = engine_seal()        at most one batch is with the ledger
+ *     batch = engine_seal()        at most batches_max are with the ledger, in order
  *     ... ledger commits ...
  *     engine_outcome(batch, ...)   replies of that batch become due, or everything since is undone
  *     engine_replies()             hand them back
@@ -40,6 +40,7 @@ struct engine_config {
     uint32_t lots_max;
     uint32_t holds_max;       /* PENDING at one time; beyond it LIMIT_EXCEEDED */
     uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
+    uint32_t batches_max;     /* batches with the ledger at once, as its traits say; 0: one */
     uint32_t waiting_max;     /* commands waiting for an outcome or a read; beyond it OVERLOADED */
     uint32_t questions_max;   /* ledger reads under way; beyond it OVERLOADED */
     uint32_t stale_tries_max; /* K: decisions of one command after LEDGER_STALE */
@@ -76,7 +77,8 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns);
 void engine_command(struct engine *e, struct command *c);
 /* Brings what engine_command(c) will look at closer; call it some commands ahead. */
 void engine_prefetch(const struct engine *e, const struct command *c);
-/* The open batch, closed; NULL if it is empty, or one is with the ledger. Stays the engine's. */
+/* The open batch, closed; NULL if it is empty, or as many as may be are with the ledger. Stays the
+ * engine's until its final outcome; outcomes come in order. */
 struct batch *engine_seal(struct engine *e);
 void engine_outcome(struct engine *e, struct batch *b);
 void engine_answered(struct engine *e, struct question *r);

@@ -1,0 +1,231 @@
+/* kinds.c - one row per kind of command: all that differs between them on their common way.
+ *
+ * What a row leaves out (NULL) is as for a command that takes no units from the gate, keeps no
+ * notes between two looks at it, and is refused as a whole.
+ */
+#include <assert.h>
+
+#include "engine/engine_internal.h"
+
+/* ---- RESERVE ---- */
+
+static void reserve_accept(struct command *c)
+{
+    c->reserve.search.record = NULL;
+}
+
+static void reserve_again(struct engine *e, struct command *c)
+{
+    reserve_reset(&c->reserve);
+    decide_reserve(e, c);
+}
+
+static void reserve_settle(struct engine *e, struct command *c)
+{
+    stock_settle_gate(e, c->reserve.wants, c->reserve.want_count);
+}
+
+static void reserve_drop(struct command *c)
+{
+    search_reset(&c->reserve.search);
+}
+
+static bool reserve_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->reserve.replayed;
+}
+
+static void reserve_prefetch(const struct engine *e, const struct command *c)
+{
+    order_index_prefetch(e->orders, c->reserve.order_hash);
+    lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
+    if (hint > 0 && hint <= e->lots.count)
+        lots_prefetch(&e->lots, hint);
+}
+
+/* ---- RESERVE_BATCH: orders have outcomes of their own ---- */
+
+static void batch_accept(struct command *c)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++)
+        c->batch.orders[i].search.record = NULL;
+}
+
+static void batch_again(struct engine *e, struct command *c)
+{
+    c->batch.next = c->batch.undecided = 0;
+    c->batch.asked = false;
+    for (uint32_t i = 0; i < c->batch.count; i++)
+        reserve_reset(&c->batch.orders[i]);
+    decide_batch(e, c);
+}
+
+static void batch_settle(struct engine *e, struct command *c)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++)
+        stock_settle_gate(e, c->batch.orders[i].wants, c->batch.orders[i].want_count);
+}
+
+static void batch_drop(struct command *c)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++)
+        search_reset(&c->batch.orders[i].search);
+}
+
+static bool batch_did(const struct engine *e, const struct command *c)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++) {
+        const struct reserve_command *r = &c->batch.orders[i];
+        if (r->code == 0 && !r->replayed && r->rests_on > e->committed_number)
+            return true;
+    }
+    return false;
+}
+
+/* Only those that rested on what is not committed get `code`, and, if that was undone, those that
+ * were refused the units of it. */
+static void batch_fail(struct engine *e, struct command *c, int code)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++) {
+        struct reserve_command *r = &c->batch.orders[i];
+        bool refused = r->code == TLY_ESOLD_OUT && code != TLY_EOUTCOME_UNKNOWN;
+        if (r->rests_on > e->committed_number || refused)
+            r->code = code;
+    }
+    engine_reply(e, c);
+}
+
+/* ---- CONFIRM, REFUND, EXTEND ---- */
+
+static void move_again(struct engine *e, struct command *c)
+{
+    decide_move(e, c, NULL);
+}
+
+static bool move_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->move.replayed;
+}
+
+static void move_prefetch(const struct engine *e, const struct command *c)
+{
+    holds_prefetch(&e->holds, c->move.reservation_id);
+}
+
+static void move_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                          bool last)
+{
+    (void)order;
+    (void)last;
+    if (q->code == TLY_ENOT_FOUND && !holds_find(&e->holds, q->reservation_id))
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld",
+                      (long long)q->reservation_id);
+    else
+        decide_move(e, c, q->record);
+}
+
+/* ---- CREATE_LOT, ADJUST ---- */
+
+static bool create_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0;
+}
+
+static void adjust_again(struct engine *e, struct command *c)
+{
+    decide_adjust(e, c, NULL);
+}
+
+static bool adjust_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->adjust.replayed;
+}
+
+static void adjust_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                            bool last)
+{
+    (void)order;
+    (void)last;
+    decide_adjust(e, c, q);
+}
+
+/* ---- GET_RESERVATION ---- */
+
+static void get_accept(struct command *c)
+{
+    c->get.record = NULL;
+    c->get.search = (struct order_search){0};
+}
+
+static void get_drop(struct command *c)
+{
+    search_reset(&c->get.search);
+}
+
+static const struct command_kind_row rows[COMMAND_KINDS] = {
+    [COMMAND_CREATE_LOT] = {.name = "CREATE_LOT",
+                            .writes = true,
+                            .decide = decide_create,
+                            .did = create_did},
+    [COMMAND_ADJUST] = {.name = "ADJUST",
+                        .writes = true,
+                        .decide = adjust_again,
+                        .answered = adjust_answered,
+                        .did = adjust_did},
+    [COMMAND_RESERVE] = {.name = "RESERVE",
+                         .writes = true,
+                         .accept = reserve_accept,
+                         .prefetch = reserve_prefetch,
+                         .decide = reserve_again,
+                         .answered = reserve_answered,
+                         .settle = reserve_settle,
+                         .drop = reserve_drop,
+                         .did = reserve_did},
+    [COMMAND_RESERVE_BATCH] = {.name = "RESERVE_BATCH",
+                               .writes = true,
+                               .accept = batch_accept,
+                               .decide = batch_again,
+                               .answered = decide_batch_answer,
+                               .answers_failure = true,
+                               .settle = batch_settle,
+                               .drop = batch_drop,
+                               .did = batch_did,
+                               .fail = batch_fail},
+    [COMMAND_CONFIRM] = {.name = "CONFIRM",
+                         .writes = true,
+                         .prefetch = move_prefetch,
+                         .decide = move_again,
+                         .answered = move_answered,
+                         .did = move_did},
+    [COMMAND_REFUND] = {.name = "REFUND",
+                        .writes = true,
+                        .prefetch = move_prefetch,
+                        .decide = move_again,
+                        .answered = move_answered,
+                        .did = move_did},
+    [COMMAND_EXTEND] = {.name = "EXTEND",
+                        .writes = true,
+                        .prefetch = move_prefetch,
+                        .decide = move_again,
+                        .answered = move_answered,
+                        .did = move_did},
+    [COMMAND_GET_LOT] = {.name = "GET_LOT", .decide = look_up_lot, .certain = true},
+    [COMMAND_LIST_LOTS] = {.name = "LIST_LOTS", .decide = look_up_lots, .certain = true},
+    [COMMAND_LOT_CHANGES] = {.name = "LOT_CHANGES", .decide = look_up_changes, .certain = true},
+    [COMMAND_GET_RESERVATION] = {.name = "GET_RESERVATION",
+                                 .accept = get_accept,
+                                 .decide = look_up_reservation,
+                                 .answered = look_up_answered,
+                                 .drop = get_drop},
+    [COMMAND_STATS] = {.name = "STATS", .decide = look_up_stats, .certain = true},
+};
+
+const struct command_kind_row *kind_of(const struct command *c)
+{
+    assert(c->kind < COMMAND_KINDS && rows[c->kind].decide);
+    return &rows[c->kind];
+}
