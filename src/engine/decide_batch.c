@@ -83,12 +83,15 @@ void decide_batch(struct engine *e, struct command *c)
     for (;;) {
         if (!pass(e, c))
             return;
+        c->batch.next = 0;
         if (!c->batch.asked) {
-            decide_all(e, c);
+            if (engine_must_wait(e))
+                engine_put_off(e, c);
+            else
+                decide_all(e, c);
             return;
         }
         c->batch.asked = false;
-        c->batch.next = 0;
     }
 }
 

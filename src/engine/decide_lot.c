@@ -105,6 +105,8 @@ static int check_adjustment(const struct engine *e, struct command *c, lot_id id
     if (delta == 0 || delta > QUANTITY_MAX || delta < -(int64_t)QUANTITY_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "delta is -%d to %d and not 0", QUANTITY_MAX,
                           QUANTITY_MAX);
+    if (!engine_takes_writes(e))
+        return TLY_EUNAVAILABLE;
     if (c->adjust.reason.len > ADJUST_REASON_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "reason has at most %d bytes",
                           ADJUST_REASON_MAX);
@@ -113,7 +115,7 @@ static int check_adjustment(const struct engine *e, struct command *c, lot_id id
                           (long long)stock_available(s));
     if (s->on_hand + delta > QUANTITY_MAX)
         return engine_say(c, TLY_ELIMIT_EXCEEDED, "a lot has at most %d units", QUANTITY_MAX);
-    return engine_takes_writes(e) ? 0 : TLY_EUNAVAILABLE;
+    return 0;
 }
 
 static int adjust(struct engine *e, struct command *c, lot_id id, uint64_t hash)
@@ -162,6 +164,10 @@ void decide_adjust(struct engine *e, struct command *c, const struct question *a
         }
     }
     int code = adjust(e, c, id, hash);
+    if (code == TLY_ESOLD_OUT && engine_must_wait(e)) {
+        list_push(&e->deferred, c); /* units of due holds are to come */
+        return;
+    }
     c->adjust.lot = engine_view(e, id);
     if (code)
         engine_refuse(e, c, code, NULL);

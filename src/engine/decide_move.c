@@ -262,7 +262,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
         engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
         return;
     }
-    bool due = h->state == HOLD_PENDING && h->deadline_ms <= e->now_ms;
+    bool due = hold_is_due(e, h);
     c->code = due && !(engine_takes_writes(e) && hold_expire(e, h)) ? TLY_EUNAVAILABLE
                                                                     : move_hold(e, c, h);
     fill_answer(c, h);

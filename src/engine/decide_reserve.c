@@ -42,8 +42,9 @@ static void replay_hold(struct engine *e, struct reserve_command *r, const struc
     r->reservation_id = h->reservation_id;
     r->at_ms = h->created_ms;
     r->expires_ms = h->deadline_ms;
-    r->state = h->state;
-    r->reason = h->reason;
+    bool due = hold_is_due(e, h);
+    r->state = due ? HOLD_REFUNDED : (enum hold_state)h->state;
+    r->reason = due ? REASON_EXPIRED : (enum refund_reason)h->reason;
     answer_lines(r, hold_lines(h, &one), h->line_count);
     r->rests_on = batch_number_of(e, h->touched);
     e->stats.replayed_total++;
@@ -178,6 +179,10 @@ void decide_reserve(struct engine *e, struct command *c)
             search_reset(&r->search);
             engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
         }
+        return;
+    }
+    if (seen.verdict == SEEN_NEW && engine_must_wait(e)) {
+        engine_put_off(e, c);
         return;
     }
     reserve_decide(e, c, r, &seen);

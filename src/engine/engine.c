@@ -69,6 +69,8 @@ void engine_destroy(struct engine *e)
             command_drop(c);
         batch_close(&e->batches[i]);
     }
+    for (struct command *c = e->deferred.first; c; c = c->link)
+        command_drop(c);
     unknown_forget(e);
     questions_close(e);
     order_index_destroy(e->orders);
@@ -147,11 +149,27 @@ static void clear_answer(struct command *c)
         c->text[0] = 0;
 }
 
+bool engine_must_wait(const struct engine *e)
+{
+    return engine_takes_writes(e) && (e->due.first || e->marking || batch_full(e));
+}
+
+void engine_put_off(struct engine *e, struct command *c)
+{
+    c->noted = true;
+    list_push(&e->deferred, c);
+}
+
 /* From the start: the command may have been decided before, and undone. */
 void engine_dispatch(struct engine *e, struct command *c)
 {
+    const struct command_kind_row *kind = kind_of(c);
+    if (kind->sees_stock && e->marking) {
+        list_push(&e->put_off, c);
+        return;
+    }
     clear_answer(c);
-    kind_of(c)->decide(e, c);
+    kind->decide(e, c);
 }
 
 void engine_command(struct engine *e, struct command *c)
@@ -159,6 +177,7 @@ void engine_command(struct engine *e, struct command *c)
     assert(!e->loading);
     const struct command_kind_row *kind = kind_of(c);
     c->tries = 0;
+    c->noted = false;
     if (kind->accept)
         kind->accept(c);
     clear_answer(c);
@@ -168,7 +187,7 @@ void engine_command(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
     } else if (e->inside > e->config.waiting_max) {
         engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
-    } else if (kind->writes && (e->deferred.first || batch_full(e))) {
+    } else if (kind->writes && (e->deferred.first || engine_must_wait(e))) {
         list_push(&e->deferred, c);
     } else {
         engine_dispatch(e, c);
@@ -189,21 +208,28 @@ struct command *engine_replies(struct engine *e)
     return first;
 }
 
+static void resume(struct engine *e, struct command *c)
+{
+    bool noted = c->noted;
+    c->noted = false;
+    if (noted)
+        kind_of(c)->resume(e, c);
+    else
+        engine_dispatch(e, c);
+}
+
 void engine_pump(struct engine *e)
 {
     if (!engine_index_complete(e))
         return;
-    while (engine_takes_writes(e) && !batch_full(e)) {
-        struct hold *h = timers_due(e->timers, e->now_ms);
-        if (!h)
-            break;
-        if (h->deadline_ms > e->now_ms || !hold_expire(e, h)) {
-            timers_insert(e->timers, h);
-            break;
-        }
+    bool memory = due_expire(e);
+    while (e->deferred.first && !memory) {
+        struct command *c = list_take(&e->deferred);
+        command_drop(c);
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
     }
-    while (e->deferred.first && !batch_full(e))
-        engine_dispatch(e, list_take(&e->deferred));
+    while (e->deferred.first && !engine_must_wait(e))
+        resume(e, list_take(&e->deferred));
 }
 
 void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
@@ -214,6 +240,7 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
         e->monotonic_ns = monotonic_ns;
     if (e->loading)
         return;
+    due_take(e);
     engine_pump(e);
     if (e->now_ms - e->forgot_ms >= FORGET_INTERVAL_MS) {
         e->forgot_ms = e->now_ms;
@@ -254,7 +281,10 @@ int64_t engine_next_seq(struct engine *e)
 struct lot_view engine_view(const struct engine *e, lot_id id)
 {
     const struct lot *lot = lots_at(&e->lots, id);
-    return (struct lot_view){.id = id, .dims = &lot->dims, .stock = lot->stock};
+    struct lot_view view = {.id = id, .dims = &lot->dims, .stock = lot->stock};
+    view.stock.reserved -= lot->due_units;
+    view.stock.version += lot->due_moves;
+    return view;
 }
 
 bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out)

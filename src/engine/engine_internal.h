@@ -12,6 +12,7 @@
  *   unknown.c         what look-ups are told while a batch's outcome is not known
  *   batch.c           the open batch and those with the ledger
  *   outcome.c         what an outcome does: replies, or undo
+ *   due.c             holds that have come to their deadline
  *   stock.c           the only place where stock changes
  */
 #ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
@@ -41,6 +42,13 @@ struct undo {
     uint8_t old_line_count;
     bool lines_changed;
     bool first_touch; /* of this hold in this batch: its other moves come later */
+};
+
+/* By timer_next, oldest first. */
+struct hold_list {
+    struct hold *first;
+    struct hold *last;
+    uint64_t count;
 };
 
 struct text_pool {
@@ -117,8 +125,14 @@ struct engine {
     bool available;
     bool loading;
 
+    struct hold_list due;    /* their deadline has come, their REFUND is still to be decided */
+    struct hold_list parked; /* due, with moves in a batch of unknown outcome */
+    int64_t units_due;       /* of `due` */
+    bool marking;            /* more are due than one turn takes down */
+
     uint32_t inside; /* commands that are not in `replies` yet */
     struct command_list deferred;
+    struct command_list put_off; /* look-ups that wait until all due holds are taken down */
     struct command_list replies;
 
     struct question_slot *slots;
@@ -164,18 +178,24 @@ int engine_say(struct command *c, int code, const char *format, ...)
 void engine_pump(struct engine *e);
 int64_t engine_next_seq(struct engine *e);
 bool engine_takes_writes(const struct engine *e);
+/* True: what comes before a newer decision is not decided yet, or the batch is full. */
+bool engine_must_wait(const struct engine *e);
+/* Puts off what writes, with its notes, behind all that is put off already. */
+void engine_put_off(struct engine *e, struct command *c);
 struct lot_view engine_view(const struct engine *e, lot_id id);
 
 /* ---- kinds.c ---- */
 /* What a kind of command does where its way forks. NULL: nothing. */
 struct command_kind_row {
     const char *name;
-    bool writes;  /* waits for room in the open batch, and for the ledger to take writes */
-    bool certain; /* a look-up that is not told UNKNOWN: it is answered from what is certain */
+    bool writes;     /* waits for room in the open batch, and for the ledger to take writes */
+    bool sees_stock; /* a look-up that is answered when all due holds are taken down */
+    bool certain;    /* a look-up that is not told UNKNOWN: it is answered from what is certain */
     bool answers_failure; /* `answered` takes a question that the ledger could not answer too */
     void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
     void (*prefetch)(const struct engine *e, const struct command *c);
     void (*decide)(struct engine *e, struct command *c); /* from the start */
+    void (*resume)(struct engine *e, struct command *c); /* with its notes (engine_put_off) */
     /* The ledger's answer; `last`: nobody else waits for it, its record may be taken. */
     void (*answered)(struct engine *e, struct command *c, uint32_t order, struct question *q,
                      bool last);
@@ -251,9 +271,26 @@ void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms);
 /* Frees it if nothing keeps it in memory. */
 void hold_release(struct engine *e, struct hold *h);
 struct hold *hold_from_record(struct engine *e, const struct reservation_record *record);
+/* Out of the timers, or of the due ones. */
+void hold_disarm(struct engine *e, struct hold *h);
 /* Refunds a hold that is due; false: no memory. */
 bool hold_expire(struct engine *e, struct hold *h);
 bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason);
+
+static inline bool hold_is_due(const struct engine *e, const struct hold *h)
+{
+    return h->state == HOLD_PENDING && h->deadline_ms <= e->now_ms;
+}
+
+/* ---- due.c ---- */
+void due_add(struct engine *e, struct hold *h);
+void due_remove(struct engine *e, struct hold *h);
+void due_park(struct engine *e, struct hold *h); /* if it is due and its outcome is unknown */
+void due_unpark(struct engine *e);               /* those whose outcome is known now */
+/* Takes down what is due, as much of it as one turn bears. */
+void due_take(struct engine *e);
+/* Refunds what is taken down, as far as the open batch has room. False: no memory. */
+bool due_expire(struct engine *e);
 
 /* ---- search.c ---- */
 enum seen { SEEN_NEW, SEEN_REPLAY, SEEN_MISMATCH, SEEN_ASK, SEEN_NOT_KNOWN };

@@ -9,26 +9,38 @@
 
 #include "engine/engine_internal.h"
 
+/* Recovery looks at the clock last. */
+static void watch_deadline(struct engine *e, struct hold *h)
+{
+    if (h->deadline_ms <= e->now_ms && !e->loading)
+        due_add(e, h);
+    else
+        timers_insert(e->timers, h);
+}
+
 static void arm(struct engine *e, struct hold *h)
 {
     h->timer_previous = h->timer_next = NULL;
-    timers_insert(e->timers, h);
+    watch_deadline(e, h);
     e->stats.holds_pending++;
 }
 
-static void disarm(struct engine *e, struct hold *h)
+void hold_disarm(struct engine *e, struct hold *h)
 {
-    if (h->timer_slot != HOLD_NO_TIMER)
+    if (h->timer_slot == HOLD_DUE || h->timer_slot == HOLD_PARKED)
+        due_remove(e, h);
+    else if (h->timer_slot != HOLD_NO_TIMER)
         timers_cancel(e->timers, h);
-    e->stats.holds_pending--;
 }
 
 void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refund_reason reason)
 {
     int target = hold_move_target((int)h->state, kind);
     assert(target != HOLD_NONE);
-    if (h->state == HOLD_PENDING && target != HOLD_PENDING)
-        disarm(e, h);
+    if (h->state == HOLD_PENDING && target != HOLD_PENDING) {
+        hold_disarm(e, h);
+        e->stats.holds_pending--;
+    }
     if (h->state == HOLD_NONE) {
         holds_list(&e->holds, h);
         arm(e, h);
@@ -52,10 +64,9 @@ void hold_unstep(struct engine *e, struct hold *h, enum hold_state state)
 void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms)
 {
     assert(h->state == HOLD_PENDING);
-    if (h->timer_slot != HOLD_NO_TIMER)
-        timers_cancel(e->timers, h);
+    hold_disarm(e, h);
     h->deadline_ms = deadline_ms;
-    timers_insert(e->timers, h);
+    watch_deadline(e, h);
 }
 
 void hold_release(struct engine *e, struct hold *h)

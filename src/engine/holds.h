@@ -12,7 +12,8 @@
 #include "engine/slab.h"
 #include "model/model.h"
 
-enum { HOLD_NO_TIMER = 0xfffff };
+/* Instead of a slot of the timers. */
+enum { HOLD_NO_TIMER = 0xfffff, HOLD_DUE = 0xffffe, HOLD_PARKED = 0xffffd };
 
 struct hold {
     int64_t reservation_id;
@@ -40,7 +41,7 @@ struct hold {
     uint8_t user_id_len;
     uint8_t line_count;
     bool listed;
-    unsigned timer_slot : 20; /* HOLD_NO_TIMER: has none */
+    unsigned timer_slot : 20;
     unsigned state : 3;
     unsigned reason : 4;
     unsigned touched : 3; /* bits of the batches that have moves of it and are not decided */

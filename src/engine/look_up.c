@@ -111,6 +111,10 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
         batch_attach_again(e, c, h->touched);
     } else if (c->get.search.record && c->get.search.record->reservation_id == id) {
         c->get.record = c->get.search.record;
+        if (c->get.record->state == HOLD_PENDING && c->get.record->deadline_ms <= e->now_ms) {
+            c->get.record->state = HOLD_REFUNDED;
+            c->get.record->reason = REASON_EXPIRED;
+        }
         c->get.search = (struct order_search){0};
         engine_reply(e, c);
     } else {
@@ -205,7 +209,7 @@ void look_up_stats(struct engine *e, struct command *c)
 {
     struct engine_stats *s = &e->stats;
     s->lots = e->created;
-    s->holds_overdue = (int64_t)timers_count_due(e->timers, e->now_ms);
+    s->holds_overdue = (int64_t)(e->due.count + e->parked.count);
     s->waiting = e->inside - 1; /* not this one */
     s->batch_open_moves = e->open->count;
     s->orders_in_memory = (int64_t)order_index_count(e->orders);
@@ -214,8 +218,11 @@ void look_up_stats(struct engine *e, struct command *c)
     s->lot_bytes = (int64_t)e->lots.bytes;
     s->hold_bytes = (int64_t)(holds_bytes(&e->holds) + timers_bytes(e->timers));
     s->available = engine_takes_writes(e);
-    if (c->stats.stats)
+    if (c->stats.stats) {
         *c->stats.stats = *s;
+        c->stats.stats->holds_pending -= s->holds_overdue;
+        c->stats.stats->units_reserved -= e->units_due;
+    }
     c->stats.top_count = 0;
     if (c->stats.top && c->stats.top_max) {
         struct lot_view all[TOP_LOTS];

@@ -18,6 +18,8 @@ struct lot {
     struct stock stock;
     uint64_t change;    /* number of its last committed change; 0: none yet */
     int64_t gate_units; /* owed to the gate */
+    uint32_t due_units; /* of holds that are due, reserved until their REFUND is decided */
+    uint32_t due_moves; /* so many REFUND moves are to come */
     uint32_t change_previous;
     uint32_t change_next;
     uint32_t gate_next;

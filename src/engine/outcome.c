@@ -45,7 +45,7 @@ static void undo_hold(struct engine *e, const struct move *m, const struct undo 
         break;
     case MOVE_RESERVE:
         order_index_remove(e->orders, m->order_hash, m->seq);
-        timers_cancel(e->timers, h);
+        hold_disarm(e, h);
         e->stats.holds_pending--;
         holds_unlist(&e->holds, h);
         h->touched = 0;
@@ -283,6 +283,10 @@ static void on_unknown(struct engine *e)
         struct engine_batch *f = e->flights[i];
         f->unknown = true;
         e->unknown |= f->bit;
+        for (uint32_t j = 0; j < f->count; j++) {
+            if (f->undos[j].hold)
+                due_park(e, f->undos[j].hold);
+        }
         list_append(&waiting, list_steal(&f->due));
         list_append(&waiting, list_steal(&f->again));
     }
@@ -307,5 +311,6 @@ void engine_outcome(struct engine *e, struct batch *b)
     } else {
         on_stale(e, b->reloaded, b->reloaded_count);
     }
+    due_unpark(e);
     engine_pump(e);
 }

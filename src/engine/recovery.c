@@ -227,6 +227,9 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     e->created = e->gate_lots = e->lots.count;
     engine_index_complete(e);
     order_index_set_loading(e->orders, false);
+    do
+        due_take(e);
+    while (e->marking);
     e->available = true;
     e->loading = false;
 }

@@ -280,15 +280,3 @@ int64_t timers_next(const struct timers *t)
     }
     return earliest_ms;
 }
-
-uint64_t timers_count_due(const struct timers *t, int64_t now_ms)
-{
-    if (timers_next(t) > now_ms)
-        return 0;
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        for (const struct hold *h = t->slots[i].first; h; h = h->timer_next)
-            count += h->deadline_ms <= now_ms;
-    }
-    return count;
-}

@@ -27,8 +27,6 @@ void timers_cancel(struct timers *t, struct hold *h);
 /* The next hold with a deadline of at most now_ms, cancelled; NULL if there is none. */
 struct hold *timers_due(struct timers *t, int64_t now_ms);
 int64_t timers_next(const struct timers *t); /* INT64_MAX if empty */
-/* How many are due; walks over them. */
-uint64_t timers_count_due(const struct timers *t, int64_t now_ms);
 size_t timers_bytes(const struct timers *t);
 
 #endif

@@ -15,6 +15,12 @@ struct span {
     int64_t to_ms;
 };
 
+/* A hold that is due has ended, whether its row is durable or not. */
+static bool ended(const struct audit_step *step, int64_t now_ms)
+{
+    return step->state == HOLD_PENDING && step->deadline_ms <= now_ms;
+}
+
 /* ---- orders ---- */
 
 static void reserved(struct auditor *a, const struct audit_ask *ask,
@@ -40,6 +46,8 @@ static void reserved(struct auditor *a, const struct audit_ask *ask,
     for (uint32_t i = 0; i < h->step_count; i++) {
         bool over = i + 1 < h->step_count && h->steps[i + 1].row < span->from;
         state_was_so = state_was_so || (h->steps[i].state == answer->state && !over);
+        state_was_so = state_was_so || (answer->state == HOLD_REFUNDED && !over &&
+                                        ended(&h->steps[i], span->to_ms));
     }
     if (!state_was_so)
         audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not", ask->number,
@@ -98,6 +106,73 @@ static void moved(struct auditor *a, const struct audit_ask *ask, const struct a
 
 /* ---- look-ups ---- */
 
+/* The earliest deadline after an instant. */
+static int64_t next_due(const struct auditor *a, int64_t after_ms)
+{
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < a->hold_count; i++) {
+        const struct audit_hold *h = a->holds[i];
+        for (uint32_t j = 0; j < h->step_count; j++) {
+            int64_t at_ms = h->steps[j].deadline_ms;
+            if (at_ms > after_ms && at_ms < next_ms)
+                next_ms = at_ms;
+        }
+    }
+    return next_ms;
+}
+
+/* The units that holds, due by then, still had of a lot after so many rows; *count: how many. */
+static int64_t due_units(const struct auditor *a, lot_id id, size_t rows, int64_t by_ms,
+                         int64_t *count)
+{
+    int64_t units = 0;
+    *count = 0;
+    for (size_t i = 0; i < a->hold_count; i++) {
+        const struct audit_hold *h = a->holds[i];
+        const struct audit_step *step = audit_step_at(h, rows);
+        if (!step || !ended(step, by_ms))
+            continue;
+        for (uint32_t j = 0; j < h->first_line_count; j++) {
+            if (h->first_lines[j].lot != id)
+                continue;
+            units += h->first_lines[j].quantity;
+            ++*count;
+        }
+    }
+    return units;
+}
+
+/* The durable version that a lot was shown after: holds that were due by some instant of the span
+ * count as given back, each by a move. All that were due at its beginning do, but to a watcher, who
+ * may be told of the past. 0: there was no such. */
+static int64_t shown_version(const struct auditor *a, const struct audit_ask *ask, lot_id id,
+                             const struct stock *shown, const struct span *span)
+{
+    const struct audit_lot *lot = &a->lots[id - 1];
+    int64_t newest = shown->version < lot->stock.version ? shown->version : lot->stock.version;
+    for (int64_t v = newest; v >= 1; v--) {
+        size_t rows = lot->version_rows[v] + 1;
+        const struct stock *was = &lot->versions[v];
+        int64_t least, most, count;
+        due_units(a, id, rows, span->from_ms, &least);
+        due_units(a, id, rows, span->to_ms, &most);
+        if (shown->version - v > most)
+            return 0;
+        if (shown->version - v < least && ask->kind != AUDIT_CHANGES)
+            continue;
+        for (int64_t at_ms = span->from_ms; at_ms <= span->to_ms; at_ms = next_due(a, at_ms)) {
+            int64_t units = due_units(a, id, rows, at_ms, &count);
+            if (count == shown->version - v && was->on_hand == shown->on_hand &&
+                was->confirmed == shown->confirmed && was->reserved - units == shown->reserved)
+                return v;
+        }
+        if (shown->version == v && was->on_hand == shown->on_hand &&
+            was->confirmed == shown->confirmed && was->reserved == shown->reserved)
+            return v;
+    }
+    return 0;
+}
+
 static void lots_seen(struct auditor *a, const struct audit_ask *ask,
                       const struct audit_answer *answer, const struct span *span)
 {
@@ -105,17 +180,16 @@ static void lots_seen(struct auditor *a, const struct audit_ask *ask,
         const struct audit_lot_view *v = &answer->lots[i];
         const struct audit_lot *lot =
             v->id >= 1 && v->id <= a->lot_count ? &a->lots[v->id - 1] : NULL;
-        if (!lot || v->stock.version < 1 || v->stock.version > lot->stock.version) {
+        if (!lot || v->stock.version < 1) {
             audit_fail(a, "I3", "request %u saw a lot before it was durable", ask->number);
             return;
         }
-        const struct stock *was = &lot->versions[v->stock.version];
-        if (was->on_hand != v->stock.on_hand || was->reserved != v->stock.reserved ||
-            was->confirmed != v->stock.confirmed)
-            audit_fail(a, "I1", "request %u saw a stock of %s that there never was", ask->number,
-                       lot->key);
-        bool stale = v->stock.version < lot->stock.version &&
-                     lot->version_rows[v->stock.version + 1] < span->from;
+        int64_t version = shown_version(a, ask, v->id, &v->stock, span);
+        if (!version)
+            audit_fail(a, v->stock.version > lot->stock.version ? "I3" : "I1",
+                       "request %u saw a stock of %s that there never was", ask->number, lot->key);
+        bool stale =
+            version && version < lot->stock.version && lot->version_rows[version + 1] < span->from;
         if (stale && ask->kind != AUDIT_CHANGES)
             audit_fail(a, "I1", "request %u saw an old stock of %s", ask->number, lot->key);
         if (!str_equal(v->key, str_of(lot->key)))
@@ -167,8 +241,12 @@ static void record_seen(struct auditor *a, const struct audit_ask *ask,
     }
     const struct audit_step *before = audit_step_at(h, span->from);
     uint32_t least = before ? (uint32_t)(before - h->steps) + 1 : 1;
-    if (r->move_count < least || r->move_count > h->step_count ||
-        r->state != (enum hold_state)h->steps[r->move_count - 1].state)
+    const struct audit_step *seen =
+        r->move_count && r->move_count <= h->step_count ? &h->steps[r->move_count - 1] : NULL;
+    bool was_so = seen && r->state == (enum hold_state)seen->state && !ended(seen, span->from_ms);
+    if (seen && r->state == HOLD_REFUNDED && r->reason == REASON_EXPIRED)
+        was_so = was_so || ended(seen, span->to_ms);
+    if (r->move_count < least || !was_so)
         audit_fail(a, "I4", "request %u saw a state of order %s that it was not in", ask->number,
                    h->order_id);
     if (r->move_count == h->step_count &&

@@ -227,6 +227,11 @@ static void turned_away(struct auditor *a, const struct audit_ask *ask, int code
     bool failed = a->rules.faults && !ask->strict;
     if (late || full || failed)
         return;
+    if (code == TLY_EOVERLOADED && ask->kind == AUDIT_RESERVE) { /* holds_max, perhaps */
+        if (ask->strict)
+            judge_later(a, ask, code, now_ms);
+        return;
+    }
     audit_right(a, ask, code, false, now_ms, &x);
     wrong(a, ask, code, &x);
 }

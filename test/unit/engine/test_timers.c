@@ -62,7 +62,6 @@ static void what_is_overdue_when_it_comes_is_due_at_once(void **state)
     struct hold h;
     put(t, &h, START_MS - 5000);
     assert_int_equal(timers_next(t), START_MS - 5000);
-    assert_int_equal(timers_count_due(t, START_MS), 1);
     assert_ptr_equal(timers_due(t, START_MS), &h);
     timers_destroy(t);
 }
@@ -149,7 +148,6 @@ static void run_random(unsigned seed)
             due += in[i] && holds[i].deadline_ms <= now_ms;
         }
         assert_true(timers_next(t) <= earliest);
-        assert_int_equal(timers_count_due(t, now_ms), due);
         struct hold *h;
         while ((h = timers_due(t, now_ms))) {
             assert_true(h->deadline_ms <= now_ms);

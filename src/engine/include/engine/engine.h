@@ -89,9 +89,9 @@ struct question *engine_next_question(struct engine *e);
 /* While false, commands that write are answered UNAVAILABLE. The engine sets it to false itself on
  * LEDGER_REJECTED and LEDGER_UNKNOWN; the ledger's recovery is reported here. */
 void engine_set_available(struct engine *e, bool available);
-/* Ledger time of the earliest deadline (never later than it; a little earlier if the earliest hold
- * ended before it was due); INT64_MAX if nothing is pending. It is in the past while due holds wait
- * for the ledger to become available: a loop must not spin on it. */
+/* Ledger time of the earliest deadline to come (never later than it; a little earlier if the
+ * earliest hold ended before it was due); INT64_MAX if nothing is pending. In the past only while
+ * more holds are due than one turn takes down: the next turn should come at once. */
 int64_t engine_next_deadline(const struct engine *e);
 /* Full segments of the order index that the store may write out (order_index.h); NULL if none. */
 struct order_segment *engine_next_segment(struct engine *e);

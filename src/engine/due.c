@@ -1,0 +1,132 @@
+/* due.c - holds that have come to their deadline.
+ *
+ * A hold that is due has ended, whatever has been written of it: it leaves the timers for the list
+ * of due holds, and from then on its units count as available in all that is shown (engine_view),
+ * to watchers, in the statistics and in the gate's count; the lot's version counts its REFUND
+ * already. The REFUND moves follow in batches (engine_pump), before anything newer that writes is
+ * decided, so what was shown stays true. While the ledger takes no writes they wait here, and
+ * nothing is granted.
+ *
+ * Taking a hold down costs no memory. At most DUE_STEP are taken down in one turn, so that a
+ * million of them do not keep the engine from its replies; until all are, look-ups of stock are put
+ * off rather than answered with a part of the truth, and engine_next_deadline() is in the past.
+ * That is a few turns in a row.
+ *
+ * A hold that a batch of unknown outcome has moves of is parked: what is shown while that lasts is
+ * the stock without that batch (unknown.c).
+ */
+#include <assert.h>
+
+#include "engine/engine_internal.h"
+
+enum { DUE_STEP = 65536 };
+
+static void push(struct hold_list *list, struct hold *h, unsigned slot)
+{
+    assert(h->timer_slot == HOLD_NO_TIMER);
+    h->timer_slot = slot & 0xfffffu;
+    h->timer_next = NULL;
+    h->timer_previous = list->last;
+    if (list->last)
+        list->last->timer_next = h;
+    else
+        list->first = h;
+    list->last = h;
+    list->count++;
+}
+
+static void unlink_hold(struct hold_list *list, struct hold *h)
+{
+    if (h->timer_previous)
+        h->timer_previous->timer_next = h->timer_next;
+    else
+        list->first = h->timer_next;
+    if (h->timer_next)
+        h->timer_next->timer_previous = h->timer_previous;
+    else
+        list->last = h->timer_previous;
+    h->timer_previous = h->timer_next = NULL;
+    h->timer_slot = HOLD_NO_TIMER;
+    list->count--;
+}
+
+/* The hold's units are shown as available (sign +1), or no more: they are, or it is undone. */
+static void show(struct engine *e, const struct hold *h, int sign)
+{
+    struct line one;
+    const struct line *lines = hold_lines(h, &one);
+    for (uint8_t i = 0; i < h->line_count; i++) {
+        struct lot *lot = lots_at(&e->lots, lines[i].lot);
+        int64_t units = sign * lines[i].quantity;
+        lot->due_units = (uint32_t)(lot->due_units + units);
+        lot->due_moves = (uint32_t)((int64_t)lot->due_moves + sign);
+        e->units_due += units;
+        stock_gate_add(e, lines[i].lot, units);
+        if (sign > 0 && lot->created)
+            stock_changed(e, lines[i].lot);
+    }
+}
+
+void due_add(struct engine *e, struct hold *h)
+{
+    if (batch_is_unknown(e, h->touched)) {
+        push(&e->parked, h, HOLD_PARKED);
+    } else {
+        push(&e->due, h, HOLD_DUE);
+        show(e, h, +1);
+    }
+}
+
+void due_remove(struct engine *e, struct hold *h)
+{
+    if (h->timer_slot == HOLD_PARKED) {
+        unlink_hold(&e->parked, h);
+    } else {
+        assert(h->timer_slot == HOLD_DUE);
+        unlink_hold(&e->due, h);
+        show(e, h, -1);
+    }
+}
+
+void due_park(struct engine *e, struct hold *h)
+{
+    if (h->timer_slot != HOLD_DUE)
+        return;
+    due_remove(e, h);
+    due_add(e, h);
+}
+
+void due_unpark(struct engine *e)
+{
+    struct hold *next;
+    for (struct hold *h = e->parked.first; h; h = next) {
+        next = h->timer_next;
+        if (batch_is_unknown(e, h->touched))
+            continue;
+        due_remove(e, h);
+        due_add(e, h);
+    }
+}
+
+void due_take(struct engine *e)
+{
+    uint32_t left = DUE_STEP;
+    struct hold *h = NULL;
+    while (left && (h = timers_due(e->timers, e->now_ms))) {
+        due_add(e, h);
+        left--;
+    }
+    e->marking = left == 0;
+    while (!e->marking && e->put_off.first)
+        engine_dispatch(e, list_take(&e->put_off));
+}
+
+/* False: memory is short. */
+bool due_expire(struct engine *e)
+{
+    while (e->due.first && engine_takes_writes(e) && !batch_full(e)) {
+        if (!hold_expire(e, e->due.first))
+            return false;
+    }
+    return true;
+}
