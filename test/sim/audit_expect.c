@@ -174,7 +174,7 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
     } else {
         out->code = audit_allocation(a, ask, in, out->lines, &out->line_count);
         if (!out->code && pending_count(a, in) >= a->rules.holds_max)
-            out->code = TLY_EOVERLOADED; /* until one of them ends */
+            out->code = TLY_EOVERLOADED; /* it passes */
     }
 }
 

@@ -260,6 +260,12 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
     case TLY_ELIMIT_EXCEEDED:
         if (ask->kind == AUDIT_EXTEND)
             audit_count(a, AUDIT_OUTCOME_TOO_LONG);
+        else if (ask->kind == AUDIT_CREATE)
+            audit_count(a, AUDIT_OUTCOME_TOO_MANY_LOTS);
+        break;
+    case TLY_EINVALID_ARGUMENT:
+        if (ask->kind == AUDIT_RESERVE && ask->hold_ms > a->rules.hold_max_ms)
+            audit_count(a, AUDIT_OUTCOME_HELD_TOO_LONG);
         break;
     default:
         break;

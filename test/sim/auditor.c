@@ -170,7 +170,7 @@ static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struc
         return asks_for_lot(a, ask, m);
     case MOVE_RESERVE:
         return ask->kind == AUDIT_RESERVE && str_equal(ask->order_id, m->order_id) &&
-               str_equal(ask->user_id, m->user_id) &&
+               str_equal(ask->user_id, m->user_id) && ask->fingerprint == m->fingerprint &&
                audit_lines_serve(a, ask, lines, m->line_count);
     case MOVE_CONFIRM:
         return ask->kind == AUDIT_CONFIRM && ask->reservation_id == m->reservation_id &&

@@ -43,6 +43,7 @@ struct audit_ask {
     struct str order_id;    /* RESERVE, GET_RESERVATION by order */
     int64_t reservation_id; /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
     struct str user_id;
+    uint64_t fingerprint;                     /* RESERVE: of its content */
     struct str lot;                           /* CREATE, ADJUST, GET_LOT */
     int64_t quantity;                         /* CREATE, ADJUST */
     struct str adjustment_id;                 /* ADJUST, may be empty */
@@ -102,6 +103,8 @@ struct audit_rules {
 #define AUDIT_OUTCOMES(X)                                                                          \
     X(LOT_CREATED, "lot created", 1)                                                               \
     X(LOT_EXISTS, "lot there already", 1)                                                          \
+    X(TOO_MANY_LOTS, "one lot too many refused", 1)                                                \
+    X(HELD_TOO_LONG, "order for too long a time refused", 1)                                       \
     X(SUPPLIED, "units supplied", 1)                                                               \
     X(WRITTEN_OFF, "units written off", 1)                                                         \
     X(ADJUST_REPLAYED, "adjustment replayed", 1)                                                   \

@@ -123,9 +123,10 @@ static struct sim_order *new_order(struct world *w)
             want_lot(w, &o->wants[i], any_lot(w));
     } else {
         want_sku(w, &o->wants[0], rng_below(&w->rng, w->sku_count));
-        const struct sim_lot *other = any_lot(w);
-        if (kind >= 90 && !str_equal(other->dims.sku, o->wants[0].sku))
-            want_lot(w, &o->wants[o->want_count++], other);
+        if (kind >= 95)
+            want_lot(w, &o->wants[o->want_count++], any_lot(w));
+        else if (kind >= 90)
+            want_sku(w, &o->wants[o->want_count++], rng_below(&w->rng, w->sku_count));
     }
     return o;
 }
@@ -152,6 +153,23 @@ static uint64_t fingerprint_of(const struct reserve_command *r)
     return hash64((struct str){text, (uint32_t)len}, 5);
 }
 
+/* Another order under the same order_id. */
+static void change_content(struct world *w, struct reserve_command *r)
+{
+    struct want *v = &r->wants[0];
+    uint32_t how = rng_below(&w->rng, 4);
+    if (how == 0) {
+        r->user_id = STR("user-other");
+    } else if (how == 1 && str_empty(v->lot)) {
+        v->lot = any_lot(w)->dims.key; /* the same goods perhaps, asked for in another way */
+        v->sku = v->flavor = v->size = (struct str){0};
+    } else if (how == 2 && r->want_count < SIM_WANTS_MAX) {
+        want_lot(w, &r->wants[r->want_count++], any_lot(w));
+    } else {
+        v->quantity++;
+    }
+}
+
 /* Fills the i-th order of the request. A changed one has the order_id but not the content. */
 static void put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
                       bool changed, bool retry)
@@ -159,8 +177,6 @@ static void put_order(struct world *w, struct request *q, uint32_t i, struct sim
     struct reserve_command *r = &q->orders[i];
     struct audit_ask *ask = &q->asks[i];
     memcpy(q->wants[i], o->wants, sizeof o->wants);
-    if (changed)
-        q->wants[i][0].quantity++;
     *r = (struct reserve_command){.order_id = str_of(o->order_id),
                                   .user_id = str_of(o->user_id),
                                   .order_hash = hash64(str_of(o->order_id), SIM_HASH_SEED),
@@ -169,6 +185,8 @@ static void put_order(struct world *w, struct request *q, uint32_t i, struct sim
                                   .hold_ms = o->hold_ms,
                                   .lines = q->lines[i],
                                   .line_max = ORDER_LINES_MAX};
+    if (changed)
+        change_content(w, r);
     r->fingerprint = fingerprint_of(r);
     if (retry && w->plant == PLANT_NO_DUPLICATE && rng_chance(&w->rng, 300))
         r->order_hash ^= 1;
@@ -179,8 +197,9 @@ static void put_order(struct world *w, struct request *q, uint32_t i, struct sim
     ask->user_id = r->user_id;
     ask->hold_ms = o->hold_ms;
     ask->may_be_late = q->asks[0].may_be_late;
-    ask->want_count = o->want_count;
-    for (uint32_t j = 0; j < o->want_count; j++) {
+    ask->fingerprint = r->fingerprint;
+    ask->want_count = r->want_count;
+    for (uint32_t j = 0; j < ask->want_count; j++) {
         const struct want *v = &q->wants[i][j];
         ask->wants[j] = (struct audit_want){.lot = v->lot,
                                             .sku = v->sku,
@@ -240,6 +259,10 @@ static void reserve_batch(struct world *w)
         bool retry;
         struct sim_order *o = pick_order(w, &retry);
         put_order(w, q, i, o, retry && rng_chance(&w->rng, 80), retry);
+        int64_t available;
+        if (rng_chance(&w->rng, 200)) /* takes its units beforehand, or goes all the same */
+            process_admit(&w->process, &q->orders[i], o->server_made && !retry, w->now_ms,
+                          &available);
         world_trace(w, "#%u reserve %s in a batch", q->asks[0].number, o->order_id);
         trace_wants(w, q, i);
     }
@@ -458,7 +481,9 @@ static void adjust(struct world *w)
 void client_act(struct world *w)
 {
     uint32_t what = rng_below(&w->rng, 100);
-    if (what < 45)
+    if (w->adjusts_often && rng_chance(&w->rng, 300))
+        adjust(w);
+    else if (what < 45)
         reserve(w);
     else if (what < 50)
         reserve_batch(w);

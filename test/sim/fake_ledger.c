@@ -13,7 +13,7 @@
 
 #include "fake_rows.h"
 
-enum { READS_MAX = 64, RUNS_MAX = 64 };
+enum { READS_MAX = 64, RUNS_MAX = 2048 };
 
 struct stored_run {
     struct order_entry *entries;
@@ -214,7 +214,8 @@ static void progress_batch(struct fake_ledger *l, struct fake_ledger_news *news)
 
 /* ---- order runs ---- */
 
-static struct order_run *run_of(const struct stored_run *stored)
+/* Its filter may be a poor one, so that the ledger is asked for nothing. */
+static struct order_run *run_of(const struct fake_ledger *l, const struct stored_run *stored)
 {
     struct order_run *run = calloc(1, sizeof *run);
     if (!run)
@@ -222,7 +223,7 @@ static struct order_run *run_of(const struct stored_run *stored)
     run->count = stored->count;
     run->seq_min = stored->seq_min;
     run->seq_max = stored->seq_max;
-    run->filter = bloom_create(stored->count, 12);
+    run->filter = bloom_create(stored->count, rng_chance(l->rng, 300) ? 1 : 12);
     for (uint64_t i = 0; i < stored->count; i++)
         bloom_add(run->filter, stored->entries[i].hash);
     return run;
@@ -241,7 +242,7 @@ static void progress_segment(struct fake_ledger *l, struct fake_ledger_news *new
     stored->entries = calloc(s->count ? s->count : 1, sizeof *stored->entries);
     s->copy(s, stored->entries);
     news->segment = s;
-    news->run = run_of(stored);
+    news->run = run_of(l, stored);
 }
 
 /* ---- the ledger's turn ---- */
@@ -254,7 +255,7 @@ void fake_ledger_progress(struct fake_ledger *l, struct fake_ledger_news *news)
     if (rng_chance(l->rng, l->faults.slow))
         return;
     uint32_t what = rng_below(l->rng, 4);
-    if (what == 0 && l->segment) {
+    if (what == 0 && l->segment && !rng_chance(l->rng, l->faults.store_slow)) {
         progress_segment(l, news);
     } else if (what <= 1 && l->read_count) {
         size_t i = rng_below(l->rng, (uint32_t)l->read_count);
@@ -320,7 +321,7 @@ int fake_ledger_recover(struct fake_ledger *l, struct engine *e, struct error *e
     size_t loaded = l->rows.count - (l->plant == PLANT_SHORT_RECOVERY && l->rows.count > 0);
     int rc = fake_rows_load_lots(&l->rows, e, loaded, err);
     for (size_t i = 0; i < l->run_count && use_runs && rc == 0; i++)
-        rc = engine_load_order_run(e, run_of(&l->runs[i]));
+        rc = engine_load_order_run(e, run_of(l, &l->runs[i]));
     if (!use_runs) {
         for (size_t i = 0; i < l->run_count; i++)
             free(l->runs[i].entries);

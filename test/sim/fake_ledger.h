@@ -18,7 +18,8 @@ struct fake_ledger_faults {
     uint32_t unknown;
     uint32_t stale;
     uint32_t read_fails;
-    uint32_t slow; /* a step in which nothing is finished although something could be */
+    uint32_t store_slow; /* a run is not stored yet */
+    uint32_t slow;       /* a step in which nothing is finished although something could be */
 };
 
 /* Told of every batch that became durable, at that moment. */

@@ -220,9 +220,10 @@ static struct reservation_record *record_of(const struct fake_rows *r, int64_t r
     return b ? &b->record : NULL;
 }
 
+/* The newest: an earlier one is past retention. */
 static int64_t reservation_of_order(const struct fake_rows *r, struct str order_id)
 {
-    for (size_t i = 0; i < r->count; i++)
+    for (size_t i = r->count; i-- > 0;)
         if (r->rows[i].kind == MOVE_RESERVE && str_equal(r->rows[i].order_id, order_id))
             return r->rows[i].seq;
     return 0;

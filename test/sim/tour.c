@@ -36,6 +36,7 @@ static struct sim_order *order_lot(struct world *w, const struct sim_lot *lot, i
 {
     struct sim_order *o = client_new_order(w);
     o->hold_ms = hold_ms;
+    o->server_made = true; /* or the gate could not refuse it once order_ids lie on disk */
     o->want_count = 1;
     o->wants[0] = (struct want){.lot = lot->dims.key, .quantity = quantity};
     client_reserve(w, o, false, false);
@@ -126,6 +127,7 @@ static void extend_and_cancel(struct world *w, const struct sim_lot *lot)
     refund(w, o);
     extend(w, o, 100);
     order_lot(w, lot, 1, w->config.hold_max_ms + 1);
+    refund(w, order_lot(w, lot, 1, w->config.hold_max_ms));
 }
 
 /* The last units go to one order, and its retry is not told that they are gone. */
@@ -201,10 +203,16 @@ static void look_around(struct world *w, const struct sim_lot *lot)
 
 void tour(struct world *w)
 {
+    for (uint32_t i = 0; i < w->lot_count; i++) { /* what a storm kept from being created */
+        client_create_lot(w, &w->lots[i]);
+        world_settle(w);
+    }
     struct sim_lot *late = tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 6);
     struct sim_lot *early = tour_lot(w, "500ml_bottle", (int32_t)(w->now_ms / DAY_MS) + 3, 4);
     client_create_lot(w, late);
     world_settle(w);
+    tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 1); /* there is no room for it */
+    w->lot_count--;
     part_and_return(w, early);
     extend_and_cancel(w, late);
     sell_out(w, late);
@@ -237,11 +245,11 @@ void tour_buy_all(struct world *w)
 void tour_of_retries(struct world *w)
 {
     uint32_t count = w->order_count;
-    for (int days = 0; days < 2 && !world_broken(w); days++) {
+    for (int part = 0; part < 4 && !world_broken(w); part++) {
         world_wait(w, w->now_ms + w->config.order_retention_ms / 2 - DAY_MS / 4);
-        for (uint32_t i = 0; i < count && !world_broken(w); i += 1 + count / 40)
+        for (uint32_t i = 0; i < count && !world_broken(w); i += 1 + count / 30)
             retry(w, &w->orders[i]);
-        if (days == 0)
+        if (part == 1)
             world_restart(w);
     }
     world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);

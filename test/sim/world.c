@@ -304,8 +304,11 @@ static void choose_config(struct world *w)
         .hold_total_max_ms = 4000,
         .refund_window_ms = rng_chance(&w->rng, 300) ? 500 : 1000000,
         .order_retention_ms = 7 * (int64_t)DAY_MS,
-        .order_memory_max = w->class != WORLD_CALM && rng_chance(&w->rng, 400) ? 32 : 4096,
+        .order_memory_max = 4096,
     };
+    if (w->class != WORLD_CALM && rng_chance(&w->rng, 400))
+        w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
+    w->adjusts_often = rng_chance(&w->rng, 150);
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
@@ -320,6 +323,7 @@ static struct fake_ledger_faults choose_faults(struct world *w)
     faults.unknown = sometimes(w, 400, 60);
     faults.stale = sometimes(w, 150, 80);
     faults.read_fails = sometimes(w, 300, 200);
+    faults.store_slow = sometimes(w, 500, 1000);
     if (w->plant == PLANT_REJECT_HIDDEN || w->plant == PLANT_UNKNOWN_FAILED)
         faults.reject = faults.unknown = 40;
     return faults;
@@ -352,6 +356,8 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     static const enum world_class classes[] = {WORLD_STORM, WORLD_SERIAL, WORLD_STORM, WORLD_CALM};
     w->class = classes[seed % 4];
     choose_config(w);
+    clients_init(w);
+    w->config.lots_max = w->lot_count + TOUR_LOTS;
     struct fake_ledger_faults faults = choose_faults(w);
     struct audit_rules rules = {.refund_window_ms = w->config.refund_window_ms,
                                 .hold_total_max_ms = w->config.hold_total_max_ms,
@@ -369,7 +375,6 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     world_trace(w, "holds %u, batch %u, waiting %u, reads %u, index %u, steps %u",
                 w->config.holds_max, w->config.batch_moves_max, w->config.waiting_max,
                 w->config.questions_max, w->config.order_memory_max, w->steps);
-    clients_init(w);
     start(w);
     create_first_lots(w);
     for (uint32_t i = 0; i < w->steps && !world_broken(w); i++)

@@ -14,6 +14,7 @@ enum {
     SIM_BATCH_MAX = 4,
     SIM_ID_MAX = 24,
     SIM_ADJUSTMENTS_MAX = 512,
+    TOUR_LOTS = 2, /* that the tour creates: there is room for no more */
 };
 
 /* What a seed's world is like. */
@@ -80,6 +81,7 @@ struct world {
     struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
     uint32_t crash_per_mille;
+    bool adjusts_often;
     uint32_t steps;
     uint32_t crashes;
     uint32_t answered, refused_by_gate;
