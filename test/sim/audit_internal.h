@@ -98,6 +98,7 @@ struct auditor {
     size_t adjustment_count, adjustment_room;
     int64_t calm_since_ms; /* INT64_MAX: not calm */
     bool strict;
+    bool unknown;                   /* a batch's outcome is, and the process was told so */
     struct audit_refusal *refusals; /* not judged yet */
     size_t commits;
     int64_t oldest_claimed; /* the newest batch's oldest_pending */

@@ -292,8 +292,7 @@ static void row_reserve(struct auditor *a, const struct move *m)
     const struct audit_hold *earlier = audit_hold_of_order_at(a, m->order_id, a->row_count);
     if (earlier && m->at_ms - earlier->created_ms <= a->rules.retention_ms)
         audit_fail(a, "I4", "order %.*s was reserved twice", STR_ARG(m->order_id));
-    if (a->strict)
-        check_nobody_overdue(a, m);
+    check_nobody_overdue(a, m);
     if (m->reservation_id != m->seq || m->deadline_ms <= m->at_ms)
         audit_fail(a, "I5", "order %.*s has a wrong id or deadline", STR_ARG(m->order_id));
     struct audit_hold *h = calloc(1, sizeof *h);

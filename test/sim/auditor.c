@@ -107,8 +107,14 @@ bool auditor_answered(struct auditor *a, struct audit_ask *ask, const struct aud
     return false;
 }
 
+void auditor_unknown(struct auditor *a)
+{
+    a->unknown = true;
+}
+
 void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context)
 {
+    a->unknown = false;
     struct audit_ask **at = &a->asks;
     while (*at) {
         struct audit_ask *ask = *at;
@@ -124,6 +130,7 @@ void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context)
 void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context)
 {
     audit_drop_refusals(a);
+    a->unknown = false;
     while (a->asks) {
         struct audit_ask *ask = a->asks;
         a->asks = ask->next;

@@ -154,6 +154,8 @@ void auditor_sent(struct auditor *a, struct audit_ask *ask, int64_t now_ms);
 bool auditor_answered(struct auditor *a, struct audit_ask *ask, const struct audit_answer *answer,
                       int64_t now_ms);
 typedef void audit_freed_fn(void *context, struct audit_ask *ask);
+/* A batch's outcome is unknown, and the process has heard so. */
+void auditor_unknown(struct auditor *a);
 /* The unknown outcome is known and the process has heard of it: ghosts are gone. */
 void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context);
 /* The process is gone, and with it every ask that was not answered. */

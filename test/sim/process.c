@@ -135,13 +135,13 @@ void process_ledger(struct process *p)
 
 /* ---- one turn ---- */
 
-static bool take_news(struct process *p, int64_t now_ms)
+static void take_news(struct process *p, int64_t now_ms, struct process_turn *out)
 {
-    bool resolved = false;
     for (size_t i = 0; i < p->news_count; i++) {
         struct fake_ledger_news *n = &p->news[i];
         if (n->outcome) {
             fake_ledger_deliver(p->ledger, n->outcome, now_ms);
+            out->unknown = out->unknown || n->outcome->outcome == LEDGER_UNKNOWN;
             engine_outcome(p->engine, n->outcome);
         }
         if (n->read)
@@ -150,10 +150,9 @@ static bool take_news(struct process *p, int64_t now_ms)
             engine_segment_stored(p->engine, n->segment, n->run);
         if (n->available)
             engine_set_available(p->engine, true);
-        resolved = resolved || n->resolves;
+        out->resolved = out->resolved || n->resolves;
     }
     p->news_count = 0;
-    return resolved;
 }
 
 static void tell_gate_of_orders(struct process *p, const struct command *c)
@@ -199,7 +198,8 @@ static void advance(struct process *p, int64_t now_ms)
 
 void process_turn(struct process *p, int64_t now_ms, size_t commands, struct process_turn *out)
 {
-    out->resolved = take_news(p, now_ms);
+    *out = (struct process_turn){0};
+    take_news(p, now_ms, out);
     if (p->plant != PLANT_LATE_EXPIRY)
         advance(p, now_ms);
     take_commands(p, commands);

@@ -37,6 +37,7 @@ void process_ledger(struct process *p);
 
 struct process_turn {
     struct command *replies; /* by link */
+    bool unknown;            /* the engine heard of an unknown outcome */
     bool resolved;           /* an unknown outcome became known */
 };
 /* Takes at most `commands` of what was sent. */

@@ -68,6 +68,8 @@ static void turn(struct world *w, size_t commands)
 {
     struct process_turn t;
     process_turn(&w->process, w->now_ms, commands, &t);
+    if (t.unknown)
+        auditor_unknown(w->auditor);
     struct command *c = t.replies;
     while (c) {
         struct command *next = c->link;
