@@ -292,6 +292,11 @@ uint32_t net_connections(const struct net *n)
     return n->connections;
 }
 
+void net_retry_after(struct net *n, uint32_t seconds)
+{
+    n->config.limits.retry_after_s = seconds;
+}
+
 uint64_t net_refused(const struct net *n)
 {
     return n->refused;

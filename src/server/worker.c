@@ -243,6 +243,7 @@ static void take_settings(struct worker *w)
     w->settings = w->next_settings;
     pthread_mutex_unlock(&w->lock);
     apply_settings(w);
+    net_retry_after(w->net, (uint32_t)w->settings.retry_after_s);
 }
 
 static void on_closed(void *context)
@@ -318,6 +319,7 @@ static int create_net(struct worker *w, struct error *e)
         .limits = {.header_line_max = (size_t)s->header_line_max,
                    .header_bytes_max = (size_t)s->header_bytes_max,
                    .header_count_max = (size_t)s->header_count_max,
+                   .retry_after_s = (uint32_t)s->retry_after_s,
                    .target_max = (size_t)s->target_max,
                    .body_max = (size_t)s->body_max,
                    .streams_max = (uint32_t)s->streams_max,

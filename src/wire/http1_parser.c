@@ -77,7 +77,7 @@ static enum http1_event bad(struct http1_parser *p, const char *text)
 static enum http1_event line_too_long(struct http1_parser *p)
 {
     if (p->state == STATE_LINE)
-        return broken(p, TLY_EHEADERS_TOO_LARGE, 414, "the request line is longer than the limit");
+        return broken(p, TLY_ETARGET_TOO_LONG, 414, "the request line is longer than the limit");
     return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "a header line is longer than the limit");
 }
 
@@ -168,7 +168,7 @@ static enum http1_event parse_version(struct http1_parser *p, struct str text)
         text.p[5] > '9' || text.p[7] < '0' || text.p[7] > '9')
         return bad(p, "the request line does not end in an HTTP version");
     if (text.p[5] != '1')
-        return broken(p, TLY_EINVALID_ARGUMENT, 505,
+        return broken(p, TLY_EVERSION_NOT_SUPPORTED, 505,
                       "the version is neither HTTP/1.1 nor HTTP/1.0");
     p->message.minor = text.p[7] != '0'; /* a later one is taken as 1.1 (RFC 9110, 2.5) */
     p->message.close = p->message.minor == 0;
@@ -304,7 +304,7 @@ static enum http1_event field_framing(struct http1_parser *p, int field, struct 
         break;
     case FIELD_EXPECT:
         if (m->expect || !text_equal_fold(value, "100-continue"))
-            return broken(p, TLY_EINVALID_ARGUMENT, 417, "Expect is not 100-continue");
+            return broken(p, TLY_EEXPECTATION_FAILED, 417, "Expect is not 100-continue");
         m->expect = true;
         break;
     case FIELD_UPGRADE:

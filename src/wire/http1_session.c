@@ -64,7 +64,7 @@ static void refuse(struct http1_session *s, const struct refusal *refusal)
     h->complete = h->close = true;
     h->wants_continue = false;
     struct response r;
-    refusal_response(&r, &h->x, refusal);
+    refusal_response(&r, &h->x, refusal, s->host->limits->retry_after_s);
     exchange_respond(&h->x, &r);
 }
 

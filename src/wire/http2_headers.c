@@ -32,7 +32,7 @@ static void pseudo_header(struct http2_session *s, struct http2_exchange *h, con
     if (name_len == 5 && memcmp(name, ":path", 5) == 0) {
         struct str target;
         if (len > s->host->limits->target_max)
-            http2_note(h, TLY_EHEADERS_TOO_LARGE, 414, "the target is longer than the limit");
+            http2_note(h, TLY_ETARGET_TOO_LONG, 0, "the target is longer than the limit");
         else if (!target_valid((const char *)value, len))
             http2_note(h, TLY_EINVALID_ARGUMENT, 0,
                        "the target holds a byte that may not stand in one");
@@ -58,7 +58,7 @@ static void session_header(struct http2_session *s, struct http2_exchange *h, st
 {
     if (str_equal(name, STR("expect"))) {
         if (!text_equal_fold(value, "100-continue"))
-            http2_note(h, TLY_EINVALID_ARGUMENT, 417, "Expect is not 100-continue");
+            http2_note(h, TLY_EEXPECTATION_FAILED, 0, "Expect is not 100-continue");
         h->expects = true;
     } else if (str_equal(name, STR("host"))) {
         /* A request that names two hosts is malformed (RFC 9113, 8.3.1). */

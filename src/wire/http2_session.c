@@ -111,7 +111,7 @@ static void refuse(struct http2_exchange *h, struct refusal refusal)
 {
     struct response r;
     h->refused = true;
-    refusal_response(&r, &h->x, &refusal);
+    refusal_response(&r, &h->x, &refusal, h->host->limits->retry_after_s);
     exchange_respond(&h->x, &r);
 }
 

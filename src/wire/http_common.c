@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "wire/codec.h"
+#include "wire/http_text.h"
 
 enum {
     BODY_ROOM_MIN = 64 * 1024, /* bytes, of a body that does not come whole */
@@ -331,56 +333,35 @@ void send_queue_clear(struct send_queue *q, struct wire_pool *pool)
     *q = (struct send_queue){0};
 }
 
-int refusal_status(const struct refusal *refusal)
+/* A problem that needs no memory, for each public code. */
+static struct str spare_problem(int code)
 {
-    return refusal->status ? refusal->status : error_http(refusal->code);
-}
-
-size_t refusal_body(const struct refusal *refusal, char out[REFUSAL_BODY_SIZE])
-{
-    char type[32];
-    size_t i = 0;
-    int code = error_public(refusal->code);
-    for (const char *p = error_name(code); *p && i < sizeof(type) - 1; p++)
-        type[i++] = *p == '_' ? '_' : (char)(*p | 0x20);
-    type[i] = 0;
-    int n =
-        snprintf(out, REFUSAL_BODY_SIZE,
-                 "{\"type\":\"https://tallystick.dev/problems/%s\",\"title\":\"%s\","
-                 "\"status\":%d,\"code\":\"%s\",\"detail\":\"%s\"}",
-                 type, error_text(code), refusal_status(refusal), error_name(code), refusal->text);
-    return n > 0 && n < REFUSAL_BODY_SIZE ? (size_t)n : 0;
-}
-
-static bool is_grpc(const struct exchange *x)
-{
-    struct str type = x->headers[HEADER_content_type];
-    return x->protocol == PROTOCOL_HTTP2 && type.len >= 16 &&
-           memcmp(type.p, "application/grpc", 16) == 0;
-}
-
-void refusal_response(struct response *r, struct exchange *x, const struct refusal *refusal)
-{
-    *r = (struct response){.status = refusal_status(refusal)};
-    char text[REFUSAL_BODY_SIZE];
-    if (is_grpc(x)) {
-        int n = snprintf(text, sizeof(text), "%d", error_grpc(refusal->code));
-        char *number = arena_copy(&x->arena, text, (size_t)n);
-        r->status = 200;
-        r->content_type = STR("application/grpc");
-        r->trailers_only = true;
-        r->trailers[0] = (struct header){STR("grpc-status"),
-                                         number ? (struct str){number, (uint32_t)n} : STR("13")};
-        r->trailers[1] = (struct header){STR("grpc-message"), str_of(refusal->text)};
-        r->trailer_count = 2;
-        return;
+    switch (code) {
+#define X(name, number, http, grpc, retry, text)                                                   \
+    case (number):                                                                                 \
+        return STR("{\"title\":\"" text "\",\"status\":" #http ",\"code\":\"" #name "\"}");
+        TLY_ERRORS(X)
+#undef X
+    default:
+        return (struct str){0};
     }
-    size_t len = refusal_body(refusal, text);
-    char *body = arena_copy(&x->arena, text, len);
-    if (!body)
-        return;
-    r->content_type = STR("application/problem+json");
-    r->body = (struct str){body, (uint32_t)len};
+}
+
+void refusal_response(struct response *r, struct exchange *x, const struct refusal *refusal,
+                      uint32_t retry_after_s)
+{
+    struct failure f = {.code = error_public(refusal->code), .text = str_of(refusal->text)};
+    f.retry_after_s = error_passes(f.code) ? retry_after_s : 0;
+    *r = (struct response){0};
+    if (x->protocol == PROTOCOL_HTTP2 && media_is_grpc(x->headers[HEADER_content_type])) {
+        grpc_failure_response(r, &x->arena, &f);
+    } else {
+        f.instance = instance_of(x->headers[HEADER_request_id], &x->arena);
+        problem_response(r, &x->arena, &f);
+        if (!r->body.len)
+            r->body = spare_problem(f.code);
+    }
+    response_identify(r, x);
 }
 
 const char *status_text(int status)

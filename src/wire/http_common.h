@@ -67,14 +67,10 @@ bool send_queue_add(struct send_queue *q, struct wire_pool *pool, struct str bef
 size_t send_queue_take(struct send_queue *q, struct wire_pool *pool, uint8_t *out, size_t size);
 void send_queue_clear(struct send_queue *q, struct wire_pool *pool);
 
-enum { REFUSAL_BODY_SIZE = 512 };
-
-int refusal_status(const struct refusal *refusal);
-/* application/problem+json; returns its length. */
-size_t refusal_body(const struct refusal *refusal, char out[REFUSAL_BODY_SIZE]);
-/* For an exchange: problem+json, or trailers only if the request is gRPC. Without memory the
- * answer has no body. */
-void refusal_response(struct response *r, struct exchange *x, const struct refusal *refusal);
+/* problem+json, or trailers only if the request is gRPC, with what every refusal says;
+ * `retry_after_s` where that can help. Without memory some of it is left out, never the code. */
+void refusal_response(struct response *r, struct exchange *x, const struct refusal *refusal,
+                      uint32_t retry_after_s);
 
 const char *status_text(int status);
 

@@ -131,6 +131,59 @@ static void a_refused_body_is_not_asked_for(void **state)
     assert_non_null(strstr(driver_out(d), "\"code\":\"PAYLOAD_TOO_LARGE\""));
 }
 
+static void a_refusal_of_the_wire_says_what_every_refusal_says(void **state)
+{
+    struct driver *d = *state;
+    say(d, "POST / HTTP/1.1\r\n" HOST "X-Request-Id: r-1\r\nTraceparent: "
+           "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nExpect: tea\r\n\r\n");
+    const char *out = driver_out(d);
+    assert_non_null(strstr(out, "HTTP/1.1 417 Expectation Failed\r\n"));
+    assert_non_null(strstr(out, "\r\nx-request-id: r-1\r\n"));
+    assert_non_null(strstr(out, "\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert_non_null(
+        strstr(out, "{\"type\":\"https://tallystick.dev/problems/expectation_failed\","));
+    assert_non_null(strstr(out, "\"status\":417,"));
+    assert_non_null(strstr(out, "\"code\":\"EXPECTATION_FAILED\""));
+    assert_non_null(strstr(out, "\"instance\":\"r-1\""));
+}
+
+/* Every status line has a code of its own whose status in the table of errors it is. */
+static void the_code_of_a_refusal_tells_its_status(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *status;
+    } rows[] = {
+        {"GET / HTTP/3.0\r\n\r\n", "505"},
+        {"CONNECT a:1 HTTP/1.1\r\n\r\n", "501"},
+        {"GET / HTTP/1.1\r\nExpect: x\r\n\r\n", "417"},
+        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 9999\r\n\r\n", "413"},
+        {"GET / HTTP/1.1\r\n\r\n", "400"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct driver d;
+        char line[32], member[32];
+        driver_open(&d, PROTOCOL_HTTP1);
+        say(&d, rows[i].request);
+        snprintf(line, sizeof(line), "HTTP/1.1 %s ", rows[i].status);
+        snprintf(member, sizeof(member), "\"status\":%s,", rows[i].status);
+        assert_memory_equal(driver_out(&d), line, strlen(line));
+        assert_non_null(strstr(driver_out(&d), member));
+        driver_close(&d);
+    }
+}
+
+static void a_refusal_that_passes_says_when(void **state)
+{
+    struct driver *d = *state;
+    d->limits.bodies_max = 10;
+    d->limits.retry_after_s = 7;
+    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\nhello world");
+    assert_non_null(strstr(driver_out(d), "HTTP/1.1 503 "));
+    assert_non_null(strstr(driver_out(d), "\r\nretry-after: 7\r\n"));
+    assert_non_null(strstr(driver_out(d), "\"retry_after_s\":7"));
+}
+
 static void the_answer_to_head_has_no_body(void **state)
 {
     struct driver *d = *state;
@@ -354,6 +407,9 @@ int main(void)
         T(the_client_is_told_to_continue),
         T(the_word_to_continue_waits_for_earlier_answers),
         T(a_refused_body_is_not_asked_for),
+        T(a_refusal_of_the_wire_says_what_every_refusal_says),
+        T(the_code_of_a_refusal_tells_its_status),
+        T(a_refusal_that_passes_says_when),
         T(the_answer_to_head_has_no_body),
         T(http_1_0_ends_with_the_answer),
         T(a_refusal_comes_behind_the_answers_under_way),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "session_driver.h"
+#include "wire/codec.h"
 
 enum { STREAMS_MAX = 512 };
 
@@ -295,6 +296,50 @@ static void a_body_beyond_the_limit_is_refused_in_either_tongue(void **state)
     assert_non_null(strstr(answer_of(p, grpc)->headers, "grpc-status: 8\n"));
     assert_int_equal(p->d.handled, 0);
     assert_true(p->d.session->ops->idle(p->d.session));
+}
+
+static void a_refusal_of_the_wire_says_what_every_refusal_says(void **state)
+{
+    struct pair *p = *state;
+    static char big[6001];
+    memset(big, 'x', sizeof(big) - 1);
+    nghttp2_nv nv[] = {
+        NV(":method", "POST"),
+        NV(":scheme", "http"),
+        NV(":authority", "a"),
+        NV(":path", "/a"),
+        NV("content-type", "Application/GRPC+proto"),
+        NV("x-request-id", "r:1"),
+        NV("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")};
+    nghttp2_data_provider provider = {.read_callback = read_upload};
+    p->upload = big;
+    p->upload_len = sizeof(big) - 1;
+    int32_t id = nghttp2_submit_request(p->client, NULL, nv, 7, &provider, NULL);
+    exchange_bytes(p);
+    struct arena a;
+    struct header trailers[RESPONSE_HEADERS_MAX];
+    const struct failure f = {.code = TLY_EPAYLOAD_TOO_LARGE,
+                              .text = STR("the body is larger than the limit")};
+    arena_init(&a, NULL, 0, 4096);
+    size_t count = grpc_failure_trailers(trailers, &a, &f);
+    assert_int_equal(count, 3); /* status, message, details */
+    for (size_t i = 0; i < count; i++) {
+        char line[512];
+        snprintf(line, sizeof(line), "%.*s: %.*s\n", STR_ARG(trailers[i].name),
+                 STR_ARG(trailers[i].value));
+        assert_non_null(strstr(answer_of(p, id)->headers, line));
+    }
+    arena_close(&a);
+    assert_non_null(strstr(answer_of(p, id)->headers, "x-request-id: r:1\n"));
+    assert_non_null(strstr(answer_of(p, id)->headers, "traceparent: 00-4bf92f"));
+    nv[4] = (nghttp2_nv)NV("content-type", "application/json");
+    p->upload = big;
+    p->upload_len = sizeof(big) - 1;
+    id = nghttp2_submit_request(p->client, NULL, nv, 7, &provider, NULL);
+    exchange_bytes(p);
+    answer_of(p, id)->body[answer_of(p, id)->body_len] = 0;
+    assert_non_null(strstr(answer_of(p, id)->body, "\"instance\":\"r%3A1\""));
+    assert_non_null(strstr(answer_of(p, id)->headers, "x-request-id: r:1\n"));
 }
 
 static void a_refusal_does_not_wait_for_the_rest_of_the_request(void **state)
@@ -853,6 +898,7 @@ int main(void)
         T(answers_may_come_in_any_order),
         T(a_body_beyond_the_limit_is_refused_in_either_tongue),
         T(a_refusal_does_not_wait_for_the_rest_of_the_request),
+        T(a_refusal_of_the_wire_says_what_every_refusal_says),
         T(headers_beyond_the_limit_are_refused),
         T(targets_and_doubled_headers_are_as_strict_as_in_http_1),
         T(a_request_names_one_host),

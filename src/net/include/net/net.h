@@ -45,6 +45,8 @@ uint16_t net_port(const struct net *n);
 uint64_t net_now_ns(const struct net *n); /* monotonic, as of this turn */
 uint32_t net_connections(const struct net *n);
 uint64_t net_refused(const struct net *n); /* connections closed at once: at connections_max */
+/* What refusals that pass say from now on. */
+void net_retry_after(struct net *n, uint32_t seconds);
 /* Stops accepting; sessions get no new requests; idle connections are closed. */
 void net_drain(struct net *n);
 /* Closes everything; `closed` is called from the loop when the last handle is gone. */
