@@ -7,7 +7,10 @@
  * expire: BLIND. Every order that is not SOLD_OUT is marked, because the engine will see it.
  * Failure modes: memory short for a new lot: the lot stays unknown, which is BLIND.
  *
- * Threads: admit from any; everything else from the engine's only. README.md has the argument.
+ * A session collects asks and decides them when it is flushed; the filter's memory has come closer
+ * meanwhile.
+ *
+ * Threads: a session on its worker's; everything else on the lane's. README.md has the argument.
  */
 #include "gate/gate_local.h"
 
@@ -56,6 +59,14 @@ struct gate_local {
     _Alignas(64) _Atomic(struct counter *) chunks[];
 };
 
+struct local_session {
+    struct gate_session session;
+    struct gate_local *gate;
+    struct gate_worker worker;
+    struct gate_ask *first; /* asked since the last flush */
+    struct gate_ask *last;
+};
+
 static struct gate_local *self(struct gate *g)
 {
     return (struct gate_local *)g;
@@ -77,11 +88,11 @@ static uint64_t word_next(uint64_t word, int64_t units)
 
 /* ---- lots ---- */
 
-static struct counter *counter_of(struct gate_local *g, uint32_t lot_id)
+static struct counter *counter_of(struct gate_local *g, lot_id id)
 {
-    if (lot_id == 0 || lot_id > g->lots_max)
+    if (id == 0 || id > g->lots_max)
         return NULL;
-    uint32_t i = lot_id - 1;
+    uint32_t i = id - 1;
     struct counter *chunk = atomic_load_explicit(&g->chunks[i / CHUNK_LOTS], memory_order_acquire);
     return chunk ? &chunk[i % CHUNK_LOTS] : NULL;
 }
@@ -96,7 +107,7 @@ static struct table *table_create(size_t slot_count)
 
 /* The engine's thread. The lot_id is published last, so a reader that sees it sees the hash and
  * the lot's counter. */
-static void table_put(struct table *t, uint64_t key_hash, uint32_t lot_id)
+static void table_put(struct table *t, uint64_t key_hash, lot_id id)
 {
     size_t i = key_hash & t->slot_mask;
     for (;; i = (i + 1) & t->slot_mask) {
@@ -109,14 +120,14 @@ static void table_put(struct table *t, uint64_t key_hash, uint32_t lot_id)
         if (there)
             continue;
         atomic_store_explicit(&s->key_hash, key_hash, memory_order_relaxed);
-        atomic_store_explicit(&s->lot_id, lot_id, memory_order_release);
+        atomic_store_explicit(&s->lot_id, id, memory_order_release);
         t->used++;
         return;
     }
 }
 
 /* Any thread. 0 if the lot is not known for certain. */
-static uint32_t table_find(struct gate_local *g, struct str key)
+static lot_id table_find(struct gate_local *g, struct str key)
 {
     if (str_empty(key))
         return 0;
@@ -124,11 +135,11 @@ static uint32_t table_find(struct gate_local *g, struct str key)
     struct table *t = atomic_load_explicit(&g->table, memory_order_acquire);
     for (size_t i = key_hash & t->slot_mask;; i = (i + 1) & t->slot_mask) {
         struct slot *s = &t->slots[i];
-        uint32_t lot_id = atomic_load_explicit(&s->lot_id, memory_order_acquire);
-        if (lot_id == 0)
+        lot_id id = atomic_load_explicit(&s->lot_id, memory_order_acquire);
+        if (id == 0)
             return 0;
         if (atomic_load_explicit(&s->key_hash, memory_order_relaxed) == key_hash)
-            return lot_id == LOT_AMBIGUOUS ? 0 : lot_id;
+            return id == LOT_AMBIGUOUS ? 0 : id;
     }
 }
 
@@ -141,10 +152,10 @@ static int table_reserve(struct gate_local *g)
     if (!bigger)
         return TLY_ENO_MEMORY;
     for (size_t i = 0; i <= t->slot_mask; i++) {
-        uint32_t lot_id = atomic_load_explicit(&t->slots[i].lot_id, memory_order_relaxed);
-        if (lot_id)
+        lot_id id = atomic_load_explicit(&t->slots[i].lot_id, memory_order_relaxed);
+        if (id)
             table_put(bigger, atomic_load_explicit(&t->slots[i].key_hash, memory_order_relaxed),
-                      lot_id);
+                      id);
     }
     bigger->older = t;
     atomic_store_explicit(&g->table, bigger, memory_order_release);
@@ -197,11 +208,17 @@ static enum shortage look(struct gate_local *g, const struct gate_ask *ask, stru
     return ENOUGH;
 }
 
-static enum gate_verdict sold_out(struct gate_ask *ask, uint16_t line, uint64_t word)
+static void mark_short(struct gate_line *line, uint64_t word)
 {
     int64_t units = word_units(word);
-    ask->failed_line = line;
-    ask->available = units > 0 ? units : 0;
+    line->is_short = true;
+    line->available = units > 0 ? units : 0;
+}
+
+static enum gate_verdict sold_out_one(struct gate_ask *ask, uint64_t word)
+{
+    mark_short(&ask->lines[0], word);
+    ask->failed_line = 0;
     return GATE_SOLD_OUT;
 }
 
@@ -221,13 +238,13 @@ static enum gate_verdict admit_one_line(struct gate_local *g, struct gate_ask *a
     uint64_t word;
     enum shortage shortage = look(g, ask, c, quantity, now, &word);
     if (shortage == SHORT)
-        return sold_out(ask, 0, word);
+        return sold_out_one(ask, word);
     enum gate_verdict verdict = ask_engine(g, ask, now); /* marks before anything is taken */
     if (shortage == MAYBE_SHORT || verdict == GATE_REPLAY)
         return verdict;
     do {
         if (word_units(word) < quantity) /* this order was new when it was marked */
-            return now->now_ms >= now->next_deadline_ms ? GATE_BLIND : sold_out(ask, 0, word);
+            return now->now_ms >= now->next_deadline_ms ? GATE_BLIND : sold_out_one(ask, word);
     } while (!atomic_compare_exchange_weak_explicit(&c->word, &word,
                                                     word_next(word, word_units(word) - quantity),
                                                     memory_order_acq_rel, memory_order_acquire));
@@ -239,13 +256,18 @@ static enum gate_verdict admit_one_line(struct gate_local *g, struct gate_ask *a
 static enum gate_verdict admit_lines(struct gate_local *g, struct gate_ask *ask,
                                      const struct situation *now)
 {
+    bool any_short = false;
     for (uint16_t i = 0; i < ask->line_count; i++) {
         struct gate_line *line = &ask->lines[i];
         uint64_t word;
-        if (look(g, ask, counter_of(g, line->lot_id), line->quantity, now, &word) == SHORT)
-            return sold_out(ask, i, word);
+        if (look(g, ask, counter_of(g, line->lot_id), line->quantity, now, &word) != SHORT)
+            continue;
+        mark_short(line, word);
+        if (!any_short)
+            ask->failed_line = i;
+        any_short = true;
     }
-    return ask_engine(g, ask, now);
+    return any_short ? GATE_SOLD_OUT : ask_engine(g, ask, now);
 }
 
 static enum gate_verdict admit_one(struct gate_local *g, struct gate_ask *ask,
@@ -253,6 +275,7 @@ static enum gate_verdict admit_one(struct gate_local *g, struct gate_ask *ask,
 {
     bool all_known = ask->line_count > 0;
     for (uint16_t i = 0; i < ask->line_count; i++) {
+        ask->lines[i].is_short = false;
         ask->lines[i].lot_id = table_find(g, ask->lines[i].lot);
         all_known = all_known && ask->lines[i].lot_id != 0;
     }
@@ -263,68 +286,107 @@ static enum gate_verdict admit_one(struct gate_local *g, struct gate_ask *ask,
     return admit_lines(g, ask, now);
 }
 
-static void local_admit(struct gate *gate, struct gate_ask *asks, size_t n, int64_t now_ms,
-                        gate_admit_cb *cb, void *context)
+/* ---- a worker's session ---- */
+
+static int local_attach(struct gate *gate, const struct gate_worker *w, struct gate_session **out,
+                        struct error *e)
 {
-    struct gate_local *g = self(gate);
-    for (size_t i = 0; i < n; i++)
-        order_filter_prefetch(&g->orders, asks[i].order_hash);
-    for (size_t i = 0; i < n; i++) {
-        struct situation now = situation_read(g, now_ms);
-        asks[i].verdict = admit_one(g, &asks[i], &now);
-    }
-    cb(context, asks, n);
+    struct local_session *s = malloc(sizeof *s);
+    if (!s)
+        return error_set(e, TLY_ENO_MEMORY, "", "no memory for a session with the gate");
+    *s = (struct local_session){.session.ops = gate->ops, .gate = self(gate), .worker = *w};
+    *out = &s->session;
+    return 0;
 }
 
-static void local_prefetch(struct gate *gate, uint64_t order_hash)
+static void local_ask(struct gate_session *session, struct gate_ask *ask)
 {
-    order_filter_prefetch(&self(gate)->orders, order_hash);
+    struct local_session *s = (struct local_session *)session;
+    order_filter_prefetch(&s->gate->orders, ask->order_hash);
+    ask->next = NULL;
+    if (s->first)
+        s->last->next = ask;
+    else
+        s->first = ask;
+    s->last = ask;
+}
+
+static struct gate_ask *take_asked(struct local_session *s)
+{
+    struct gate_ask *first = s->first;
+    s->first = NULL;
+    return first;
+}
+
+static void local_flush(struct gate_session *session, int64_t now_ms)
+{
+    struct local_session *s = (struct local_session *)session;
+    struct gate_ask *first = take_asked(s);
+    if (!first)
+        return;
+    for (struct gate_ask *ask = first; ask; ask = ask->next) {
+        struct situation now = situation_read(s->gate, now_ms);
+        ask->verdict = admit_one(s->gate, ask, &now);
+    }
+    s->worker.answered(s->worker.context, first);
+}
+
+static void local_detach(struct gate_session *session)
+{
+    struct local_session *s = (struct local_session *)session;
+    struct gate_ask *first;
+    while ((first = take_asked(s))) {
+        for (struct gate_ask *ask = first; ask; ask = ask->next) {
+            order_filter_mark(&s->gate->orders, ask->order_hash);
+            ask->verdict = GATE_BLIND;
+        }
+        s->worker.answered(s->worker.context, first);
+    }
+    free(s);
 }
 
 /* ---- the engine's side ---- */
 
 /* Always a read-modify-write, never a plain store: it continues the release sequence of every
  * earlier taking, so that who reads the word afterwards sees their marks. */
-static void counter_set(struct counter *c, int64_t units, bool relative)
+static void counter_add(struct counter *c, int64_t units)
 {
     uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);
-    uint64_t next;
-    do {
-        next = word_next(word, relative ? word_units(word) + units : units);
-    } while (!atomic_compare_exchange_weak_explicit(&c->word, &word, next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&c->word, &word,
+                                                  word_next(word, word_units(word) + units),
+                                                  memory_order_acq_rel, memory_order_relaxed))
+        ;
 }
 
-static int local_lot_added(struct gate *gate, uint32_t lot_id, struct str key, int64_t available)
+static int local_lot_known(struct gate *gate, const struct gate_stock *lot)
 {
     struct gate_local *g = self(gate);
-    if (lot_id == 0 || lot_id > g->lots_max || table_reserve(g))
+    if (table_find(g, lot->dims->key) == lot->lot_id)
+        return 0; /* the count is kept by what was decided since */
+    if (lot->lot_id == 0 || lot->lot_id > g->lots_max || table_reserve(g))
         return TLY_ENO_MEMORY;
-    _Atomic(struct counter *) *chunk = &g->chunks[(lot_id - 1) / CHUNK_LOTS];
+    _Atomic(struct counter *) *chunk = &g->chunks[(lot->lot_id - 1) / CHUNK_LOTS];
     if (!atomic_load_explicit(chunk, memory_order_relaxed)) {
         struct counter *fresh = calloc(CHUNK_LOTS, sizeof *fresh);
         if (!fresh)
             return TLY_ENO_MEMORY;
         atomic_store_explicit(chunk, fresh, memory_order_release);
     }
-    counter_set(counter_of(g, lot_id), available, false);
-    table_put(atomic_load_explicit(&g->table, memory_order_relaxed), hash64(key, g->hash_seed),
-              lot_id);
+    struct counter *c = counter_of(g, lot->lot_id); /* nobody takes of it yet */
+    counter_add(c,
+                lot->available - word_units(atomic_load_explicit(&c->word, memory_order_relaxed)));
+    table_put(atomic_load_explicit(&g->table, memory_order_relaxed),
+              hash64(lot->dims->key, g->hash_seed), lot->lot_id);
     return 0;
 }
 
-static void local_add(struct gate *gate, uint32_t lot_id, int64_t units)
+static void local_decided(struct gate *gate, const struct gate_delta *lots, size_t n)
 {
-    struct counter *c = counter_of(self(gate), lot_id);
-    if (c)
-        counter_set(c, units, true);
-}
-
-static void local_reset(struct gate *gate, uint32_t lot_id, int64_t available)
-{
-    struct counter *c = counter_of(self(gate), lot_id);
-    if (c)
-        counter_set(c, available, false);
+    for (size_t i = 0; i < n; i++) {
+        struct counter *c = counter_of(self(gate), lots[i].lot);
+        if (c)
+            counter_add(c, lots[i].units);
+    }
 }
 
 static void local_order_seen(struct gate *gate, uint64_t order_hash)
@@ -358,11 +420,12 @@ static void local_destroy(struct gate *gate)
 }
 
 static const struct gate_ops local_ops = {
-    .admit = local_admit,
-    .prefetch = local_prefetch,
-    .lot_added = local_lot_added,
-    .add = local_add,
-    .reset = local_reset,
+    .attach = local_attach,
+    .ask = local_ask,
+    .flush = local_flush,
+    .detach = local_detach,
+    .lot_known = local_lot_known,
+    .decided = local_decided,
     .order_seen = local_order_seen,
     .orders_complete = local_orders_complete,
     .next_deadline = local_next_deadline,

@@ -4,7 +4,13 @@
 
 #include "lane/lane.h"
 
-/* Units that changed hands, new lots, the next deadline. */
-void lane_tell_gate(struct lane *l);
+/* ---- tell_gate.c ---- */
+
+/* Units that changed hands, new lots, what was committed, what became of the answered orders (by
+ * `link`; NULL: none), the next deadline. */
+void lane_tell_gate(struct lane *l, const struct command *answered);
+/* Before a batch goes to the ledger, and when its final outcome is there. */
+void lane_note_stocks(struct lane *l, const struct batch *b);
+void lane_settle_stocks(struct lane *l, const struct batch *b);
 
 #endif

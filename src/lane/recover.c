@@ -76,6 +76,6 @@ void lane_open(struct lane *l, int64_t now_ms)
     atomic_store(&l->available, true);
     engine_recovered(l->engine, now_ms);
     l->deadline_told_ms = INT64_MIN;
-    lane_tell_gate(l);
+    lane_tell_gate(l, NULL);
     l->gate->ops->orders_complete(l->gate, l->orders_complete);
 }

@@ -19,7 +19,6 @@
 enum {
     TURN_COMMANDS_MAX = 4096, /* decided before the ledger and the replies get their turn */
     PREFETCH_AHEAD = 6,
-    DELTAS_MAX = 256,
 };
 
 /* ---- the ledger's news ---- */
@@ -38,6 +37,8 @@ static void take_outcomes(struct lane *l)
             if (l->host.settled)
                 l->host.settled(l->host.context, b);
         }
+        if (!unknown)
+            lane_settle_stocks(l, b);
         engine_outcome(l->engine, b);
         if (unknown)
             atomic_fetch_add(&l->unknowns_told, 1);
@@ -134,6 +135,7 @@ static void ask_ledger(struct lane *l)
     struct batch *b;
     while ((b = engine_seal(l->engine))) {
         l->under_way++;
+        lane_note_stocks(l, b);
         if (l->host.submitted)
             l->host.submitted(l->host.context, b);
         ops->submit(l->ledger, b);
@@ -146,50 +148,15 @@ static void ask_ledger(struct lane *l)
         ops->store_segment(l->ledger, s);
 }
 
-static void tell_gate_of_lots(struct lane *l)
-{
-    while (l->lots_told < engine_lot_count(l->engine)) {
-        struct lot_view lot;
-        lot_id id = ++l->lots_told;
-        if (!engine_lot(l->engine, id, &lot))
-            continue;
-        int64_t available = lot.stock.on_hand - lot.stock.reserved - lot.stock.confirmed;
-        if (l->gate->ops->lot_added(l->gate, id, lot.dims->key, available) != 0 &&
-            l->host.lot_left_out)
-            l->host.lot_left_out(l->host.context, lot.dims->key);
-    }
-}
-
-void lane_tell_gate(struct lane *l)
-{
-    struct gate_delta deltas[DELTAS_MAX];
-    size_t count;
-    while ((count = engine_gate_deltas(l->engine, deltas, DELTAS_MAX)) > 0)
-        for (size_t i = 0; i < count; i++)
-            if (deltas[i].lot <= l->lots_told)
-                l->gate->ops->add(l->gate, deltas[i].lot, deltas[i].units);
-    tell_gate_of_lots(l);
-    int64_t deadline_ms = engine_next_deadline(l->engine);
-    if (deadline_ms != l->deadline_told_ms) {
-        l->deadline_told_ms = deadline_ms;
-        l->gate->ops->next_deadline(l->gate, deadline_ms);
-    }
-}
-
-static void hand_back(struct lane *l)
-{
-    struct command *first = engine_replies(l->engine);
-    if (!first)
-        return;
-    l->busy = true;
-    l->host.answered(l->host.context, first);
-}
-
 static void hand_out(struct lane *l)
 {
     ask_ledger(l);
-    lane_tell_gate(l);
-    hand_back(l);
+    struct command *answered = engine_replies(l->engine);
+    lane_tell_gate(l, answered);
+    if (!answered)
+        return;
+    l->busy = true;
+    l->host.answered(l->host.context, answered);
 }
 
 bool lane_turn(struct lane *l, int64_t now_ms, uint64_t monotonic_ns)

@@ -363,6 +363,7 @@ static void stop(struct server *s)
         lane->ledger->ops->stop(lane->ledger);
     if (lane->ledger)
         lane->ledger->ops->destroy(lane->ledger);
+    lane_close(lane);
     engine_destroy(lane->engine);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);

@@ -30,6 +30,7 @@ struct worker {
     uv_async_t async;
     uv_timer_t tick;
     struct net *net;
+    struct gate_session *gate; /* the service's, once there is one */
     struct service *service;
     struct engine_thread *engine_thread;
     struct state *state;
@@ -190,6 +191,7 @@ static void show_gauges(struct worker *w)
 static void after_turn(void *context)
 {
     struct worker *w = context;
+    service_flush(w->service);
     send_commands(w); /* the engine begins while answers are completed here */
     take_replies(w);
     send_commands(w);
@@ -257,6 +259,7 @@ static void end(struct worker *w)
     if (w->closing)
         return;
     w->closing = true;
+    service_leave_gate(w->service);
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->async, NULL);
     net_close(w->net, on_closed, w);
@@ -285,6 +288,19 @@ static void wake_worker(void *context)
 
 /* ---- life ---- */
 
+static void gate_answered(void *context, struct gate_ask *first)
+{
+    struct worker *w = context;
+    service_admitted(w->service, first);
+}
+
+static int attach_to_gate(struct worker *w, struct error *e)
+{
+    struct gate *gate = w->engine_thread->lane.gate;
+    const struct gate_worker me = {.loop = &w->loop, .context = w, .answered = gate_answered};
+    return gate->ops->attach(gate, &me, &w->gate, e);
+}
+
 static int create_service(struct worker *w, struct error *e)
 {
     const struct service_host host = {
@@ -296,7 +312,7 @@ static int create_service(struct worker *w, struct error *e)
         .lot_dims = host_lot_dims,
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
-        .gate = w->engine_thread->lane.gate,
+        .gate = w->gate,
         .metrics = w->metrics,
         .settings = &w->service_settings,
         .hash_seed = w->config.hash_seed,
@@ -369,6 +385,8 @@ int worker_create(struct worker **out, const struct worker_config *config, struc
     apply_settings(w);
     w->metrics = metrics_create();
     code = w->metrics ? create_loop(w, e) : error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    if (code == 0)
+        code = attach_to_gate(w, e);
     if (code == 0)
         code = create_service(w, e);
     if (code == 0)
@@ -458,6 +476,8 @@ void worker_destroy(struct worker *w)
 {
     if (!w)
         return;
+    if (!w->service)
+        gate_detach(w->gate);
     if (w->net && !w->closing) {
         net_close(w->net, on_closed, w);
         w->closing = true;

@@ -125,6 +125,61 @@ void call_submit(struct service *s, struct call *c)
     s->host.submit(s->host.context, &c->command);
 }
 
+void call_ask_gate(struct service *s, struct call *c, struct gate_ask *asks, uint32_t count,
+                   void (*admitted)(struct service *s, struct call *c))
+{
+    c->stage = CALL_AT_GATE;
+    c->admitted = admitted;
+    s->inflight++;
+    call_wait(s, c);
+    if (count == 0 || !s->host.gate) {
+        admitted(s, c);
+        return;
+    }
+    c->at_gate = count;
+    s->asked += count;
+    for (uint32_t i = 0; i < count; i++) {
+        asks[i].context = c;
+        gate_ask(s->host.gate, &asks[i]);
+    }
+}
+
+void call_refused_at_gate(struct service *s, struct call *c)
+{
+    call_stop_waiting(s, c);
+    s->inflight--;
+    call_put(s, c);
+}
+
+void service_admitted(struct service *s, struct gate_ask *first)
+{
+    struct gate_ask *next;
+    for (struct gate_ask *ask = first; ask; ask = next) {
+        struct call *c = ask->context;
+        next = ask->next;
+        assert(c->stage == CALL_AT_GATE && c->at_gate > 0);
+        if (--c->at_gate == 0)
+            c->admitted(s, c);
+    }
+}
+
+void service_flush(struct service *s)
+{
+    if (s->asked == 0)
+        return;
+    s->asked = 0;
+    s->flushing = true;
+    gate_flush(s->host.gate, s->host.now_ms(s->host.context));
+    s->flushing = false;
+}
+
+void service_leave_gate(struct service *s)
+{
+    gate_detach(s->host.gate);
+    s->host.gate = NULL;
+    s->asked = 0;
+}
+
 void service_complete(struct service *s, struct command *command)
 {
     struct call *c = call_of(command);

@@ -135,14 +135,11 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
                   struct order_flags *flags, struct error *e)
 {
     const struct service *s = c->service;
-    struct gate *gate = s->host.gate;
     int64_t hold_max_ms = s->host.settings->hold_max_ms;
     int code = prepare_order_id(c, m->order_id, out, flags, e);
     if (code)
         return code;
     out->order_hash = hash64(out->order_id, s->host.hash_seed);
-    if (gate->ops->prefetch)
-        gate->ops->prefetch(gate, out->order_hash);
     out->user_id = str_of(m->user_id);
     code = rule_text(out->user_id, USER_ID_MAX, "user_id", e);
     if (code)
@@ -164,13 +161,21 @@ int order_ask(struct call *c, const struct reserve_command *order, struct order_
     struct gate_line *lines = arena_alloc(&c->arena, order->want_count * sizeof *lines);
     if (!lines)
         return TLY_ENO_MEMORY;
-    for (uint16_t i = 0; i < order->want_count; i++)
-        lines[i] =
-            (struct gate_line){.lot = order->wants[i].lot, .quantity = order->wants[i].quantity};
+    for (uint16_t i = 0; i < order->want_count; i++) {
+        const struct want *w = &order->wants[i];
+        lines[i] = (struct gate_line){.lot = w->lot,
+                                      .sku = w->sku,
+                                      .flavor = w->flavor,
+                                      .size = w->size,
+                                      .batch = w->batch,
+                                      .quantity = w->quantity};
+    }
     *ask = (struct gate_ask){.lines = lines,
                              .line_count = order->want_count,
-                             .order_hash = order->order_hash,
                              .order_new = flags.order_new,
+                             .order_id = order->order_id,
+                             .user_id = order->user_id,
+                             .order_hash = order->order_hash,
                              .verdict = GATE_BLIND};
     return 0;
 }
@@ -185,7 +190,7 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
     if (ask->verdict == GATE_SOLD_OUT) {
         order->code = TLY_ESOLD_OUT;
         order->failed_want = ask->failed_line;
-        order->available = ask->available;
+        order->available = ask->lines[ask->failed_line].available;
     }
 }
 

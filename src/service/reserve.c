@@ -41,26 +41,20 @@ static void finish(struct service *s, struct call *c)
     reply_message_with(s, &c->origin, order->replayed ? 200 : 201, &m.base, headers, count);
 }
 
-/* The gate's answer; from inside order's admission if the gate is local. */
-static void admitted(void *context, struct gate_ask *ask, size_t n)
+/* The gate's answer. */
+static void admitted(struct service *s, struct call *c)
 {
-    struct call *c = context;
-    struct service *s = c->service;
-    (void)n;
-    order_admitted(s, &c->command.reserve, ask);
-    if (c->gate_answered)
-        *c->gate_answered = true;
-    if (ask->verdict != GATE_SOLD_OUT && (c->origin.exchange || ask->verdict == GATE_PASS)) {
+    enum gate_verdict verdict = c->ask.verdict;
+    order_admitted(s, &c->command.reserve, &c->ask);
+    if (verdict != GATE_SOLD_OUT && (c->origin.exchange || verdict == GATE_PASS)) {
         call_submit(s, c);
         return;
     }
-    call_stop_waiting(s, c);
     if (c->origin.exchange) {
         struct failure f = order_failure(&c->command.reserve, "", &c->origin.exchange->arena);
         reply_failure(s, &c->origin, &f);
     }
-    s->inflight--;
-    call_put(s, c);
+    call_refused_at_gate(s, c);
 }
 
 /* The header stands for the field. */
@@ -83,7 +77,6 @@ int reserve_start(struct service *s, struct call *c, struct error *e)
     Tally__V1__ReserveRequest *m = (Tally__V1__ReserveRequest *)c->request;
     struct reserve_command *order = &c->command.reserve;
     struct order_flags flags;
-    bool answered = false;
     int code = take_idempotency_key(c, m, e);
     if (!code)
         code = order_prepare(c, m, order, &flags, e);
@@ -95,14 +88,6 @@ int reserve_start(struct service *s, struct call *c, struct error *e)
     c->finish = finish;
     c->origin.order_id = order->order_id;
     c->origin.lot = order->wants[0].lot;
-    c->stage = CALL_AT_GATE;
-    c->gate_answered = &answered;
-    s->inflight++;
-    s->host.gate->ops->admit(s->host.gate, &c->ask, 1, s->host.now_ms(s->host.context), admitted,
-                             c);
-    if (!answered) {
-        c->gate_answered = NULL;
-        call_wait(s, c);
-    }
+    call_ask_gate(s, c, &c->ask, 1, admitted);
     return 0;
 }

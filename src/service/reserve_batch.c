@@ -92,17 +92,13 @@ static bool passed(const struct orders *all)
 }
 
 /* Those that may succeed, side by side for the engine. `orders` has room for all. */
-static void admitted(void *context, struct gate_ask *asks, size_t n)
+static void admitted(struct service *s, struct call *c)
 {
-    struct call *c = context;
-    struct service *s = c->service;
     struct orders *all = c->state;
     uint32_t sent = 0;
-    if (c->gate_answered)
-        *c->gate_answered = true;
-    for (size_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < all->ask_count; i++) {
         struct entry *entry = &all->entries[all->asked[i]];
-        order_admitted(s, &entry->order, &asks[i]);
+        order_admitted(s, &entry->order, &all->asks[i]);
         if (entry->order.code)
             continue;
         entry->at = sent;
@@ -114,11 +110,9 @@ static void admitted(void *context, struct gate_ask *asks, size_t n)
         call_submit(s, c);
         return;
     }
-    call_stop_waiting(s, c);
     if (c->origin.exchange)
         answer(s, c);
-    s->inflight--;
-    call_put(s, c);
+    call_refused_at_gate(s, c);
 }
 
 static int no_memory(struct error *e)
@@ -154,7 +148,6 @@ int reserve_batch_start(struct service *s, struct call *c, struct error *e)
 {
     const Tally__V1__ReserveBatchRequest *m = (const Tally__V1__ReserveBatchRequest *)c->request;
     size_t count = m->n_orders;
-    bool answered = false;
     if (count < 1 || count > ORDER_BATCH_MAX)
         return rule_broken(e, "orders", "must be 1 to %d orders, is %zu", ORDER_BATCH_MAX, count);
     if (count > BATCH_ORDERS_INFLIGHT_MAX - s->batch_orders)
@@ -177,17 +170,6 @@ int reserve_batch_start(struct service *s, struct call *c, struct error *e)
     c->state = all;
     c->batch_orders = (uint32_t)count;
     s->batch_orders += c->batch_orders;
-    c->stage = CALL_AT_GATE;
-    c->gate_answered = &answered;
-    s->inflight++;
-    if (all->ask_count)
-        s->host.gate->ops->admit(s->host.gate, all->asks, all->ask_count,
-                                 s->host.now_ms(s->host.context), admitted, c);
-    else
-        admitted(c, NULL, 0);
-    if (!answered) {
-        c->gate_answered = NULL;
-        call_wait(s, c);
-    }
+    call_ask_gate(s, c, all->asks, all->ask_count, admitted);
     return 0;
 }

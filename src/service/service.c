@@ -39,6 +39,7 @@ void service_destroy(struct service *s)
 {
     if (!s)
         return;
+    service_leave_gate(s);
     service_end_streams(s);
     calls_close(s);
     arena_close(&s->spare_memory);
@@ -138,6 +139,8 @@ void service_handle(void *context, struct exchange *x)
     }
     c->origin = o;
     start(s, c);
+    if (s->asked >= GATE_ASKS_MAX && !s->flushing)
+        service_flush(s);
 }
 
 bool service_wants_stream(void *context, const struct exchange *x)

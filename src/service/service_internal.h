@@ -28,6 +28,7 @@ enum {
     WAIT_SLOT_SHIFT = 24,               /* a slot is 2^24 ns wide: 16.8 ms */
     BATCH_ORDERS_INFLIGHT_MAX = 131072, /* orders of ReserveBatch calls, per worker */
     REQUEST_TIMEOUT_MS_MAX = 600000,    /* a client's own limit counts for no longer than this */
+    GATE_ASKS_MAX = 32,                 /* flushed before the turn's end: the engine begins */
     GRPC_MESSAGE_MAX = 16 << 20,
     WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */
     HEARTBEAT_MS = 15000,
@@ -73,8 +74,9 @@ struct call {
     struct origin origin;
     void (*finish)(struct service *s, struct call *c); /* the command has come back */
     ProtobufCMessage *request;
-    void *state; /* the use case's own, in the arena */
-    bool *gate_answered;
+    void *state;                                         /* the use case's own, in the arena */
+    void (*admitted)(struct service *s, struct call *c); /* all its asks are answered */
+    uint32_t at_gate;                                    /* asks that are not */
     uint32_t batch_orders;
     uint8_t stage; /* enum call_state */
     bool own;      /* the service's own call: finish() although there is nobody to answer */
@@ -117,6 +119,8 @@ struct service {
     struct call *waiting[WAIT_SLOTS];
     uint64_t waited_slot; /* number of the last slot that was looked at */
     uint32_t inflight;    /* calls at the gate or with the engine */
+    uint32_t asked;       /* of the gate, since the last flush */
+    bool flushing;
     uint32_t batch_orders;
     struct stream *streams;
     uint32_t stream_count;
@@ -153,6 +157,12 @@ struct call *call_get(struct service *s); /* NULL when memory is short */
 void call_put(struct service *s, struct call *c);
 /* To the engine. Whatever comes back is handed to `finish`. */
 void call_submit(struct service *s, struct call *c);
+/* Puts `count` asks, which live in the call's arena, before the gate, with the next flush. When the
+ * last one is answered, `admitted` submits the call or is done with it. */
+void call_ask_gate(struct service *s, struct call *c, struct gate_ask *asks, uint32_t count,
+                   void (*admitted)(struct service *s, struct call *c));
+/* Answered, or nobody is there to be: the call ends without the engine. */
+void call_refused_at_gate(struct service *s, struct call *c);
 /* At the gate or with the engine: from now on its time runs. */
 void call_wait(struct service *s, struct call *c);
 void call_stop_waiting(struct service *s, struct call *c);

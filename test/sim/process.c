@@ -22,16 +22,19 @@ static void tell_gate(struct process *p)
             bool lost =
                 p->plant == PLANT_LOST_GIVE_BACK && deltas[i].units > 0 && rng_chance(p->rng, 100);
             if (deltas[i].lot <= p->lots_told && !lost)
-                p->gate->ops->add(p->gate, deltas[i].lot, deltas[i].units);
+                p->gate->ops->decided(p->gate, &deltas[i], 1);
         }
     }
     while (p->lots_told < engine_lot_count(p->engine)) {
         struct lot_view lot;
         bool there = engine_lot(p->engine, ++p->lots_told, &lot);
         assert(there);
-        int rc =
-            p->gate->ops->lot_added(p->gate, p->lots_told, lot.dims->key,
-                                    lot.stock.on_hand - lot.stock.reserved - lot.stock.confirmed);
+        const struct gate_stock stock = {.lot_id = p->lots_told,
+                                         .dims = lot.dims,
+                                         .available = lot.stock.on_hand - lot.stock.reserved -
+                                                      lot.stock.confirmed,
+                                         .version = lot.stock.version};
+        int rc = p->gate->ops->lot_known(p->gate, &stock);
         assert(rc == 0);
     }
     int64_t deadline_ms = engine_next_deadline(p->engine);
@@ -40,11 +43,16 @@ static void tell_gate(struct process *p)
     p->deadline_told_ms = deadline_ms;
 }
 
-static void ignore_answer(void *context, struct gate_ask *asks, size_t n)
+static void ignore_answer(void *context, struct gate_ask *first)
 {
     (void)context;
-    (void)asks;
-    (void)n;
+    (void)first;
+}
+
+static void ask_gate(struct process *p, struct gate_ask *ask, int64_t now_ms)
+{
+    gate_ask(p->session, ask);
+    gate_flush(p->session, now_ms);
 }
 
 bool process_admit(struct process *p, struct reserve_command *r, bool order_new, int64_t now_ms,
@@ -57,12 +65,12 @@ bool process_admit(struct process *p, struct reserve_command *r, bool order_new,
                            .line_count = r->want_count,
                            .order_hash = r->order_hash,
                            .order_new = order_new || p->plant == PLANT_STOCK_FIRST};
-    p->gate->ops->admit(p->gate, &ask, 1, now_ms, ignore_answer, NULL);
+    ask_gate(p, &ask, now_ms);
     for (uint16_t i = 0; i < r->want_count; i++) {
         r->wants[i].lot_hint = lines[i].lot_id;
         r->wants[i].gate_taken = ask.verdict == GATE_PASS;
     }
-    *available = ask.available;
+    *available = ask.verdict == GATE_SOLD_OUT ? lines[ask.failed_line].available : 0;
     return ask.verdict != GATE_SOLD_OUT;
 }
 
@@ -70,8 +78,8 @@ int64_t process_gate_units(struct process *p, lot_id lot, struct str key, int64_
 {
     struct gate_line line = {.lot = key, .quantity = QUANTITY_MAX};
     struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true};
-    p->gate->ops->admit(p->gate, &ask, 1, now_ms, ignore_answer, NULL);
-    return ask.verdict == GATE_SOLD_OUT && line.lot_id == lot ? ask.available : -1;
+    ask_gate(p, &ask, now_ms);
+    return ask.verdict == GATE_SOLD_OUT && line.lot_id == lot ? line.available : -1;
 }
 
 /* ---- life ---- */
@@ -87,12 +95,15 @@ int process_start(struct process *p, struct fake_ledger *ledger, const struct en
 {
     struct gate_local_config gate_config = {
         .hash_seed = SIM_HASH_SEED, .lots_max = config->lots_max, .order_filter_bytes = 1 << 12};
+    const struct gate_worker worker = {.answered = ignore_answer};
     *p = (struct process){.ledger = ledger, .rng = rng, .plant = plant};
     int rc = engine_create(&p->engine, config, e);
     if (rc == 0)
         rc = fake_ledger_recover(ledger, p->engine, e);
     if (rc == 0)
         rc = gate_local_create(&p->gate, &gate_config, e);
+    if (rc == 0)
+        rc = p->gate->ops->attach(p->gate, &worker, &p->session, e);
     if (rc)
         return rc;
     engine_recovered(p->engine, now_ms);
@@ -112,6 +123,7 @@ void process_stop(struct process *p)
         order_run_free(p->news[i].run);
     }
     engine_destroy(p->engine);
+    gate_detach(p->session);
     gate_destroy(p->gate);
     p->engine = NULL;
     p->gate = NULL;

@@ -12,6 +12,7 @@ enum { SIM_HASH_SEED = 77, PROCESS_QUEUE_MAX = 512 };
 struct process {
     struct engine *engine;
     struct gate *gate;
+    struct gate_session *session;
     struct fake_ledger *ledger;
     struct rng *rng;
     enum plant plant;

@@ -1,109 +1,18 @@
-/* What every adapter of gate.h must do. An adapter joins by one line in `adapters`. */
-#include "fixture.h"
+/* What every adapter of gate.h must do, as one worker and one lane see it. */
+#include "fixture_gate.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/hash.h"
 #include "base/limits.h"
-#include "gate/gate_local.h"
-
-enum { SEED = 42, NOW_MS = 1000 };
-
-static int make_local(struct gate **out)
-{
-    struct gate_local_config config = {
-        .hash_seed = SEED, .lots_max = 100000, .order_filter_bytes = 1 << 20};
-    return gate_local_create(out, &config, NULL);
-}
-
-struct adapter {
-    const char *name;
-    int (*make)(struct gate **out);
-};
-
-static const struct adapter adapters[] = {
-    {"local", make_local},
-};
-
-static const struct adapter *adapter; /* the one under test */
-
-/* ---- fixture: a gate with lot 1 ("a") of 10 units and lot 2 ("b") of none ---- */
-
-static int setup(void **state)
-{
-    struct gate *g;
-    if (adapter->make(&g))
-        return -1;
-    g->ops->lot_added(g, 1, STR("a"), 10);
-    g->ops->lot_added(g, 2, STR("b"), 0);
-    g->ops->orders_complete(g, true);
-    g->ops->next_deadline(g, INT64_MAX);
-    *state = g;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    gate_destroy(*state);
-    return 0;
-}
-
-static void count_answers(void *context, struct gate_ask *asks, size_t n)
-{
-    (void)asks;
-    *(size_t *)context += n;
-}
-
-static void admit_many(struct gate *g, struct gate_ask *asks, size_t n, int64_t now_ms)
-{
-    size_t answered = 0;
-    g->ops->admit(g, asks, n, now_ms, count_answers, &answered);
-    assert_int_equal(answered, n);
-}
-
-static struct gate_ask ask_lines(struct gate *g, struct gate_line *lines, uint16_t n,
-                                 uint64_t order)
-{
-    struct gate_ask ask = {.lines = lines, .line_count = n, .order_hash = order};
-    admit_many(g, &ask, 1, NOW_MS);
-    return ask;
-}
-
-/* A hash with all its bits in use, from a small number. */
-static uint64_t order(uint64_t number)
-{
-    return hash64((struct str){(const char *)&number, sizeof number}, SEED);
-}
-
-static enum gate_verdict ask_for(struct gate *g, const char *lot, int64_t quantity,
-                                 uint64_t order_hash)
-{
-    struct gate_line line = {.lot = str_of(lot), .quantity = quantity};
-    return ask_lines(g, &line, 1, order_hash).verdict;
-}
-
-static int64_t units_left(struct gate *g, const char *lot)
-{
-    struct gate_line line = {.lot = str_of(lot), .quantity = QUANTITY_MAX};
-    struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true};
-    admit_many(g, &ask, 1, NOW_MS);
-    assert_int_equal(ask.verdict, GATE_SOLD_OUT);
-    return ask.available;
-}
 
 /* ---- one ask at a time ---- */
 
 static void units_are_taken_until_there_are_none(void **state)
 {
-    struct gate *g = *state;
+    struct rig *r = *state;
     for (uint64_t i = 0; i < 10; i++)
-        assert_int_equal(ask_for(g, "a", 1, order(i)), GATE_PASS);
-    assert_int_equal(ask_for(g, "a", 1, order(10)), GATE_SOLD_OUT);
+        assert_int_equal(ask_for(r, "a", 1, order(i)), GATE_PASS);
+    assert_int_equal(ask_for(r, "a", 1, order(10)), GATE_SOLD_OUT);
 }
 
 static void a_passed_ask_names_the_lots_number(void **state)
@@ -119,7 +28,8 @@ static void a_refusal_says_which_line_and_how_many_there_are(void **state)
     struct gate_ask ask = ask_lines(*state, &line, 1, order(1));
     assert_int_equal(ask.verdict, GATE_SOLD_OUT);
     assert_int_equal(ask.failed_line, 0);
-    assert_int_equal(ask.available, 10);
+    assert_true(line.is_short);
+    assert_int_equal(line.available, 10);
 }
 
 static void a_refused_ask_takes_nothing(void **state)
@@ -144,10 +54,10 @@ static void a_replay_takes_nothing_even_if_there_are_units(void **state)
 
 static void an_order_told_by_the_engine_is_a_replay(void **state)
 {
-    struct gate *g = *state;
-    g->ops->order_seen(g, order(7));
-    assert_int_equal(ask_for(g, "b", 1, order(7)), GATE_REPLAY);
-    assert_int_equal(ask_for(g, "a", 1, order(7)), GATE_REPLAY);
+    struct rig *r = *state;
+    r->g->ops->order_seen(r->g, order(7));
+    assert_int_equal(ask_for(r, "b", 1, order(7)), GATE_REPLAY);
+    assert_int_equal(ask_for(r, "a", 1, order(7)), GATE_REPLAY);
 }
 
 static void an_order_that_went_blind_is_a_replay_the_next_time(void **state)
@@ -158,70 +68,64 @@ static void an_order_that_went_blind_is_a_replay_the_next_time(void **state)
 
 static void a_refused_order_may_be_asked_again(void **state)
 {
-    struct gate *g = *state;
-    assert_int_equal(ask_for(g, "b", 1, order(1)), GATE_SOLD_OUT);
-    assert_int_equal(ask_for(g, "b", 1, order(1)), GATE_SOLD_OUT);
-    g->ops->add(g, 2, 1);
-    assert_int_equal(ask_for(g, "b", 1, order(1)), GATE_PASS);
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_SOLD_OUT);
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_SOLD_OUT);
+    change(r, 2, 1);
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_PASS);
 }
 
 static void while_orders_are_not_complete_only_new_ones_are_refused(void **state)
 {
-    struct gate *g = *state;
-    g->ops->orders_complete(g, false);
-    assert_int_equal(ask_for(g, "b", 1, order(1)), GATE_REPLAY);
-    assert_int_equal(units_left(g, "b"), 0); /* asks with order_new */
-    g->ops->orders_complete(g, true);
-    assert_int_equal(ask_for(g, "b", 1, order(2)), GATE_SOLD_OUT);
+    struct rig *r = *state;
+    r->g->ops->orders_complete(r->g, false);
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_REPLAY);
+    assert_int_equal(units_left(r, "b"), 0); /* asks with order_new */
+    r->g->ops->orders_complete(r->g, true);
+    assert_int_equal(ask_for(r, "b", 1, order(2)), GATE_SOLD_OUT);
 }
 
 static void an_order_made_by_the_server_passes_while_orders_are_not_complete(void **state)
 {
-    struct gate *g = *state;
+    struct rig *r = *state;
     struct gate_line line = {.lot = STR("a"), .quantity = 1};
     struct gate_ask ask = {
         .lines = &line, .line_count = 1, .order_hash = order(1), .order_new = true};
-    g->ops->orders_complete(g, false);
-    admit_many(g, &ask, 1, NOW_MS);
+    r->g->ops->orders_complete(r->g, false);
+    asker_ask(&r->me, &ask, 1, NOW_MS);
     assert_int_equal(ask.verdict, GATE_PASS);
 }
 
 static void the_servers_own_order_id_is_known_when_it_is_sent_back(void **state)
 {
+    struct rig *r = *state;
     struct gate_line line = {.lot = STR("a"), .quantity = 10};
     struct gate_ask ask = {
         .lines = &line, .line_count = 1, .order_hash = order(1), .order_new = true};
-    admit_many(*state, &ask, 1, NOW_MS);
+    asker_ask(&r->me, &ask, 1, NOW_MS);
     assert_int_equal(ask.verdict, GATE_PASS);
-    assert_int_equal(ask_for(*state, "a", 10, order(1)), GATE_REPLAY);
+    assert_int_equal(ask_for(r, "a", 10, order(1)), GATE_REPLAY);
 }
 
 static void nothing_is_refused_from_the_next_deadline_on(void **state)
 {
-    struct gate *g = *state;
-    g->ops->next_deadline(g, NOW_MS + 1);
-    assert_int_equal(ask_for(g, "b", 1, order(1)), GATE_SOLD_OUT);
-    g->ops->next_deadline(g, NOW_MS);
-    assert_int_equal(ask_for(g, "b", 1, order(2)), GATE_BLIND);
-    g->ops->next_deadline(g, INT64_MAX);
-    assert_int_equal(ask_for(g, "b", 1, order(3)), GATE_SOLD_OUT);
+    struct rig *r = *state;
+    r->g->ops->next_deadline(r->g, NOW_MS + 1);
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_SOLD_OUT);
+    r->g->ops->next_deadline(r->g, NOW_MS);
+    assert_int_equal(ask_for(r, "b", 1, order(2)), GATE_BLIND);
+    r->g->ops->next_deadline(r->g, INT64_MAX);
+    assert_int_equal(ask_for(r, "b", 1, order(3)), GATE_SOLD_OUT);
 }
 
 static void a_lot_without_a_key_is_blind(void **state)
 {
-    struct gate_line line = {.quantity = 1};
+    struct gate_line line = {.sku = STR("a"), .quantity = 1};
     assert_int_equal(ask_lines(*state, &line, 1, order(1)).verdict, GATE_BLIND);
     assert_int_equal(line.lot_id, 0);
 }
 
 /* ---- several lines ---- */
-
-static void several_lines_take_nothing(void **state)
-{
-    struct gate_line lines[] = {{.lot = STR("a"), .quantity = 2}, {.lot = STR("a"), .quantity = 3}};
-    assert_int_equal(ask_lines(*state, lines, 2, order(1)).verdict, GATE_BLIND);
-    assert_int_equal(units_left(*state, "a"), 10);
-}
 
 static void several_lines_are_refused_if_one_is_surely_short(void **state)
 {
@@ -229,8 +133,25 @@ static void several_lines_are_refused_if_one_is_surely_short(void **state)
     struct gate_ask ask = ask_lines(*state, lines, 2, order(1));
     assert_int_equal(ask.verdict, GATE_SOLD_OUT);
     assert_int_equal(ask.failed_line, 1);
-    assert_int_equal(ask.available, 0);
+    assert_false(lines[0].is_short);
+    assert_int_equal(lines[1].available, 0);
     assert_int_equal(units_left(*state, "a"), 10);
+}
+
+static void every_short_line_says_how_many_there_are(void **state)
+{
+    struct gate_line lines[] = {{.lot = STR("a"), .quantity = 1},
+                                {.lot = STR("a"), .quantity = 11},
+                                {.lot = STR("b"), .quantity = 1}};
+    change(*state, 1, -7);
+    struct gate_ask ask = ask_lines(*state, lines, 3, order(1));
+    assert_int_equal(ask.verdict, GATE_SOLD_OUT);
+    assert_int_equal(ask.failed_line, 1);
+    assert_false(lines[0].is_short);
+    assert_true(lines[1].is_short);
+    assert_true(lines[1].available <= 3);
+    assert_true(lines[2].is_short);
+    assert_int_equal(lines[2].available, 0);
 }
 
 static void several_lines_with_an_unknown_lot_are_blind(void **state)
@@ -241,250 +162,238 @@ static void several_lines_with_an_unknown_lot_are_blind(void **state)
 
 static void the_retry_of_an_order_of_several_lines_is_a_replay(void **state)
 {
-    struct gate *g = *state;
+    struct rig *r = *state;
     struct gate_line lines[] = {{.lot = STR("a"), .quantity = 4}, {.lot = STR("a"), .quantity = 6}};
-    assert_int_equal(ask_lines(g, lines, 2, order(1)).verdict, GATE_BLIND);
-    g->ops->add(g, 1, -10);
-    assert_int_equal(ask_lines(g, lines, 2, order(1)).verdict, GATE_REPLAY);
+    enum gate_verdict verdict = ask_lines(r, lines, 2, order(1)).verdict;
+    assert_true(verdict == GATE_BLIND || verdict == GATE_PASS);
+    if (verdict == GATE_PASS)
+        accepted(r, order(1), 1, 10);
+    else
+        change(r, 1, -10);
+    assert_int_equal(ask_lines(r, lines, 2, order(1)).verdict, GATE_REPLAY);
 }
 
-/* ---- the engine's side ---- */
+/* ---- what becomes of an order ---- */
+
+static void an_accepted_orders_units_are_used_up_once(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "a", 4, order(1)), GATE_PASS);
+    accepted(r, order(1), 1, 4);
+    assert_int_equal(units_left(r, "a"), 6);
+}
+
+static void the_units_of_an_order_that_came_to_nothing_are_there_again(void **state)
+{
+    struct rig *r = *state;
+    const enum gate_outcome outcomes[] = {GATE_REFUSED, GATE_FAILED};
+    for (uint64_t i = 0; i < 2; i++) {
+        assert_int_equal(ask_for(r, "a", 4, order(i)), GATE_PASS);
+        assert_int_equal(units_left(r, "a"), 6);
+        come_to_nothing(r, order(i), 1, 4, outcomes[i]);
+        assert_int_equal(units_left(r, "a"), 10);
+    }
+}
+
+static void the_units_of_an_order_whose_outcome_is_unknown_are_not_sold_again(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "a", 4, order(1)), GATE_PASS);
+    come_to_nothing(r, order(1), 1, 4, GATE_UNKNOWN);
+    assert_int_equal(units_left(r, "a"), 6);
+}
+
+static void a_settlement_of_an_order_that_never_asked_changes_nothing(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "a", 4, order(1)), GATE_PASS);
+    const struct gate_settlement stranger = {.order_hash = order(2), .outcome = GATE_REFUSED};
+    if (r->g->ops->committed)
+        r->g->ops->committed(r->g, &stranger, 1, NULL, 0);
+    assert_int_equal(units_left(r, "a"), 6);
+}
+
+/* ---- lots ---- */
 
 static void units_given_back_can_be_taken_again(void **state)
 {
-    struct gate *g = *state;
-    assert_int_equal(ask_for(g, "a", 10, order(1)), GATE_PASS);
-    g->ops->add(g, 1, 4);
-    assert_int_equal(ask_for(g, "a", 5, order(2)), GATE_SOLD_OUT);
-    assert_int_equal(ask_for(g, "a", 4, order(3)), GATE_PASS);
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "a", 10, order(1)), GATE_PASS);
+    accepted(r, order(1), 1, 10);
+    change(r, 1, 4);
+    assert_int_equal(ask_for(r, "a", 5, order(2)), GATE_SOLD_OUT);
+    assert_int_equal(ask_for(r, "a", 4, order(3)), GATE_PASS);
 }
 
-static void the_count_may_go_below_zero_and_come_back(void **state)
+static void orders_that_took_nothing_here_may_be_decided_before_those_that_did(void **state)
 {
-    struct gate *g = *state;
-    g->ops->add(g, 1, -15);
-    assert_int_equal(units_left(g, "a"), 0);
-    g->ops->add(g, 1, 7);
-    assert_int_equal(units_left(g, "a"), 2);
+    struct rig *r = *state;
+    assert_int_equal(ask_for(r, "a", 10, order(1)), GATE_PASS);
+    change(r, 1, -5);
+    assert_int_equal(units_left(r, "a"), 0);
+    come_to_nothing(r, order(1), 1, 10, GATE_REFUSED);
+    assert_int_equal(units_left(r, "a"), 5);
 }
 
-static void a_reset_sets_the_count(void **state)
+static void a_lot_told_again_is_not_counted_again(void **state)
 {
-    struct gate *g = *state;
-    g->ops->reset(g, 2, 3);
-    assert_int_equal(units_left(g, "b"), 3);
-    g->ops->reset(g, 2, 0);
-    assert_int_equal(units_left(g, "b"), 0);
+    struct rig *r = *state;
+    const struct gate_stock stock = stock_of(r, 1);
+    assert_int_equal(ask_for(r, "a", 3, order(1)), GATE_PASS);
+    assert_int_equal(r->g->ops->lot_known(r->g, &stock), 0);
+    assert_int_equal(units_left(r, "a"), 7);
+}
+
+static void an_older_version_never_overwrites_a_newer_one(void **state)
+{
+    struct rig *r = *state;
+    const struct gate_stock old = stock_of(r, 1);
+    change(r, 1, -6);
+    assert_int_equal(r->g->ops->lot_known(r->g, &old), 0);
+    if (r->g->ops->committed)
+        r->g->ops->committed(r->g, NULL, 0, &old, 1);
+    assert_int_equal(units_left(r, "a"), 4);
 }
 
 static void a_lot_can_hold_the_most_units_that_there_may_be(void **state)
 {
-    struct gate *g = *state;
-    g->ops->reset(g, 2, QUANTITY_MAX);
-    assert_int_equal(ask_for(g, "b", QUANTITY_MAX, order(1)), GATE_PASS);
-    assert_int_equal(units_left(g, "b"), 0);
-}
-
-static void a_call_may_bring_many_asks(void **state)
-{
-    enum { N = 64 };
-    struct gate_line lines[N];
-    struct gate_ask asks[N];
-    size_t passed = 0, sold_out = 0;
-    for (uint64_t i = 0; i < N; i++) {
-        lines[i] = (struct gate_line){.lot = STR("a"), .quantity = 1};
-        asks[i] =
-            (struct gate_ask){.lines = &lines[i], .line_count = 1, .order_hash = order(100 + i)};
-    }
-    admit_many(*state, asks, N, NOW_MS);
-    for (size_t i = 0; i < N; i++) {
-        passed += asks[i].verdict == GATE_PASS;
-        sold_out += asks[i].verdict == GATE_SOLD_OUT;
-    }
-    assert_int_equal(passed, 10);
-    assert_int_equal(sold_out, N - 10);
+    struct rig *r = *state;
+    change(r, 2, QUANTITY_MAX);
+    assert_int_equal(ask_for(r, "b", QUANTITY_MAX, order(1)), GATE_PASS);
+    assert_int_equal(units_left(r, "b"), 0);
 }
 
 static void every_one_of_many_lots_is_found(void **state)
 {
     enum { LOTS = 20000 };
-    static char keys[LOTS + 1][16];
-    struct gate *g = *state;
-    for (uint32_t i = 3; i <= LOTS; i++) {
-        int len = snprintf(keys[i], sizeof keys[i], "lot%u", i);
-        struct str key = {keys[i], (uint32_t)len};
-        assert_int_equal(g->ops->lot_added(g, i, key, i), 0);
+    struct rig *r = *state;
+    char key[16];
+    for (lot_id i = 3; i <= LOTS; i++) {
+        snprintf(key, sizeof key, "lot%u", i);
+        add_lot(r, i, key, i);
     }
-    for (uint32_t i = 3; i <= LOTS; i++)
-        assert_int_equal(units_left(g, keys[i]), i);
+    for (lot_id i = 3; i <= LOTS; i++)
+        assert_int_equal(units_left(r, r->lots[i].key), i);
 }
 
-/* ---- many threads ---- */
+/* ---- the session ---- */
 
-enum { THREADS = 4, ROUNDS = 20000, RACES = 3000, RACERS = 2 };
+enum { MANY = 64 };
 
-struct crowd {
-    struct gate *g;
-    uint32_t threads;
-    _Atomic uint32_t arrived;
-    _Atomic uint64_t orders;
-    _Atomic int64_t passed;
-    _Atomic int64_t refused;
-};
-
-static void run_threads(struct crowd *c, void *(*body)(void *))
+static void make_asks(struct asker *a, struct gate_ask asks[MANY], struct gate_line lines[MANY])
 {
-    pthread_t threads[THREADS];
-    for (uint32_t i = 0; i < c->threads; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, body, c), 0);
-    for (uint32_t i = 0; i < c->threads; i++)
-        pthread_join(threads[i], NULL);
-}
-
-static void ask_and_count(struct crowd *c, const char *lot, uint64_t order_hash)
-{
-    struct gate_line line = {.lot = str_of(lot), .quantity = 1};
-    struct gate_ask ask = {.lines = &line, .line_count = 1, .order_hash = order_hash};
-    size_t answered = 0;
-    c->g->ops->admit(c->g, &ask, 1, NOW_MS, count_answers, &answered);
-    atomic_fetch_add(&c->passed, ask.verdict == GATE_PASS);
-    atomic_fetch_add(&c->refused, ask.verdict == GATE_SOLD_OUT);
-}
-
-static void *buy(void *argument)
-{
-    struct crowd *c = argument;
-    for (int i = 0; i < ROUNDS; i++)
-        ask_and_count(c, "a", order(atomic_fetch_add(&c->orders, 1)));
-    return NULL;
-}
-
-static void threads_together_never_take_more_than_there_is(void **state)
-{
-    struct crowd c = {.g = *state, .threads = THREADS};
-    c.g->ops->reset(c.g, 1, ROUNDS);
-    run_threads(&c, buy);
-    assert_int_equal(c.passed, ROUNDS - units_left(c.g, "a"));
-    /* Only orders that the filter takes for seen may be neither passed nor refused. */
-    assert_true(c.passed + c.refused <= THREADS * ROUNDS);
-    assert_true(c.passed + c.refused >= THREADS * ROUNDS * 9 / 10);
-}
-
-static void *buy_new(void *argument)
-{
-    struct crowd *c = argument;
-    for (int i = 0; i < ROUNDS; i++) {
-        struct gate_line line = {.lot = STR("a"), .quantity = 1};
-        struct gate_ask ask = {.lines = &line,
-                               .line_count = 1,
-                               .order_hash = order(atomic_fetch_add(&c->orders, 1)),
-                               .order_new = true};
-        size_t answered = 0;
-        c->g->ops->admit(c->g, &ask, 1, NOW_MS, count_answers, &answered);
-        atomic_fetch_add(&c->passed, ask.verdict == GATE_PASS);
+    for (uint64_t i = 0; i < MANY; i++) {
+        lines[i] = (struct gate_line){.lot = STR("a"), .quantity = 1};
+        asks[i] = (struct gate_ask){
+            .lines = &lines[i], .line_count = 1, .order_hash = order(100 + i), .context = a};
     }
-    atomic_fetch_add(&c->arrived, 1);
-    return NULL;
 }
 
-/* The engine's thread gives every unit back as it is taken: none is lost and none appears. */
-static void *settle(void *argument)
+static void every_ask_of_a_flush_is_answered_once(void **state)
 {
-    struct crowd *c = argument;
-    int64_t settled = 0;
-    while (atomic_load(&c->arrived) < c->threads || settled < atomic_load(&c->passed)) {
-        int64_t due = atomic_load(&c->passed) - settled;
-        if (due > 0)
-            c->g->ops->add(c->g, 1, due);
-        else
-            sched_yield();
-        settled += due;
-    }
-    return NULL;
+    struct rig *r = *state;
+    struct gate_line lines[MANY];
+    struct gate_ask asks[MANY];
+    size_t count[GATE_VERDICTS] = {0};
+    make_asks(&r->me, asks, lines);
+    asker_ask(&r->me, asks, MANY, NOW_MS);
+    for (size_t i = 0; i < MANY; i++)
+        count[asks[i].verdict]++;
+    assert_int_equal(count[GATE_PASS], 10);
+    assert_int_equal(count[GATE_SOLD_OUT], MANY - 10);
 }
 
-static void units_given_back_while_others_take_are_all_there_in_the_end(void **state)
+static void an_ask_that_is_not_flushed_is_not_answered(void **state)
 {
-    struct crowd c = {.g = *state, .threads = THREADS};
-    pthread_t engine;
-    assert_int_equal(pthread_create(&engine, NULL, settle, &c), 0);
-    run_threads(&c, buy_new);
-    pthread_join(engine, NULL);
-    assert_true(c.passed > 0);
-    assert_int_equal(units_left(c.g, "a"), 10);
+    struct rig *r = *state;
+    struct gate_line line = {.lot = STR("a"), .quantity = 1};
+    struct gate_ask ask = {.lines = &line, .line_count = 1, .context = &r->me};
+    gate_ask(r->me.session, &ask);
+    asker_deliver(&r->me);
+    assert_int_equal(r->me.answered, 0);
+    gate_flush(r->me.session, NOW_MS);
+    asker_deliver(&r->me);
+    assert_int_equal(r->me.answered, 1);
 }
 
-/* All threads ask for the same order, for the last unit, at the same time; then the next. Whoever
- * loses has lost to its own order. */
-static void *race(void *argument)
+static void a_flush_with_nothing_asked_does_nothing(void **state)
 {
-    struct crowd *c = argument;
-    for (uint32_t round = 1; round <= RACES; round++) {
-        ask_and_count(c, "b", order(round));
-        uint32_t place = atomic_fetch_add(&c->arrived, 1) + 1;
-        if (place == round * c->threads) {
-            c->g->ops->reset(c->g, 2, 1);
-            atomic_fetch_add(&c->orders, 1);
-        }
-        while (atomic_load(&c->orders) < round)
-            sched_yield();
-    }
-    return NULL;
+    struct rig *r = *state;
+    gate_flush(r->me.session, NOW_MS);
+    asker_deliver(&r->me);
+    assert_int_equal(r->me.answered, 0);
 }
 
-static void a_retry_racing_the_order_that_takes_the_last_unit_is_never_refused(void **state)
+static struct gate_line again_line;
+static struct gate_ask again;
+
+static void ask_again(struct asker *a, struct gate_ask *ask)
 {
-    struct crowd c = {.g = *state, .threads = RACERS};
-    c.g->ops->reset(c.g, 2, 1);
-    run_threads(&c, race);
-    assert_int_equal(c.refused, 0);
-    assert_true(c.passed <= RACES);
-    assert_true(c.passed >= RACES * 9 / 10);
+    (void)ask;
+    a->on_answer = NULL;
+    again_line = (struct gate_line){.lot = STR("a"), .quantity = 1};
+    again = (struct gate_ask){
+        .lines = &again_line, .line_count = 1, .order_hash = order(2), .context = a};
+    gate_ask(a->session, &again);
 }
 
-static void *add_lots(void *argument)
+static void an_answer_may_ask_again_and_is_answered_with_the_next_flush(void **state)
 {
-    static char keys[ROUNDS + 3][16];
-    struct crowd *c = argument;
-    for (uint32_t i = 3; i < ROUNDS; i++) {
-        int len = snprintf(keys[i], sizeof keys[i], "grow%u", i);
-        c->g->ops->lot_added(c->g, i, (struct str){keys[i], (uint32_t)len}, 1);
-        atomic_store(&c->orders, i);
-    }
-    return NULL;
+    struct rig *r = *state;
+    r->me.on_answer = ask_again;
+    assert_int_equal(ask_for(r, "a", 1, order(1)), GATE_PASS);
+    asker_deliver(&r->me);
+    assert_int_equal(r->me.answered, 1);
+    gate_flush(r->me.session, NOW_MS);
+    asker_deliver(&r->me);
+    assert_int_equal(r->me.answered, 2);
+    assert_int_equal(again.verdict, GATE_PASS);
 }
 
-static void *find_newest_lot(void *argument)
+static void sessions_share_the_units_and_each_hears_its_own_answers(void **state)
 {
-    struct crowd *c = argument;
-    uint64_t newest;
-    do {
-        newest = atomic_load(&c->orders);
-        if (newest < 3)
-            continue;
-        char key[24];
-        int len = snprintf(key, sizeof key, "grow%llu", (unsigned long long)newest);
-        struct gate_line line = {.lot = {key, (uint32_t)len}, .quantity = 2};
-        struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true};
-        size_t answered = 0;
-        c->g->ops->admit(c->g, &ask, 1, NOW_MS, count_answers, &answered);
-        /* Two are asked of a lot of one: anything but SOLD_OUT means that it was not found. */
-        atomic_fetch_add(&c->refused, ask.verdict != GATE_SOLD_OUT || line.lot_id != newest);
-    } while (newest < ROUNDS - 1);
-    return NULL;
+    struct rig *r = *state;
+    struct asker other;
+    struct gate_line line = {.lot = STR("a"), .quantity = 6};
+    struct gate_ask ask = {.lines = &line, .line_count = 1, .order_hash = order(2)};
+    asker_open(&other, r->g);
+    assert_int_equal(ask_for(r, "a", 6, order(1)), GATE_PASS);
+    asker_ask(&other, &ask, 1, NOW_MS);
+    assert_int_equal(ask.verdict, GATE_SOLD_OUT);
+    assert_int_equal(other.answered, 1);
+    assert_int_equal(r->me.answered, 1);
+    asker_close(&other);
 }
 
-static void lots_are_found_from_the_moment_they_were_added(void **state)
+static void leaving_answers_what_is_open_blind_with_nothing_taken(void **state)
 {
-    struct crowd c = {.g = *state, .threads = 1};
-    pthread_t engine;
-    assert_int_equal(pthread_create(&engine, NULL, add_lots, &c), 0);
-    run_threads(&c, find_newest_lot);
-    pthread_join(engine, NULL);
-    assert_int_equal(c.refused, 0);
+    struct rig *r = *state;
+    struct asker other;
+    struct gate_line lines[MANY];
+    struct gate_ask asks[MANY];
+    asker_open(&other, r->g);
+    make_asks(&other, asks, lines);
+    for (size_t i = 0; i < MANY; i++)
+        gate_ask(other.session, &asks[i]);
+    asker_close(&other);
+    assert_int_equal(other.answered, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(asks[i].verdict, GATE_BLIND);
+    assert_int_equal(units_left(r, "a"), 10);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+static void an_order_that_was_left_blind_is_a_replay_the_next_time(void **state)
+{
+    struct rig *r = *state;
+    struct asker other;
+    struct gate_line line = {.lot = STR("b"), .quantity = 1};
+    struct gate_ask ask = {.lines = &line, .line_count = 1, .order_hash = order(1)};
+    asker_open(&other, r->g);
+    ask.context = &other;
+    gate_ask(other.session, &ask);
+    asker_close(&other);
+    assert_int_equal(ask_for(r, "b", 1, order(1)), GATE_REPLAY);
+}
 
 int main(void)
 {
@@ -503,25 +412,27 @@ int main(void)
         TEST(the_servers_own_order_id_is_known_when_it_is_sent_back),
         TEST(nothing_is_refused_from_the_next_deadline_on),
         TEST(a_lot_without_a_key_is_blind),
-        TEST(several_lines_take_nothing),
         TEST(several_lines_are_refused_if_one_is_surely_short),
+        TEST(every_short_line_says_how_many_there_are),
         TEST(several_lines_with_an_unknown_lot_are_blind),
         TEST(the_retry_of_an_order_of_several_lines_is_a_replay),
+        TEST(an_accepted_orders_units_are_used_up_once),
+        TEST(the_units_of_an_order_that_came_to_nothing_are_there_again),
+        TEST(the_units_of_an_order_whose_outcome_is_unknown_are_not_sold_again),
+        TEST(a_settlement_of_an_order_that_never_asked_changes_nothing),
         TEST(units_given_back_can_be_taken_again),
-        TEST(the_count_may_go_below_zero_and_come_back),
-        TEST(a_reset_sets_the_count),
+        TEST(orders_that_took_nothing_here_may_be_decided_before_those_that_did),
+        TEST(a_lot_told_again_is_not_counted_again),
+        TEST(an_older_version_never_overwrites_a_newer_one),
         TEST(a_lot_can_hold_the_most_units_that_there_may_be),
-        TEST(a_call_may_bring_many_asks),
         TEST(every_one_of_many_lots_is_found),
-        TEST(threads_together_never_take_more_than_there_is),
-        TEST(units_given_back_while_others_take_are_all_there_in_the_end),
-        TEST(a_retry_racing_the_order_that_takes_the_last_unit_is_never_refused),
-        TEST(lots_are_found_from_the_moment_they_were_added),
+        TEST(every_ask_of_a_flush_is_answered_once),
+        TEST(an_ask_that_is_not_flushed_is_not_answered),
+        TEST(a_flush_with_nothing_asked_does_nothing),
+        TEST(an_answer_may_ask_again_and_is_answered_with_the_next_flush),
+        TEST(sessions_share_the_units_and_each_hears_its_own_answers),
+        TEST(leaving_answers_what_is_open_blind_with_nothing_taken),
+        TEST(an_order_that_was_left_blind_is_a_replay_the_next_time),
     };
-    int failed = 0;
-    for (size_t i = 0; i < sizeof adapters / sizeof adapters[0]; i++) {
-        adapter = &adapters[i];
-        failed += cmocka_run_group_tests_name(adapter->name, tests, NULL, NULL);
-    }
-    return failed;
+    return RUN_ADAPTERS(tests);
 }

@@ -16,11 +16,37 @@ static struct gate *make(uint32_t lots_max)
     return g;
 }
 
-static void ignore(void *context, struct gate_ask *asks, size_t n)
+static void ignore(void *context, struct gate_ask *first)
 {
     (void)context;
-    (void)asks;
-    (void)n;
+    (void)first;
+}
+
+static int add_lot(struct gate *g, lot_id lot, struct str key, int64_t available)
+{
+    static struct lot_dims dims[1001]; /* the gate keeps no pointer */
+    dims[lot] = (struct lot_dims){.key = key};
+    const struct gate_stock stock = {
+        .lot_id = lot, .dims = &dims[lot], .available = available, .version = 1};
+    return g->ops->lot_known(g, &stock);
+}
+
+static void decide(struct gate *g, lot_id lot, int64_t units)
+{
+    const struct gate_delta delta = {lot, units};
+    g->ops->decided(g, &delta, 1);
+}
+
+static struct gate_ask ask_lines(struct gate *g, struct gate_line *lines, uint16_t n)
+{
+    const struct gate_worker worker = {.answered = ignore};
+    struct gate_ask ask = {.lines = lines, .line_count = n, .order_new = true};
+    struct gate_session *s = NULL;
+    assert_int_equal(g->ops->attach(g, &worker, &s, NULL), 0);
+    gate_ask(s, &ask);
+    gate_flush(s, 0);
+    gate_detach(s);
+    return ask;
 }
 
 static uint64_t order(uint64_t number)
@@ -31,18 +57,16 @@ static uint64_t order(uint64_t number)
 static enum gate_verdict ask_for(struct gate *g, struct str lot, int64_t quantity)
 {
     struct gate_line line = {.lot = lot, .quantity = quantity};
-    struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true};
-    g->ops->admit(g, &ask, 1, 0, ignore, NULL);
-    return ask.verdict;
+    return ask_lines(g, &line, 1).verdict;
 }
 
 static void two_lots_with_the_same_hash_make_both_blind(void **state)
 {
     (void)state;
     struct gate *g = make(10);
-    assert_int_equal(g->ops->lot_added(g, 1, STR("same"), 0), 0);
+    assert_int_equal(add_lot(g, 1, STR("same"), 0), 0);
     assert_int_equal(ask_for(g, STR("same"), 1), GATE_SOLD_OUT);
-    assert_int_equal(g->ops->lot_added(g, 2, STR("same"), 5), 0);
+    assert_int_equal(add_lot(g, 2, STR("same"), 5), 0);
     assert_int_equal(ask_for(g, STR("same"), 1), GATE_BLIND);
     gate_destroy(g);
 }
@@ -52,11 +76,11 @@ static void an_ambiguous_lot_stays_so_when_the_table_grows(void **state)
     (void)state;
     struct gate *g = make(1000);
     char keys[1000][16];
-    assert_int_equal(g->ops->lot_added(g, 1, STR("same"), 0), 0);
-    assert_int_equal(g->ops->lot_added(g, 2, STR("same"), 5), 0);
+    assert_int_equal(add_lot(g, 1, STR("same"), 0), 0);
+    assert_int_equal(add_lot(g, 2, STR("same"), 5), 0);
     for (uint32_t i = 3; i < 1000; i++) {
         int len = snprintf(keys[i], sizeof keys[i], "lot%u", i);
-        assert_int_equal(g->ops->lot_added(g, i, (struct str){keys[i], (uint32_t)len}, 0), 0);
+        assert_int_equal(add_lot(g, i, (struct str){keys[i], (uint32_t)len}, 0), 0);
     }
     assert_int_equal(ask_for(g, STR("same"), 1), GATE_BLIND);
     gate_destroy(g);
@@ -66,10 +90,10 @@ static void a_lot_beyond_the_bound_is_blind_and_its_units_are_ignored(void **sta
 {
     (void)state;
     struct gate *g = make(1);
-    assert_int_equal(g->ops->lot_added(g, 1, STR("a"), 1), 0);
-    assert_int_equal(g->ops->lot_added(g, 2, STR("b"), 1), TLY_ENO_MEMORY);
-    g->ops->add(g, 2, 5);
-    g->ops->reset(g, 4097, 5);
+    assert_int_equal(add_lot(g, 1, STR("a"), 1), 0);
+    assert_int_equal(add_lot(g, 2, STR("b"), 1), TLY_ENO_MEMORY);
+    decide(g, 2, 5);
+    decide(g, 4097, 5);
     assert_int_equal(ask_for(g, STR("b"), 1), GATE_BLIND);
     gate_destroy(g);
 }
@@ -89,11 +113,35 @@ static void the_version_may_wrap_without_touching_the_units(void **state)
 {
     (void)state;
     struct gate *g = make(1);
-    assert_int_equal(g->ops->lot_added(g, 1, STR("a"), 3), 0);
+    assert_int_equal(add_lot(g, 1, STR("a"), 3), 0);
     for (uint32_t i = 0; i < 1U << 24; i++)
-        g->ops->add(g, 1, i & 1 ? 1 : -1);
+        decide(g, 1, i & 1 ? 1 : -1);
     assert_int_equal(ask_for(g, STR("a"), 4), GATE_SOLD_OUT);
     assert_int_equal(ask_for(g, STR("a"), 3), GATE_PASS);
+    gate_destroy(g);
+}
+
+static void several_lines_take_nothing(void **state)
+{
+    (void)state;
+    struct gate *g = make(1);
+    struct gate_line lines[] = {{.lot = STR("a"), .quantity = 2}, {.lot = STR("a"), .quantity = 3}};
+    assert_int_equal(add_lot(g, 1, STR("a"), 5), 0);
+    assert_int_equal(ask_lines(g, lines, 2).verdict, GATE_BLIND);
+    assert_int_equal(ask_for(g, STR("a"), 5), GATE_PASS);
+    gate_destroy(g);
+}
+
+static void the_count_may_go_below_zero_and_come_back(void **state)
+{
+    (void)state;
+    struct gate *g = make(1);
+    assert_int_equal(add_lot(g, 1, STR("a"), 10), 0);
+    decide(g, 1, -15);
+    assert_int_equal(ask_for(g, STR("a"), 1), GATE_SOLD_OUT);
+    decide(g, 1, 7);
+    assert_int_equal(ask_for(g, STR("a"), 3), GATE_SOLD_OUT);
+    assert_int_equal(ask_for(g, STR("a"), 2), GATE_PASS);
     gate_destroy(g);
 }
 
@@ -142,6 +190,8 @@ int main(void)
         cmocka_unit_test(a_lot_beyond_the_bound_is_blind_and_its_units_are_ignored),
         cmocka_unit_test(a_filter_size_that_is_no_power_of_two_is_refused),
         cmocka_unit_test(the_version_may_wrap_without_touching_the_units),
+        cmocka_unit_test(several_lines_take_nothing),
+        cmocka_unit_test(the_count_may_go_below_zero_and_come_back),
         cmocka_unit_test(the_filter_never_forgets),
         cmocka_unit_test(strangers_are_rarely_taken_for_known),
     };

@@ -138,9 +138,9 @@ struct command *rig_order(struct rig_order *o, const char *id, int64_t quantity)
 
 /* ---- the gate ---- */
 
-static void nothing(void *context, struct gate_ask *asks, size_t n)
+static void nothing(void *context, struct gate_ask *first)
 {
-    (void)context, (void)asks, (void)n;
+    (void)context, (void)first;
 }
 
 enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quantity)
@@ -149,9 +149,15 @@ enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quan
     struct gate_line line = {.lot = STR(RIG_LOT), .quantity = quantity};
     struct gate_ask ask = {
         .lines = &line, .line_count = 1, .order_hash = hash64(str_of(order_id), RIG_SEED)};
-    g->ops->admit(g, &ask, 1, r->now_ms, nothing, NULL);
+    const struct gate_worker worker = {.answered = nothing};
+    const struct gate_delta back = {1, quantity};
+    struct gate_session *session = NULL;
+    assert_int_equal(g->ops->attach(g, &worker, &session, NULL), 0);
+    gate_ask(session, &ask);
+    gate_flush(session, r->now_ms);
+    gate_detach(session);
     if (ask.verdict == GATE_PASS)
-        g->ops->add(g, line.lot_id, quantity);
+        g->ops->decided(g, &back, 1);
     return ask.verdict;
 }
 
@@ -204,6 +210,7 @@ int rig_begin(void **state)
 int rig_finish(void **state)
 {
     struct rig *r = *state;
+    lane_close(r->lane);
     engine_destroy(r->lane->engine);
     gate_destroy(r->lane->gate);
     free(r->lane);

@@ -133,11 +133,10 @@ static void let_it_decide(void)
     assert_int_equal(late.command.code, TLY_EOVERLOADED);
 }
 
-static void nothing(void *context, struct gate_ask *asks, size_t n)
+static void nothing(void *context, struct gate_ask *first)
 {
     (void)context;
-    (void)asks;
-    (void)n;
+    (void)first;
 }
 
 /* What the gate says to a new order; what it took is given back. */
@@ -145,9 +144,16 @@ static enum gate_verdict ask_gate(int64_t quantity)
 {
     struct gate_line line = {.lot = STR("COLA#00000001"), .quantity = quantity};
     struct gate_ask ask = {.lines = &line, .line_count = 1, .order_new = true, .order_hash = 99};
-    t->lane.gate->ops->admit(t->lane.gate, &ask, 1, state_now_ms(&server_state), nothing, NULL);
+    struct gate *gate = t->lane.gate;
+    const struct gate_worker worker = {.answered = nothing};
+    struct gate_session *session = NULL;
+    assert_int_equal(gate->ops->attach(gate, &worker, &session, NULL), 0);
+    gate_ask(session, &ask);
+    gate_flush(session, state_now_ms(&server_state));
+    gate_detach(session);
+    const struct gate_delta back = {line.lot_id, quantity};
     if (ask.verdict == GATE_PASS)
-        t->lane.gate->ops->add(t->lane.gate, line.lot_id, quantity);
+        gate->ops->decided(gate, &back, 1);
     return ask.verdict;
 }
 

@@ -130,6 +130,9 @@ void fake_header(struct fake_exchange *x, enum exchange_header which, const char
 void fixture_handle(struct fixture *f, struct fake_exchange *x)
 {
     service_handle(f->service, &x->x);
+    service_flush(f->service);
+    while (f->gate.kept && !f->gate.later)
+        fake_gate_answer_one(f, f->gate.verdict);
 }
 
 struct fake_exchange *http(struct fixture *f, const char *method, const char *target,
@@ -239,39 +242,90 @@ static char *host_metrics_text(void *context, enum metrics_format format,
 
 /* ---- the gate ---- */
 
-static void gate_admit(struct gate *g, struct gate_ask *asks, size_t n, int64_t now_ms,
-                       gate_admit_cb *cb, void *context)
+static bool gate_is_late;
+
+static void fake_ask(struct gate_session *session, struct gate_ask *ask)
 {
-    struct fake_gate *gate = (struct fake_gate *)g;
+    struct fake_gate *g = (struct fake_gate *)session;
+    assert_false(g->detached);
+    g->asks++;
+    ask->next = g->asked;
+    g->asked = ask;
+}
+
+static void decide(struct fake_gate *g, struct gate_ask *ask, enum gate_verdict verdict)
+{
+    ask->verdict = verdict;
+    for (uint16_t j = 0; j < ask->line_count; j++) {
+        ask->lines[j].lot_id = ask->lines[j].lot.len ? 1 : 0;
+        ask->lines[j].is_short = verdict == GATE_SOLD_OUT;
+        ask->lines[j].available = g->available;
+    }
+}
+
+static void fake_flush(struct gate_session *session, int64_t now_ms)
+{
+    struct fake_gate *g = (struct fake_gate *)session;
+    struct gate_ask *first = NULL, *next;
     assert_true(now_ms > 0);
-    gate->asks += (int)n;
-    if (gate->later) {
-        gate->kept = asks;
-        gate->kept_count = n;
-        gate->cb = cb;
-        gate->context = context;
+    if (g->later || gate_is_late) {
+        struct gate_ask **last = &g->asked;
+        while (*last)
+            last = &(*last)->next;
+        *last = g->kept;
+        g->kept = g->asked;
+        g->asked = NULL;
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        asks[i].verdict = gate->verdict;
-        asks[i].available = gate->available;
-        for (uint16_t j = 0; j < asks[i].line_count; j++)
-            asks[i].lines[j].lot_id = asks[i].lines[j].lot.len ? 1 : 0;
+    for (struct gate_ask *ask = g->asked; ask; ask = next) {
+        next = ask->next;
+        decide(g, ask, g->verdict);
+        ask->next = first;
+        first = ask;
     }
-    cb(context, asks, n);
+    g->asked = NULL;
+    if (first)
+        service_admitted(g->fixture->service, first);
+}
+
+void fake_gate_answer_one(struct fixture *f, enum gate_verdict verdict)
+{
+    struct gate_ask *ask = f->gate.kept;
+    assert_non_null(ask);
+    f->gate.kept = ask->next;
+    ask->next = NULL;
+    decide(&f->gate, ask, verdict);
+    service_admitted(f->service, ask);
 }
 
 void fake_gate_answer(struct fixture *f, enum gate_verdict verdict)
 {
-    struct fake_gate *g = &f->gate;
-    assert_non_null(g->kept);
-    for (size_t i = 0; i < g->kept_count; i++)
-        g->kept[i].verdict = verdict;
-    g->cb(g->context, g->kept, g->kept_count);
-    g->kept = NULL;
+    assert_non_null(f->gate.kept);
+    while (f->gate.kept)
+        fake_gate_answer_one(f, verdict);
 }
 
-static const struct gate_ops gate_ops = {.admit = gate_admit};
+static void fake_detach(struct gate_session *session)
+{
+    struct fake_gate *g = (struct fake_gate *)session;
+    g->later = true;
+    fake_flush(session, 1);
+    while (g->kept)
+        fake_gate_answer_one(g->fixture, GATE_BLIND);
+    g->detached = true;
+}
+
+static const struct gate_ops gate_ops = {
+    .ask = fake_ask, .flush = fake_flush, .detach = fake_detach};
+
+int run_with_both_gates(const struct CMUnitTest *tests, size_t count)
+{
+    gate_is_late = false;
+    int failed = _cmocka_run_group_tests("prompt gate", tests, count, NULL, NULL);
+    gate_is_late = true;
+    failed += _cmocka_run_group_tests("late gate", tests, count, NULL, NULL);
+    return failed;
+}
 
 /* ---- the whole ---- */
 
@@ -309,7 +363,7 @@ struct fixture *fixture_open(void)
         .top_lots = 4,
     };
     f->readiness = READY_YES;
-    f->gate = (struct fake_gate){.gate = {&gate_ops}, .verdict = GATE_PASS};
+    f->gate = (struct fake_gate){.session.ops = &gate_ops, .fixture = f, .verdict = GATE_PASS};
     f->now_ns = clock_monotonic_ns();
     f->host = (struct service_host){.context = f,
                                     .submit = host_submit,
@@ -318,7 +372,7 @@ struct fixture *fixture_open(void)
                                     .now_ms = host_now_ms,
                                     .lot_dims = host_lot_dims,
                                     .request_done = host_request_done,
-                                    .gate = &f->gate.gate,
+                                    .gate = &f->gate.session,
                                     .metrics = metrics_create(),
                                     .settings = &f->settings,
                                     .hash_seed = 0x5eed,

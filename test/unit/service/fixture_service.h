@@ -33,15 +33,15 @@ struct fake_exchange {
 };
 
 struct fake_gate {
-    struct gate gate; /* first */
+    struct gate_session session; /* first */
+    struct fixture *fixture;
     enum gate_verdict verdict;
     int64_t available;
-    bool later; /* keep the ask for fake_gate_answer() */
+    bool later; /* keep what is flushed for fake_gate_answer() */
     int asks;
-    struct gate_ask *kept;
-    size_t kept_count;
-    gate_admit_cb *cb;
-    void *context;
+    struct gate_ask *asked; /* not flushed yet; newest first */
+    struct gate_ask *kept;  /* flushed, not answered; newest first */
+    bool detached;
 };
 
 struct fixture {
@@ -86,7 +86,15 @@ void fixture_answer(struct fixture *f, struct command *c, int code);
 /* Answers a Reserve command: PENDING, one line of lot 1. */
 void fixture_reserved(struct fixture *f, int64_t reservation_id);
 void fixture_tick(struct fixture *f, int64_t after_ms);
+/* Answers all that was kept, one at a time, the newest first. */
 void fake_gate_answer(struct fixture *f, enum gate_verdict verdict);
+/* Answers the newest that was kept. */
+void fake_gate_answer_one(struct fixture *f, enum gate_verdict verdict);
+
+/* Runs the tests twice: with a gate that answers from inside the flush, and with one that answers
+ * after it, one ask at a time, the newest first. */
+#define RUN_WITH_BOTH_GATES(tests) run_with_both_gates(tests, sizeof(tests) / sizeof((tests)[0]))
+int run_with_both_gates(const struct CMUnitTest *tests, size_t count);
 
 const char *answer_header(const struct fake_exchange *x, const char *name);  /* or NULL */
 const char *answer_trailer(const struct fake_exchange *x, const char *name); /* or NULL */

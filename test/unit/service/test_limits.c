@@ -353,5 +353,5 @@ int main(void)
         TEST(successes_are_told_to_the_log_only_where_it_is_wanted),
         TEST(a_service_that_ends_answers_what_it_has),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_WITH_BOTH_GATES(tests);
 }

@@ -334,6 +334,58 @@ static void a_batch_that_the_gate_refuses_whole_needs_no_engine(void **state)
     assert_int_equal(service_inflight(f->service), 0);
 }
 
+#define TWO_ORDERS                                                                                 \
+    "{\"orders\":[{\"order_id\":\"a\",\"user_id\":\"ann\",\"lines\":[{\"lot\":\"cola#00000000\","  \
+    "\"quantity\":1}]},{\"order_id\":\"b\",\"user_id\":\"ann\",\"lines\":[{\"lot\":\"cola#"        \
+    "00000000\","                                                                                  \
+    "\"quantity\":1}]}]}"
+
+static void a_batch_waits_for_the_gates_last_answer(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations/batch", TWO_ORDERS);
+    fake_gate_answer_one(f, GATE_PASS);
+    assert_int_equal(f->submitted, 0);
+    assert_int_equal(service_inflight(f->service), 1);
+    fake_gate_answer_one(f, GATE_SOLD_OUT);
+    assert_int_equal(f->submitted, 1);
+    struct command *c = fixture_command(f);
+    assert_int_equal(c->batch.count, 1);
+    assert_true(str_equal(c->batch.orders[0].order_id, STR("b")));
+    assert_true(c->batch.orders[0].wants[0].gate_taken);
+    c->batch.orders[0].code = TLY_ENOT_FOUND;
+    fixture_answer(f, c, 0);
+    assert_true(answer_says(x, "\"order_id\":\"a\",\"code\":\"SOLD_OUT\""));
+    assert_true(answer_says(x, "\"order_id\":\"b\",\"code\":\"NOT_FOUND\""));
+}
+
+static void what_a_late_batch_took_is_given_back_through_the_engine(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations/batch", TWO_ORDERS);
+    fake_gate_answer_one(f, GATE_PASS);
+    fixture_tick(f, 6000);
+    assert_int_equal(x->status, 503);
+    fake_gate_answer_one(f, GATE_BLIND);
+    assert_int_equal(f->submitted, 1);
+    assert_true(fixture_command(f)->deadline_ns < f->now_ns);
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    assert_int_equal(service_inflight(f->service), 0);
+}
+
+static void a_late_batch_that_took_nothing_ends_at_the_gate(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    http(f, "POST", "/v1/reservations/batch", TWO_ORDERS);
+    fixture_tick(f, 6000);
+    fake_gate_answer(f, GATE_BLIND);
+    assert_int_equal(f->submitted, 0);
+    assert_int_equal(service_inflight(f->service), 0);
+}
+
 static void a_batch_has_at_most_8190_orders(void **state)
 {
     struct fixture *f = *state;
@@ -415,9 +467,12 @@ int main(void)
         TEST(a_reservation_is_shown_with_its_history),
         TEST(each_order_of_a_batch_has_its_own_outcome),
         TEST(a_batch_that_the_gate_refuses_whole_needs_no_engine),
+        TEST(a_batch_waits_for_the_gates_last_answer),
+        TEST(what_a_late_batch_took_is_given_back_through_the_engine),
+        TEST(a_late_batch_that_took_nothing_ends_at_the_gate),
         TEST(a_batch_has_at_most_8190_orders),
         TEST(a_batch_that_is_unknown_is_unknown_as_a_whole),
         TEST(messages_that_stand_for_each_other_have_the_same_fields),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_WITH_BOTH_GATES(tests);
 }

@@ -343,6 +343,67 @@ static void units_of_a_late_gate_are_given_back_through_the_engine(void **state)
     assert_int_equal(service_inflight(f->service), 0);
 }
 
+static void asks_go_to_the_gate_with_the_flush(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http_new(f, "POST", "/v1/reservations", ORDER(""));
+    f->gate.later = true;
+    service_handle(f->service, &x->x);
+    assert_int_equal(f->gate.asks, 1);
+    assert_null(f->gate.kept);
+    service_flush(f->service);
+    assert_non_null(f->gate.kept);
+    fake_gate_answer(f, GATE_SOLD_OUT);
+    assert_int_equal(x->status, 409);
+}
+
+static void many_asks_of_a_turn_are_flushed_before_it_ends(void **state)
+{
+    enum { MANY = 64 };
+    struct fixture *f = *state;
+    f->gate.later = true;
+    for (int i = 0; i < MANY && !f->gate.kept; i++)
+        service_handle(f->service, &http_new(f, "POST", "/v1/reservations", ORDER(""))->x);
+    assert_non_null(f->gate.kept);
+    service_flush(f->service);
+    fake_gate_answer(f, GATE_SOLD_OUT);
+    assert_int_equal(service_inflight(f->service), 0);
+}
+
+static void the_ask_names_the_order_the_user_and_the_goods(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    http(f, "POST", "/v1/reservations",
+         "{\"order_id\":\"o-7\",\"user_id\":\"ann\",\"lines\":[{\"sku\":\"cola\",\"flavor\":"
+         "\"lime\","
+         "\"size\":\"330ml_can\",\"batch\":\"BATCH-20260101-A\",\"quantity\":2}]}");
+    const struct gate_ask *ask = f->gate.kept;
+    assert_true(str_equal(ask->order_id, STR("o-7")));
+    assert_true(str_equal(ask->user_id, STR("ann")));
+    assert_true(str_equal(ask->lines[0].sku, STR("cola")));
+    assert_true(str_equal(ask->lines[0].flavor, STR("lime")));
+    assert_true(str_equal(ask->lines[0].size, STR("330ml_can")));
+    assert_true(str_equal(ask->lines[0].batch, STR("BATCH-20260101-A")));
+    fake_gate_answer(f, GATE_SOLD_OUT);
+}
+
+static void what_is_at_the_gate_goes_on_without_it_when_the_worker_ends(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    struct fake_exchange *at_gate = reserve(f, ORDER(""));
+    service_leave_gate(f->service);
+    assert_int_equal(f->submitted, 1);
+    assert_false(fixture_command(f)->reserve.wants[0].gate_taken);
+    fixture_reserved(f, 9);
+    assert_int_equal(at_gate->status, 201);
+    struct fake_exchange *later = reserve(f, ORDER(""));
+    assert_int_equal(f->submitted, 2);
+    fixture_reserved(f, 10);
+    assert_int_equal(later->status, 201);
+}
+
 #ifdef COUNTS_ALLOCATIONS
 static void an_order_allocates_nothing_after_warm_up(void **state)
 {
@@ -384,9 +445,13 @@ int main(void)
         TEST(the_engines_sentence_is_the_detail),
         TEST(a_gate_that_answers_later_is_waited_for),
         TEST(units_of_a_late_gate_are_given_back_through_the_engine),
+        TEST(asks_go_to_the_gate_with_the_flush),
+        TEST(many_asks_of_a_turn_are_flushed_before_it_ends),
+        TEST(the_ask_names_the_order_the_user_and_the_goods),
+        TEST(what_is_at_the_gate_goes_on_without_it_when_the_worker_ends),
 #ifdef COUNTS_ALLOCATIONS
         TEST(an_order_allocates_nothing_after_warm_up),
 #endif
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_WITH_BOTH_GATES(tests);
 }

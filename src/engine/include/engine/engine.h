@@ -101,10 +101,6 @@ void engine_segment_stored(struct engine *e, struct order_segment *s, struct ord
  * time. Lots are new to the gate when engine_lot_count() has grown: in one go, with no command or
  * outcome in between, take all deltas and tell the gate of the new lots with their available units
  * of that moment. A new lot's deltas start after that. */
-struct gate_delta {
-    lot_id lot;
-    int64_t units; /* may be negative */
-};
 size_t engine_gate_deltas(struct engine *e, struct gate_delta *out, size_t max);
 /* A lot by its number, for the gate and for replies; NULL if there is none. Any thread may read the
  * dims afterwards; the stock is a copy of the moment. */

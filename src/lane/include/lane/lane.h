@@ -55,6 +55,18 @@ struct lane_host {
     void (*lot_left_out)(void *context, struct str key);
 };
 
+/* The lots that a batch touches, as they are once it is committed. Only for a gate that wants it.
+ */
+struct lane_note {
+    uint64_t batch;
+    struct gate_stock *stocks;
+    uint32_t count;
+    uint32_t room;
+    bool committed; /* and not told yet */
+};
+
+enum { LANE_NOTES = 4 }; /* more than batches under way */
+
 /* Zeroed, then the first four set, before anything else. */
 struct lane {
     struct engine *engine;
@@ -81,10 +93,16 @@ struct lane {
     int64_t deadline_told_ms;
     bool orders_complete; /* the gate was told of every order_id of the window */
     bool busy;            /* this turn found something to do */
+    struct lane_note notes[LANE_NOTES];
+    uint64_t *noted_in; /* by lot: the last batch that noted it */
+    uint32_t noted_room;
 };
 
 /* For ledger->ops->start; the context is the lane. */
 void lane_events(struct lane *l, struct ledger_events *out);
+
+/* After the last turn. Engine, ledger and gate are who made them's. */
+void lane_close(struct lane *l);
 
 /* ---- at start, in this order; no other thread is at the lane ---- */
 

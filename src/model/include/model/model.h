@@ -73,6 +73,12 @@ struct line {
     int64_t quantity;
 };
 
+/* What a decision changes of a lot's available units; may be negative. */
+struct gate_delta {
+    lot_id lot;
+    int64_t units;
+};
+
 /* One row of the log. Sequence numbers grow strictly; a reservation's id is the seq of its RESERVE.
  *
  * seq = milliseconds since 2020-01-01T00:00Z (41 bits) | node (10 bits) | counter (12 bits).

@@ -69,8 +69,8 @@ struct service_host {
     /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);
-    struct gate *gate;
-    struct metrics *metrics; /* this worker's shard */
+    struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
+    struct metrics *metrics;   /* this worker's shard */
     const struct service_settings *settings;
     uint64_t hash_seed;
     /* Random, the same for all workers of this process: event ids of /v1/watch carry it, so that
@@ -90,6 +90,12 @@ bool service_wants_stream(void *context, const struct exchange *x);
 void service_prefetch(const struct command *c, unsigned ahead);
 /* A command that came back. */
 void service_complete(struct service *s, struct command *c);
+/* Once a turn of the loop, before it sleeps: what was asked of the gate is sent off. */
+void service_flush(struct service *s);
+/* What the gate answered, by `next`. */
+void service_admitted(struct service *s, struct gate_ask *first);
+/* Before the loop ends: what is still at the gate, and what comes later, goes on without it. */
+void service_leave_gate(struct service *s);
 /* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */
 void service_tick(struct service *s, uint64_t monotonic_ns);
 /* Ends all streams (drain): Watch, health Watch. New requests are refused with OVERLOADED as soon

@@ -1,0 +1,224 @@
+/* tell_gate.c - what the gate hears of the engine's decisions and the ledger's commits.
+ *
+ * Happy path of a gate that counts by differences: units that changed hands, new lots, the next
+ * deadline. One that goes by the truth is told, besides, of each commit's lots as the ledger has
+ * them now, and of each answered order's outcome.
+ *
+ * A lot's stock "as the ledger has it" is noted when its batch is handed to the ledger: then the
+ * engine's stock is just what it will be once that batch is committed; a moment later newer
+ * decisions are in it.
+ *
+ * Failure: memory is short for a note: the lots are told with their next commit. Short for a lot:
+ * it is left to the engine.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lane/lane_internal.h"
+
+enum { DELTAS_MAX = 256, ORDERS_MAX = 64, LINES_MAX = 2 * ORDER_LINES_MAX };
+
+static struct gate_stock stock_of(const struct lot_view *lot)
+{
+    const struct stock *s = &lot->stock;
+    return (struct gate_stock){.lot_id = lot->id,
+                               .dims = lot->dims,
+                               .available = s->on_hand - s->reserved - s->confirmed,
+                               .version = s->version};
+}
+
+/* ---- the lots of a batch ---- */
+
+/* Room for one more, in steps; false when memory is short. */
+static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size)
+{
+    enum { STEP = 256 };
+    if (needed <= *room)
+        return true;
+    uint32_t wanted = needed + needed / 2 + STEP;
+    void *bigger = realloc(*array, wanted * size);
+    if (!bigger)
+        return false;
+    memset((char *)bigger + *room * size, 0, (wanted - *room) * size);
+    *array = bigger;
+    *room = wanted;
+    return true;
+}
+
+/* True the first time that this batch names the lot. */
+static bool first_of_batch(struct lane *l, lot_id id, uint64_t batch)
+{
+    if (!grow((void **)&l->noted_in, &l->noted_room, id + 1, sizeof *l->noted_in) ||
+        l->noted_in[id] == batch)
+        return false;
+    l->noted_in[id] = batch;
+    return true;
+}
+
+static void note_lot(struct lane *l, struct lane_note *note, lot_id id)
+{
+    struct lot_view lot;
+    if (!first_of_batch(l, id, note->batch) || !engine_lot(l->engine, id, &lot) ||
+        !grow((void **)&note->stocks, &note->room, note->count + 1, sizeof *note->stocks))
+        return;
+    note->stocks[note->count++] = stock_of(&lot);
+}
+
+void lane_note_stocks(struct lane *l, const struct batch *b)
+{
+    if (!l->gate->ops->committed)
+        return;
+    struct lane_note *note = &l->notes[b->number % LANE_NOTES];
+    note->batch = b->number;
+    note->count = 0;
+    note->committed = false;
+    for (uint32_t i = 0; i < b->move_count; i++) {
+        const struct move *m = &b->moves[i];
+        const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
+        for (uint16_t j = 0; j < m->line_count; j++)
+            note_lot(l, note, lines[j].lot);
+    }
+}
+
+void lane_settle_stocks(struct lane *l, const struct batch *b)
+{
+    struct lane_note *note = &l->notes[b->number % LANE_NOTES];
+    if (note->batch == b->number)
+        note->committed = b->outcome == LEDGER_COMMITTED;
+}
+
+void lane_close(struct lane *l)
+{
+    for (size_t i = 0; i < LANE_NOTES; i++)
+        free(l->notes[i].stocks);
+    free(l->noted_in);
+}
+
+/* ---- orders and commits ---- */
+
+/* What is gathered for one call of committed(). */
+struct telling {
+    struct gate *gate;
+    const struct gate_stock *stocks;
+    uint32_t stock_count;
+    uint32_t order_count;
+    uint32_t line_count;
+    struct gate_settlement orders[ORDERS_MAX];
+    struct gate_line lines[LINES_MAX];
+};
+
+static void tell(struct telling *t)
+{
+    if (t->order_count || t->stock_count)
+        t->gate->ops->committed(t->gate, t->orders, t->order_count, t->stocks, t->stock_count);
+    t->order_count = t->line_count = t->stock_count = 0;
+}
+
+static enum gate_outcome outcome_of(int code)
+{
+    switch (code) {
+    case 0:
+        return GATE_ACCEPTED;
+    case TLY_EOUTCOME_UNKNOWN:
+        return GATE_UNKNOWN;
+    case TLY_EUNAVAILABLE:
+        return GATE_FAILED;
+    default:
+        return GATE_REFUSED;
+    }
+}
+
+static void settle(struct telling *t, const struct reserve_command *r, int code)
+{
+    if (t->order_count == ORDERS_MAX || t->line_count + r->want_count > LINES_MAX)
+        tell(t);
+    struct gate_line *lines = &t->lines[t->line_count];
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        const struct want *w = &r->wants[i];
+        lines[i] = (struct gate_line){.lot = w->lot,
+                                      .sku = w->sku,
+                                      .flavor = w->flavor,
+                                      .size = w->size,
+                                      .batch = w->batch,
+                                      .quantity = w->quantity,
+                                      .lot_id = w->lot_hint};
+    }
+    t->line_count += r->want_count;
+    t->orders[t->order_count++] = (struct gate_settlement){.order_hash = r->order_hash,
+                                                           .order_id = r->order_id,
+                                                           .outcome = outcome_of(code),
+                                                           .lines = lines,
+                                                           .line_count = r->want_count};
+}
+
+static void settle_command(struct telling *t, const struct command *c)
+{
+    if (c->kind == COMMAND_RESERVE) {
+        settle(t, &c->reserve, c->code);
+    } else if (c->kind == COMMAND_RESERVE_BATCH) {
+        for (uint32_t i = 0; i < c->batch.count; i++)
+            settle(t, &c->batch.orders[i], c->code ? c->code : c->batch.orders[i].code);
+    }
+}
+
+static void tell_committed(struct lane *l, const struct command *answered)
+{
+    struct telling t;
+    t.gate = l->gate;
+    t.order_count = t.line_count = t.stock_count = 0;
+    for (size_t i = 0; i < LANE_NOTES; i++) {
+        struct lane_note *note = &l->notes[i];
+        if (!note->committed)
+            continue;
+        tell(&t);
+        note->committed = false;
+        t.stocks = note->stocks;
+        t.stock_count = note->count;
+    }
+    for (const struct command *c = answered; c; c = c->link)
+        settle_command(&t, c);
+    tell(&t);
+}
+
+/* ---- differences ---- */
+
+static void tell_decided(struct lane *l)
+{
+    struct gate_delta deltas[DELTAS_MAX];
+    size_t count;
+    while ((count = engine_gate_deltas(l->engine, deltas, DELTAS_MAX)) > 0) {
+        size_t known = 0;
+        for (size_t i = 0; i < count; i++)
+            if (deltas[i].lot <= l->lots_told)
+                deltas[known++] = deltas[i];
+        if (known && l->gate->ops->decided)
+            l->gate->ops->decided(l->gate, deltas, known);
+    }
+}
+
+static void tell_lots(struct lane *l)
+{
+    while (l->lots_told < engine_lot_count(l->engine)) {
+        struct lot_view lot;
+        lot_id id = ++l->lots_told;
+        if (!engine_lot(l->engine, id, &lot))
+            continue;
+        const struct gate_stock stock = stock_of(&lot);
+        if (l->gate->ops->lot_known(l->gate, &stock) != 0 && l->host.lot_left_out)
+            l->host.lot_left_out(l->host.context, lot.dims->key);
+    }
+}
+
+void lane_tell_gate(struct lane *l, const struct command *answered)
+{
+    tell_decided(l);
+    tell_lots(l);
+    if (l->gate->ops->committed)
+        tell_committed(l, answered);
+    int64_t deadline_ms = engine_next_deadline(l->engine);
+    if (deadline_ms != l->deadline_told_ms) {
+        l->deadline_told_ms = deadline_ms;
+        l->gate->ops->next_deadline(l->gate, deadline_ms);
+    }
+}
