@@ -44,13 +44,15 @@ END//
 
 
 class Tally(Process):
+    binary = TALLY  # or that of another build, which is to be compared
+
     def __init__(self, folder, *flags):
         port = free_port()
-        if not TALLY.exists():
-            raise Failed(f"{TALLY} is not built")
+        if not self.binary.exists():
+            raise Failed(f"{self.binary} is not built")
         self.folder = folder
         super().__init__(
-            [TALLY, "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}", *flags],
+            [self.binary, "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}", *flags],
             port,
             folder / "tally.log",
         )

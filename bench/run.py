@@ -37,6 +37,8 @@ def parse(words):
                         help="peers: write the results here, whatever was run, instead")
     parser.add_argument("--every", default="30s",
                         help="staircase: how long each of the 128 steps lasts")
+    parser.add_argument("--against", type=pathlib.Path, metavar="BINARY",
+                        help="shapes: hold each row against the same row of another build of tally")
     parser.add_argument("--scale", type=float, default=1.0,
                         help="shapes: share of the full request counts")
     arguments = parser.parse_intermixed_args(words)

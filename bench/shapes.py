@@ -3,7 +3,11 @@
 Each row alternates our server and its peer (A B A B ...) and quotes the median of the rounds' ratios:
 an absolute figure says more about the machine's neighbours than about the program. A run of all rows
 writes bench/results/embedded.json and embedded.md.
+
+With --against BINARY each row is held against the same row of another build of the server instead,
+in turn: what a change costs or gains. That writes nothing.
 """
+import contextlib
 import json
 import re
 import socket
@@ -18,12 +22,24 @@ from peers import UNITS, Tally
 from process import ROOT, TALLY, TOOLS, Failed, run
 
 
+@contextlib.contextmanager
+def build(binary):
+    """Servers are of that build meanwhile; clients stay this one's."""
+    ours, Tally.binary = Tally.binary, binary
+    try:
+        yield
+    finally:
+        Tally.binary = ours
+
+
 class Bench:
-    def __init__(self, places, rounds, scale):
+    def __init__(self, places, rounds, scale, against=None):
+        self.against = against
         self.place = places.place
         self.rounds = rounds
         self.scale = scale
         self.rows = []
+        self.other_figures = {}  # of the other build, until ours is known
 
     def requests(self, n):
         return max(1000, int(n * self.scale))
@@ -55,6 +71,12 @@ class Bench:
 
     def pair(self, name, what, goal, ours, peer, unit="/s"):
         """Alternates; a row holds the medians and the median of the rounds' ratios."""
+        if self.against:
+            what, goal = what.split(", against")[0], "at most 1.03 ×" if "most" in goal else "0.97 ×"
+
+            def peer():
+                with build(self.against):
+                    return ours()
         pairs = []
         for _ in range(self.rounds):
             a = ours()
@@ -70,6 +92,12 @@ class Bench:
         })
 
     def figure(self, name, what, goal, value, unit, limit, at_most=True):
+        if self.against:
+            goal = "at most 1.03 ×" if at_most else "0.97 ×"
+            limit = self.other_figures.pop(name, None)
+            if limit is None:
+                self.other_figures[name] = value
+                return
         print(f"  {name}: {value:,.1f} {unit}", flush=True)
         self.rows.append({
             "row": name, "what": what, "goal": goal, "unit": unit, "ours": value, "peer": limit,
@@ -308,6 +336,7 @@ def memory(b):
                 s.close()
 
 
+FIGURES = ("restart", "memory")  # rows that are held against a number, not a peer
 ROWS = {
     "grpc-10x100": grpc_shape(10, 100, 0.5, 1_500_000),
     "grpc-20x500": grpc_shape(20, 500, 0.6, 1_500_000),
@@ -350,13 +379,18 @@ def main(places, arguments):
         if name not in ROWS:
             raise Failed(f"no row {name!r}; there are: {', '.join(ROWS)}")
     scale = arguments.scale * (0.1 if arguments.quick else 1)
-    bench = Bench(places, arguments.rounds, scale)
+    if arguments.against and not arguments.against.is_file():
+        raise Failed(f"there is no {arguments.against}")
+    bench = Bench(places, arguments.rounds, scale, arguments.against)
     for name in arguments.rows or ROWS:
         print(name, flush=True)
+        if arguments.against and name in FIGURES:
+            with build(arguments.against):
+                ROWS[name](bench)
         ROWS[name](bench)
     text = table(bench.rows)
     print("\n" + text)
-    if arguments.rows or arguments.quick:
+    if arguments.rows or arguments.quick or arguments.against:
         return
     results = ROOT / "bench/results"
     (results / "embedded.json").write_text(
