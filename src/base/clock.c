@@ -1,7 +1,8 @@
 /* The two clocks, and RFC 3339 in and out.
  *
  * Happy path: each reading adds the time since the last one by CLOCK_BOOTTIME (which counts through
- * suspend and takes no steps), corrected towards the wall clock by at most 1 % of it.
+ * suspend and takes no steps), corrected towards the wall clock by at most 1 % of it, or not at all
+ * while the wall clock is doubted.
  * Failure modes: rfc3339_parse returns TLY_EINVALID_ARGUMENT and leaves its result alone.
  */
 #include "base/clock.h"
@@ -28,12 +29,22 @@ uint64_t clock_monotonic_ns(void)
     return (uint64_t)read_ns(CLOCK_MONOTONIC);
 }
 
-void ledger_clock_start(struct ledger_clock *c, int64_t not_before_ms, int64_t boot_ns,
+static void look_at_wall_clock(struct ledger_clock *c, int64_t wall_ns)
+{
+    c->gap_ns = wall_ns - c->now_ns;
+    c->doubted = c->gap_ns > c->gap_max_ns || c->gap_ns < -c->gap_max_ns;
+}
+
+void ledger_clock_start(struct ledger_clock *c, int64_t newest_ms, bool trusted, int64_t boot_ns,
                         int64_t wall_ns)
 {
-    int64_t not_before_ns = not_before_ms * NS_PER_MS;
-    c->now_ns = wall_ns > not_before_ns ? wall_ns : not_before_ns;
     c->boot_ns = boot_ns;
+    c->now_ns = newest_ms ? newest_ms * NS_PER_MS : wall_ns;
+    look_at_wall_clock(c, wall_ns);
+    if (c->doubted ? trusted : wall_ns > c->now_ns) {
+        c->now_ns = wall_ns;
+        look_at_wall_clock(c, wall_ns);
+    }
 }
 
 int64_t ledger_clock_follow_ms(struct ledger_clock *c, int64_t boot_ns, int64_t wall_ns)
@@ -41,20 +52,23 @@ int64_t ledger_clock_follow_ms(struct ledger_clock *c, int64_t boot_ns, int64_t 
     int64_t elapsed = boot_ns - c->boot_ns;
     if (elapsed > 0) {
         int64_t bound = elapsed / SLEW_DIVISOR;
-        int64_t ahead = wall_ns - (c->now_ns + elapsed);
+        c->now_ns += elapsed;
+        c->boot_ns = boot_ns;
+        look_at_wall_clock(c, wall_ns);
+        int64_t ahead = c->doubted ? 0 : c->gap_ns;
         if (ahead > bound)
             ahead = bound;
         if (ahead < -bound)
             ahead = -bound;
-        c->now_ns += elapsed + ahead;
-        c->boot_ns = boot_ns;
+        c->now_ns += ahead;
     }
     return c->now_ns / NS_PER_MS;
 }
 
-void ledger_clock_init(struct ledger_clock *c, int64_t not_before_ms)
+void ledger_clock_init(struct ledger_clock *c, int64_t newest_ms, int64_t gap_max_ms, bool trusted)
 {
-    ledger_clock_start(c, not_before_ms, read_ns(CLOCK_BOOTTIME), read_ns(CLOCK_REALTIME));
+    *c = (struct ledger_clock){.gap_max_ns = gap_max_ms * NS_PER_MS};
+    ledger_clock_start(c, newest_ms, trusted, read_ns(CLOCK_BOOTTIME), read_ns(CLOCK_REALTIME));
 }
 
 int64_t ledger_clock_read_ms(struct ledger_clock *c)

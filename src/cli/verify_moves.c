@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "cli/verify_internal.h"
@@ -329,6 +330,34 @@ static int on_same_hash(void *context, int64_t earlier, int64_t later, struct er
 
 /* ---- the scan ---- */
 
+/* Ledger time goes back only where a start was told to, by more than the least clock_gap_max_ms. */
+static void check_date(struct scan *s, struct place where)
+{
+    enum { CLOCK_GAP_LEAST_MS = 60000 };
+    int64_t back_ms = s->last_at_ms - s->move.at_ms;
+    if (back_ms >= CLOCK_GAP_LEAST_MS)
+        verify_note(s->v, VERIFY_LOG, where,
+                    "a clock that was ahead was set right here: it is dated %" PRId64
+                    " ms before the move before it",
+                    back_ms);
+    else if (back_ms > 0)
+        verify_fault(s->v, VERIFY_LOG, where,
+                     "it is dated %" PRId64 " ms before the move before it", back_ms);
+    s->last_at_ms = s->move.at_ms;
+}
+
+/* The end of the log beside this machine's clock. */
+static void check_newest_date(struct scan *s)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t ahead_ms = s->last_at_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    if (ahead_ms > DAY_MS)
+        verify_note(s->v, VERIFY_LOG, (struct place){.seq = s->move.seq},
+                    "the newest move is dated %" PRId64 " s after this machine's clock",
+                    ahead_ms / 1000);
+}
+
 static int take_move(struct scan *s, struct error *e)
 {
     struct verify_move *m = &s->move;
@@ -339,11 +368,7 @@ static int take_move(struct scan *s, struct error *e)
     if (code)
         return code;
     s->v->report->moves++;
-    if (m->at_ms < s->last_at_ms)
-        verify_fault(s->v, VERIFY_LOG, where,
-                     "it is dated %" PRId64 " ms before the move before it",
-                     s->last_at_ms - m->at_ms);
-    s->last_at_ms = m->at_ms;
+    check_date(s, where);
     if (m->kind < KIND_CREATE || m->kind >= KIND_END) {
         verify_fault(s->v, VERIFY_LOG, where, "there is no kind of move number %" PRId64, m->kind);
         return 0;
@@ -426,6 +451,7 @@ int verify_scan(struct verify *v, struct error *e)
         code = take_move(&s, e);
         tell_progress(&s);
     }
+    check_newest_date(&s);
     if (code == SQLITE_DONE)
         code = finish(&s, e);
     sqlite3_finalize(s.moves);

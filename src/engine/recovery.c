@@ -208,11 +208,30 @@ int engine_load_order_run(struct engine *e, struct order_run *run)
     return 0;
 }
 
+void engine_load_seq(struct engine *e, int64_t seq)
+{
+    assert(e->loading);
+    if (seq > e->committed_seq)
+        e->committed_seq = seq;
+}
+
+/* The wheel stands at the time of the first hold: a time before that needs one that starts there.
+ */
+static void rewind_timers(struct engine *e, int64_t now_ms)
+{
+    for (struct hold *h = e->holds.oldest; h; h = h->newer)
+        timers_cancel(e->timers, h);
+    timers_start(e->timers, now_ms);
+    for (struct hold *h = e->holds.oldest; h; h = h->newer)
+        timers_insert(e->timers, h);
+}
+
 void engine_recovered(struct engine *e, int64_t now_ms)
 {
     assert(e->loading);
-    if (now_ms > e->now_ms)
-        e->now_ms = now_ms;
+    if (now_ms < e->now_ms)
+        rewind_timers(e, now_ms);
+    e->now_ms = now_ms;
     if (e->committed_seq > e->last_seq)
         e->last_seq = e->committed_seq;
     e->committed_seq = e->last_seq;

@@ -11,6 +11,7 @@
 struct replay {
     struct lane *lane;
     struct lane_recovery *r;
+    int64_t newest_seq;
 };
 
 static int load_lot(void *context, lot_id id, const struct lot_dims *dims,
@@ -35,8 +36,8 @@ static int load_move(void *context, const struct move *m, bool in_stock, struct 
         uint64_t hash = m->order_hash ? m->order_hash : hash64(m->order_id, p->r->hash_seed);
         gate->ops->order_seen(gate, hash);
     }
-    if (m->at_ms > p->r->newest_ms)
-        p->r->newest_ms = m->at_ms;
+    p->r->newest_ms = m->at_ms;
+    p->newest_seq = m->seq;
     p->r->moves++;
     return engine_load_move(p->lane->engine, m, in_stock, e);
 }
@@ -64,10 +65,12 @@ int lane_recover(struct lane *l, struct lane_recovery *r, struct error *e)
         return code;
     struct ledger_stats stats = {0};
     l->ledger->ops->stats(l->ledger, &stats);
-    /* The moves of the newest millisecond may be archived, and its numbers are used up all the
-     * same: time starts after it. */
-    if (stats.last_seq > 0 && seq_ms(stats.last_seq) >= r->newest_ms)
+    /* The newest moves may be archived, and their numbers are used up all the same: time starts
+     * after them. */
+    if (stats.last_seq > p.newest_seq) {
         r->newest_ms = seq_ms(stats.last_seq) + 1;
+        engine_load_seq(l->engine, stats.last_seq);
+    }
     return 0;
 }
 

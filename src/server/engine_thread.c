@@ -149,8 +149,12 @@ void engine_thread_send(struct engine_thread *t, struct mail_chain *commands, ui
 
 static bool turn(struct engine_thread *t)
 {
+    bool doubted = t->clock.doubted;
     int64_t now_ms = ledger_clock_read_ms(&t->clock);
     state_publish_clock(t->state, &t->clock);
+    if (doubted != t->clock.doubted)
+        log_event(doubted ? LOG_INFO : LOG_ERROR, doubted ? "clock.agrees" : "clock.doubted",
+                  log_int("gap_ms", t->clock.gap_ns / 1000000));
     bool busy = lane_turn(&t->lane, now_ms, clock_monotonic_ns());
     metrics_add(t->metrics, METRIC_ENGINE_TURNS, 0, 1);
     atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);

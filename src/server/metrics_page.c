@@ -93,6 +93,8 @@ static void render_ledger(struct metrics_text *t, const struct metrics_page *pag
     LEDGER_STATS(X)
 #undef X
     single(t, PAGE_LEDGER_UP, atomic_load(&page->state->ledger_up));
+    single(t, PAGE_CLOCK_GAP, atomic_load(&page->state->clock_gap_ms) / 1000);
+    single(t, PAGE_CLOCK_DOUBTED, atomic_load(&page->state->clock_doubted));
 }
 
 static void render_workers(struct metrics_text *t, const struct metrics_page *page)

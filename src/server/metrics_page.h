@@ -12,6 +12,9 @@
 #define PAGE_METRICS(X)                                                                            \
     X(BUILD, "tally_build_info", GAUGE, "version", "1, with the version as label")                 \
     X(LEDGER_UP, "tally_ledger_up", GAUGE, "", "1 while the ledger takes writes")                  \
+    X(CLOCK_GAP, "tally_clock_gap_seconds", GAUGE, "", "the wall clock less ledger time")          \
+    X(CLOCK_DOUBTED, "tally_clock_doubted", GAUGE, "",                                             \
+      "1 while the wall clock is too far from the ledger to be believed")                          \
     X(HOLDS, "tally_holds", GAUGE, "state", "holds that the engine keeps, by state")               \
     X(HOLDS_ENTERED, "tally_holds_entered_total", COUNTER, "state",                                \
       "holds that entered a state since the start")                                                \

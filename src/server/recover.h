@@ -4,8 +4,15 @@
 
 #include "server/engine_thread.h"
 
-/* Opens t's lane and starts t's clock, not before the newest time in the ledger. Logs its progress
- * when it takes more than a second. */
-int recover(struct engine_thread *t, uint64_t hash_seed, struct error *e) MUST_CHECK;
+/* What is believed of the wall clock (base/clock.h). */
+struct recover_clock {
+    int64_t gap_max_ms;
+    bool trusted;
+};
+
+/* Opens t's lane and starts t's clock where the ledger's time left off. Logs its progress when it
+ * takes more than a second, and a wall clock that is far from the newest move. */
+int recover(struct engine_thread *t, uint64_t hash_seed, const struct recover_clock *clock,
+            struct error *e) MUST_CHECK;
 
 #endif

@@ -223,7 +223,9 @@ static int start(struct server *s, struct error *e)
     if (code == 0 && !(t->metrics = metrics_create()))
         code = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (code == 0)
-        code = recover(t, hash_seed, e);
+        code = recover(
+            t, hash_seed,
+            &(struct recover_clock){s->settings.clock_gap_max_ms, s->settings.accept_clock}, e);
     if (code == 0)
         code = create_workers(s, hash_seed, e);
     if (code == 0)

@@ -18,17 +18,37 @@ void state_close(struct state *s)
     pthread_mutex_destroy(&s->lock);
 }
 
+static void doubt_in_words(struct state *s, char *why, size_t size)
+{
+    char ledger[RFC3339_SIZE], wall[RFC3339_SIZE];
+    int64_t now_ms = state_now_ms(s);
+    rfc3339_format(now_ms, ledger);
+    rfc3339_format(now_ms + atomic_load_explicit(&s->clock_gap_ms, memory_order_relaxed), wall);
+    snprintf(
+        why, size,
+        "the wall clock says %s, the ledger's time is %s; nothing ends by the wall clock until "
+        "it is set right, or accepted by a start with --accept-clock",
+        wall, ledger);
+}
+
 enum readiness state_readiness(struct state *s, char *why, size_t size)
 {
+    if (why)
+        *why = 0;
     if (atomic_load_explicit(&s->draining, memory_order_relaxed))
         return READY_DRAINING;
     if (!atomic_load_explicit(&s->started, memory_order_relaxed))
         return READY_STARTING;
-    if (atomic_load_explicit(&s->ledger_up, memory_order_relaxed))
+    if (atomic_load_explicit(&s->ledger_up, memory_order_relaxed)) {
+        if (why && atomic_load_explicit(&s->clock_doubted, memory_order_relaxed))
+            doubt_in_words(s, why, size);
         return READY_YES;
-    pthread_mutex_lock(&s->lock);
-    snprintf(why, size, "%s", s->why);
-    pthread_mutex_unlock(&s->lock);
+    }
+    if (why) {
+        pthread_mutex_lock(&s->lock);
+        snprintf(why, size, "%s", s->why);
+        pthread_mutex_unlock(&s->lock);
+    }
     return READY_LEDGER_DOWN;
 }
 
@@ -44,6 +64,8 @@ void state_publish_clock(struct state *s, const struct ledger_clock *clock)
 {
     atomic_store_explicit(&s->clock_offset_ns, clock->now_ns - clock->boot_ns,
                           memory_order_relaxed);
+    atomic_store_explicit(&s->clock_gap_ms, clock->gap_ns / 1000000, memory_order_relaxed);
+    atomic_store_explicit(&s->clock_doubted, clock->doubted, memory_order_relaxed);
 }
 
 int64_t state_now_ms(struct state *s)

@@ -5,6 +5,8 @@
  *     draining          main thread           workers (readiness, refusals)
  *     ledger_up, why    a ledger's thread     workers (readiness, metrics)
  *     clock_offset_ns   engine thread         workers (ledger time)
+ *     clock_gap_ms      engine thread         workers (readiness, metrics)
+ *     clock_doubted     engine thread         workers (readiness, metrics), engine thread
  *
  * `why` is guarded by the lock; all else is atomic.
  */
@@ -27,6 +29,8 @@ struct state {
     _Atomic bool draining;
     _Atomic bool ledger_up;
     _Atomic int64_t clock_offset_ns; /* ledger time less CLOCK_BOOTTIME */
+    _Atomic int64_t clock_gap_ms;    /* the wall clock less ledger time */
+    _Atomic bool clock_doubted;
     pthread_mutex_t lock;
     char why[STATE_WHY_MAX];
 };
@@ -34,7 +38,8 @@ struct state {
 int state_init(struct state *s, struct error *e) MUST_CHECK;
 void state_close(struct state *s);
 
-/* A copy of the reason goes to `why` where the answer is READY_LEDGER_DOWN. */
+/* What a person should know goes to `why`: the reason of READY_LEDGER_DOWN; with READY_YES that the
+ * wall clock is doubted; else it is empty. NULL: nobody asks. */
 enum readiness state_readiness(struct state *s, char *why, size_t size);
 void state_set_ledger(struct state *s, bool up, const char *why);
 

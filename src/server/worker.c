@@ -102,9 +102,9 @@ static const struct lot_dims *host_lot_dims(void *context, lot_id id)
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct worker *w = context;
-    enum readiness ready = state_readiness(w->state, w->why, sizeof w->why);
+    enum readiness ready = state_readiness(w->state, why ? w->why : NULL, sizeof w->why);
     if (why)
-        *why = ready == READY_LEDGER_DOWN ? str_of(w->why) : STR("");
+        *why = str_of(w->why);
     return ready;
 }
 

@@ -13,8 +13,7 @@ struct health_watcher {
 
 static Grpc__Health__V1__HealthCheckResponse__ServingStatus status_now(const struct service *s)
 {
-    struct str why;
-    bool ready = s->host.readiness(s->host.context, &why) == READY_YES;
+    bool ready = s->host.readiness(s->host.context, NULL) == READY_YES;
     return ready ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
                  : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
 }

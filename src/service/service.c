@@ -50,8 +50,7 @@ void service_destroy(struct service *s)
  * look-ups are still answered. */
 static bool closed(struct service *s, struct origin *o)
 {
-    struct str why = {0};
-    enum readiness readiness = s->host.readiness(s->host.context, &why);
+    enum readiness readiness = s->host.readiness(s->host.context, NULL);
     if (readiness == READY_YES || readiness == READY_LEDGER_DOWN || o->route->always)
         return false;
     if (readiness == READY_STARTING)

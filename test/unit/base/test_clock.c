@@ -6,14 +6,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-#define S  INT64_C(1000000000) /* in ns */
-#define MS INT64_C(1000000)
+#define S   INT64_C(1000000000) /* in ns */
+#define DAY (86400 * S)
+#define MS  INT64_C(1000000)
 
 static void ledger_time_starts_at_the_wall_clock(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 0, 5 * S, 100 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 5 * S, 100 * S);
     assert_int_equal(ledger_clock_follow_ms(&c, 5 * S, 100 * S), 100000);
     assert_int_equal(ledger_clock_follow_ms(&c, 6 * S, 101 * S), 101000);
 }
@@ -21,16 +22,16 @@ static void ledger_time_starts_at_the_wall_clock(void **state)
 static void ledger_time_never_starts_before_the_newest_move(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 200000, 5 * S, 100 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 200000, false, 5 * S, 100 * S);
     assert_int_equal(ledger_clock_follow_ms(&c, 5 * S, 100 * S), 200000);
 }
 
 static void a_step_forward_is_followed_by_one_percent(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 0, 0, 1000 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 1000 * S);
     int64_t before = ledger_clock_follow_ms(&c, 1 * S, 1001 * S);
     assert_int_equal(ledger_clock_follow_ms(&c, 101 * S, (1101 + 3600) * S) - before, 101000);
 }
@@ -38,8 +39,8 @@ static void a_step_forward_is_followed_by_one_percent(void **state)
 static void a_step_back_is_followed_by_one_percent_and_never_goes_back(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 0, 0, 10000 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 10000 * S);
     int64_t before = ledger_clock_follow_ms(&c, 0, (10000 - 3600) * S);
     assert_int_equal(before, 10000000);
     assert_int_equal(ledger_clock_follow_ms(&c, 100 * S, (10100 - 3600) * S) - before, 99000);
@@ -48,8 +49,8 @@ static void a_step_back_is_followed_by_one_percent_and_never_goes_back(void **st
 static void a_step_is_made_up_for_in_the_end(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 0, 0, 1000 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 1000 * S);
     int64_t boot = 0;
     for (int i = 0; i < 300; i++) {
         boot += S;
@@ -62,8 +63,8 @@ static void a_step_is_made_up_for_in_the_end(void **state)
 static void readings_close_together_are_corrected_too(void **state)
 {
     (void)state;
-    struct ledger_clock c;
-    ledger_clock_start(&c, 0, 0, 1000 * S);
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 1000 * S);
     int64_t last = 0, boot = 0;
     for (int i = 0; i < 1000000; i++) {
         boot += 20000; /* 20 microseconds */
@@ -74,12 +75,77 @@ static void readings_close_together_are_corrected_too(void **state)
     assert_int_equal(last, 1000000 + 20200); /* 20 s and 1 % */
 }
 
+static void a_wall_clock_far_ahead_of_the_newest_move_is_doubted(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 1000 * 1000, false, 5 * S, 1000 * S + DAY);
+    assert_false(c.doubted);
+    ledger_clock_start(&c, 1000 * 1000, false, 5 * S, 1000 * S + 8 * DAY);
+    assert_true(c.doubted);
+    assert_int_equal(c.gap_ns, 8 * DAY);
+    assert_int_equal(ledger_clock_follow_ms(&c, 5 * S, 1000 * S + 8 * DAY), 1000 * 1000);
+    assert_int_equal(ledger_clock_follow_ms(&c, 105 * S, 1100 * S + 8 * DAY), 1100 * 1000);
+    assert_true(c.doubted);
+}
+
+static void a_wall_clock_far_behind_the_newest_move_is_doubted(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 9 * DAY / MS, false, 5 * S, DAY);
+    assert_true(c.doubted);
+    assert_int_equal(ledger_clock_follow_ms(&c, 105 * S, DAY + 100 * S), 9 * DAY / MS + 100000);
+}
+
+static void a_wall_clock_that_is_set_right_is_followed_again(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 1000 * 1000, false, 0, 1000 * S + 8 * DAY);
+    ledger_clock_follow_ms(&c, 100 * S, 1100 * S + 8 * DAY);
+    assert_int_equal(ledger_clock_follow_ms(&c, 200 * S, 1300 * S), 1201 * 1000);
+    assert_false(c.doubted);
+}
+
+static void a_wall_clock_that_steps_far_while_it_runs_is_doubted(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 1000 * S);
+    assert_int_equal(ledger_clock_follow_ms(&c, 100 * S, 1100 * S + 2 * DAY), 1100 * 1000);
+    assert_true(c.doubted);
+}
+
+static void a_trusted_wall_clock_is_taken_either_way(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 1000 * 1000, true, 0, 1000 * S + 8 * DAY);
+    assert_int_equal(c.now_ns, 1000 * S + 8 * DAY);
+    assert_false(c.doubted);
+    ledger_clock_start(&c, 9 * DAY / MS, true, 0, DAY);
+    assert_int_equal(c.now_ns, DAY);
+    assert_false(c.doubted);
+    ledger_clock_start(&c, 9 * DAY / MS, true, 0, 9 * DAY - S);
+    assert_int_equal(c.now_ns, 9 * DAY);
+}
+
+static void a_ledger_without_moves_doubts_nothing(void **state)
+{
+    (void)state;
+    struct ledger_clock c = {.gap_max_ns = DAY};
+    ledger_clock_start(&c, 0, false, 0, 300 * DAY);
+    assert_int_equal(c.now_ns, 300 * DAY);
+    assert_false(c.doubted);
+}
+
 static void the_systems_clocks_are_read(void **state)
 {
     (void)state;
     struct ledger_clock c;
     uint64_t before = clock_monotonic_ns();
-    ledger_clock_init(&c, 0);
+    ledger_clock_init(&c, 0, 86400000, false);
     int64_t now = ledger_clock_read_ms(&c);
     assert_in_range(now / 1000, time(NULL) - 2, time(NULL) + 2);
     assert_true(clock_monotonic_ns() >= before);
@@ -193,6 +259,12 @@ int main(void)
         cmocka_unit_test(a_step_back_is_followed_by_one_percent_and_never_goes_back),
         cmocka_unit_test(a_step_is_made_up_for_in_the_end),
         cmocka_unit_test(readings_close_together_are_corrected_too),
+        cmocka_unit_test(a_wall_clock_far_ahead_of_the_newest_move_is_doubted),
+        cmocka_unit_test(a_wall_clock_far_behind_the_newest_move_is_doubted),
+        cmocka_unit_test(a_wall_clock_that_is_set_right_is_followed_again),
+        cmocka_unit_test(a_wall_clock_that_steps_far_while_it_runs_is_doubted),
+        cmocka_unit_test(a_trusted_wall_clock_is_taken_either_way),
+        cmocka_unit_test(a_ledger_without_moves_doubts_nothing),
         cmocka_unit_test(the_systems_clocks_are_read),
         cmocka_unit_test(times_are_written_and_read_back),
         cmocka_unit_test(every_day_of_four_centuries_is_written_as_the_c_library_does),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -602,6 +603,25 @@ static void a_move_dated_before_the_one_before_it_is_found(void **state)
     expect_faults(b, VERIFY_LOG, -1);
 }
 
+static void a_clock_that_was_set_right_is_noted_and_no_fault(void **state)
+{
+    struct bench *b = *state;
+    add_lot(b, 1, 10);
+    b->at_ms -= 60000;
+    reserve(b, 1);
+    expect_faults(b, -1);
+    assert_int_equal(b->report.notes[VERIFY_LOG], 1);
+}
+
+static void a_newest_move_that_this_machines_clock_is_days_behind_is_noted(void **state)
+{
+    struct bench *b = *state;
+    b->at_ms = (int64_t)(time(NULL) + 2 * 86400) * 1000;
+    add_lot(b, 1, 10);
+    expect_faults(b, -1);
+    assert_int_equal(b->report.notes[VERIFY_LOG], 1);
+}
+
 static void an_unknown_kind_of_move_is_found(void **state)
 {
     struct bench *b = *state;
@@ -742,6 +762,8 @@ int main(void)
         CASE(an_overdue_hold_of_a_stopped_server_is_a_note),
         CASE(an_overdue_hold_of_a_running_server_is_found),
         CASE(a_move_dated_before_the_one_before_it_is_found),
+        CASE(a_clock_that_was_set_right_is_noted_and_no_fault),
+        CASE(a_newest_move_that_this_machines_clock_is_days_behind_is_noted),
         CASE(an_unknown_kind_of_move_is_found),
         CASE(a_cursor_ahead_of_the_log_is_found),
         CASE(a_snapshot_ahead_of_the_log_is_found),

@@ -209,7 +209,7 @@ static int begin(void **state)
     port->wake = wake_test;
     lane_events(&t->lane, &events);
     add_lot();
-    ledger_clock_init(&t->clock, 0);
+    ledger_clock_init(&t->clock, 0, 86400000, false);
     state_publish_clock(&server_state, &t->clock);
     lane_open(&t->lane, t->clock.now_ns / 1000000);
     return engine_thread_start(t, NULL);

@@ -118,10 +118,29 @@ static void the_published_clock_gives_ledger_time(void **state)
     (void)state;
     struct ledger_clock clock;
     int64_t far_ms = INT64_C(4102444800000); /* 2100: later than the wall clock */
-    ledger_clock_init(&clock, far_ms);
+    ledger_clock_init(&clock, far_ms, 1000, false);
     state_publish_clock(&server_state, &clock);
     int64_t now_ms = state_now_ms(&server_state);
     assert_true(now_ms >= far_ms && now_ms < far_ms + 10000);
+}
+
+static void a_doubted_wall_clock_is_told_with_both_times_while_the_server_is_ready(void **state)
+{
+    (void)state;
+    char why[STATE_WHY_MAX];
+    struct ledger_clock clock;
+    ledger_clock_init(&clock, INT64_C(4102444800000), 1000, false);
+    state_publish_clock(&server_state, &clock);
+    atomic_store(&server_state.draining, false);
+    atomic_store(&server_state.started, true);
+    state_set_ledger(&server_state, true, NULL);
+    assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_YES);
+    assert_non_null(strstr(why, "the ledger's time is 2100-01-01T00:00:0"));
+    assert_non_null(strstr(why, "--accept-clock"));
+    ledger_clock_init(&clock, 0, 1000, false);
+    state_publish_clock(&server_state, &clock);
+    assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_YES);
+    assert_string_equal(why, "");
 }
 
 static void promtool_finds_nothing_to_complain_about(void **state)
@@ -190,6 +209,7 @@ int main(void)
         PAGE_TEST(the_ledger_is_down_on_the_page_while_it_is_down),
         PAGE_TEST(readiness_follows_start_ledger_and_drain),
         PAGE_TEST(the_published_clock_gives_ledger_time),
+        PAGE_TEST(a_doubted_wall_clock_is_told_with_both_times_while_the_server_is_ready),
         PAGE_TEST(promtool_finds_nothing_to_complain_about),
         PAGE_TEST(openmetrics_has_no_total_in_its_metadata_and_an_end),
         PAGE_TEST(the_documentation_names_every_metric_of_the_page),

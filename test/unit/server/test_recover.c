@@ -68,7 +68,7 @@ numbers_go_on_after_the_last_though_its_move_is_archived_and_the_clock_went_back
     last_seq = seq_first_of_ms((int64_t)now.tv_sec * 1000 + HOUR_MS) | 7;
     assert_int_equal(posix_memalign((void **)&t, 64, sizeof *t), 0);
     open_thread(t, &state, &ledger);
-    assert_int_equal(recover(t, 0, &e), 0);
+    assert_int_equal(recover(t, 0, &(struct recover_clock){.gap_max_ms = 24 * HOUR_MS}, &e), 0);
     engine_command(t->lane.engine, &create);
     const struct batch *b = engine_seal(t->lane.engine);
     assert_non_null(b);

@@ -202,7 +202,8 @@ static void host_submit(void *context, struct command *c)
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct fixture *f = context;
-    *why = f->readiness == READY_LEDGER_DOWN ? STR("disk full") : (struct str){0};
+    if (why)
+        *why = f->readiness == READY_LEDGER_DOWN ? STR("disk full") : (struct str){0};
     return f->readiness;
 }
 

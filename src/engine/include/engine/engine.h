@@ -68,7 +68,11 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock,
                      struct error *err) MUST_CHECK;
 /* order_ids known of a part of the window that is not loaded move by move (order_index.h). */
 int engine_load_order_run(struct engine *e, struct order_run *run) MUST_CHECK;
-/* Idempotency keys of past adjustments within the window. */
+/* A sequence number that was used, whether its move is there or not. */
+void engine_load_seq(struct engine *e, int64_t seq);
+/* Time goes on from now_ms, be it before the newest move (a wrong clock's, that somebody set
+ * right).
+ */
 void engine_recovered(struct engine *e, int64_t now_ms);
 
 /* ---- running ---- */

@@ -112,7 +112,7 @@ struct lane_recovery {
     void *context;
     void (*progress)(void *context, uint64_t done, uint64_t total); /* or NULL */
     uint64_t moves;                                                 /* out */
-    int64_t newest_ms; /* out: ledger time may not start before it */
+    int64_t newest_ms; /* out: ledger time of the newest move; 0: there is none */
 };
 int lane_recover(struct lane *l, struct lane_recovery *r, struct error *e) MUST_CHECK;
 void lane_open(struct lane *l, int64_t now_ms);

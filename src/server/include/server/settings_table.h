@@ -42,7 +42,13 @@
     X(refund_window_ms, DURATION, HOURS(72), 0, DAYS(3650), START,                                 \
       "how long after confirming a reservation may be returned")                                   \
     X(order_retention_ms, DURATION, DAYS(7), SECONDS(1), DAYS(3650), START,                        \
-      "how long an order_id is remembered, so that a retry gets the first answer")
+      "how long an order_id is remembered, so that a retry gets the first answer")                 \
+    X(clock_gap_max_ms, DURATION, HOURS(24), MINUTES(1), DAYS(3650), START,                       \
+      "how far the wall clock may be from the newest move, either way, to be believed; beyond it " \
+      "time goes on from that move, and nothing ends because of the clock, until both agree or "   \
+      "accept_clock is given")                                                                     \
+    X(accept_clock, SWITCH, false, 0, 1, START,                                                    \
+      "at this start the wall clock is right, however far it is from the newest move")
 
 #define SETTINGS_TIME(X)                                                                           \
     X(request_timeout_ms, DURATION, 800, 1, MINUTES(10), RELOAD,                                   \

@@ -62,6 +62,7 @@ struct service_host {
     char *(*metrics_text)(void *context, enum metrics_format format,
                           const struct engine_stats *stats, const struct lot_view *top,
                           uint32_t top_count, size_t *size);
+    /* `why`, if not NULL: what a person should know besides. */
     enum readiness (*readiness)(void *context, struct str *why);
     int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */
     /* The dimensions of a lot that an answered command names; NULL if there is no such lot. */
