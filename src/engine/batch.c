@@ -255,7 +255,8 @@ struct batch *engine_seal(struct engine *e)
         .moves = b->moves,
         .move_count = b->count,
         .number = ++e->batch_number,
-        .oldest_pending = oldest_pending(e),
+        .oldest_pending = e->config.shared ? 0 : oldest_pending(e),
+        .load = e->config.shared ? &e->shared.loads[e->shared.current] : NULL,
     };
     engine_pump(e);
     return &b->batch;

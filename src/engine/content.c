@@ -31,7 +31,7 @@ struct layout {
 
 static bool want_fits(const struct engine *e, const struct want *w, lot_id id)
 {
-    if (id == 0 || id > e->lots.count)
+    if (!lots_has(&e->lots, id))
         return false;
     const struct lot *lot = lots_at(&e->lots, id);
     bool named =

@@ -28,11 +28,16 @@ static void already_there(struct engine *e, struct command *c, lot_id id)
     batch_attach(e, c, lot->touched);
 }
 
+static lot_id next_lot(const struct engine *e)
+{
+    return (e->config.shared ? e->shared.lots_highest : e->lots.count) + 1;
+}
+
 void decide_create(struct engine *e, struct command *c)
 {
     const struct lot_dims *dims = &c->create.dims;
     c->create.lot = (struct lot_view){0};
-    lot_id id = lots_find(&e->lots, dims->key);
+    lot_id id = engine_find_lot(e, dims->key);
     if (id) {
         already_there(e, c, id);
         return;
@@ -45,16 +50,18 @@ void decide_create(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "quantity is 0 to %d", QUANTITY_MAX);
     } else if (!engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
-    } else if (e->lots.count >= e->config.lots_max) {
+    } else if (next_lot(e) > e->config.lots_max) {
         engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
                       "lots_max: there are %u lots, the most there may be", e->config.lots_max);
     } else {
-        struct lot *lot = batch_make_room(e, 1, 1) ? lots_add(&e->lots, dims) : NULL;
+        id = next_lot(e);
+        struct lot *lot = batch_make_room(e, 1, 1) ? lots_put(&e->lots, id, dims) : NULL;
         if (!lot) {
             engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
             return;
         }
-        id = e->lots.count;
+        lot->load = e->shared.serial;
+        e->shared.lots_highest = id;
         struct line line = {.lot = id, .quantity = c->create.quantity};
         struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
         m->dims = &lot->dims;
@@ -141,7 +148,7 @@ static int adjust(struct engine *e, struct command *c, lot_id id, uint64_t hash)
 
 void decide_adjust(struct engine *e, struct command *c, const struct question *answer)
 {
-    lot_id id = lots_find(&e->lots, c->adjust.key);
+    lot_id id = engine_find_lot(e, c->adjust.key);
     uint64_t hash = 0;
     c->adjust.lot = (struct lot_view){0};
     c->adjust.replayed = false;
@@ -156,6 +163,11 @@ void decide_adjust(struct engine *e, struct command *c, const struct question *a
     }
     if (!str_empty(c->adjust.adjustment_id)) {
         hash = adjustment_hash(c->adjust.adjustment_id, e->config.hash_seed);
+        struct question loaded;
+        if (e->config.shared) {
+            shared_adjustment(e, c->adjust.adjustment_id, &loaded);
+            answer = &loaded;
+        }
         if (adjustment_waits(e, c, hash, answer))
             return;
         if (answer && answer->code == 0) {

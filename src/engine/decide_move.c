@@ -37,7 +37,7 @@ static int split(struct engine *e, struct command *c, const struct hold *h, stru
     }
     for (uint16_t i = 0; i < c->move.want_count; i++) {
         const struct want *w = &c->move.wants[i];
-        lot_id id = lots_find(&e->lots, w->lot);
+        lot_id id = engine_find_lot(e, w->lot);
         uint8_t j = 0;
         c->move.failed_want = i;
         while (j < h->line_count && held[j].lot != id)
@@ -247,6 +247,10 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
     c->move.order_id_len = 0;
     c->move.payment_id_stored_len = 0;
     struct hold *h = holds_find(&e->holds, id);
+    if (!h && e->config.shared) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld", (long long)id);
+        return;
+    }
     if (!h && !record) {
         if (!question_ask(e, c, 0, QUESTION_RESERVATION, id, (struct str){0}, 0))
             engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");

@@ -121,10 +121,10 @@ void due_take(struct engine *e)
         engine_dispatch(e, list_take(&e->put_off));
 }
 
-/* False: memory is short. */
+/* False: memory is short. What came with a load is let go in one go. */
 bool due_expire(struct engine *e)
 {
-    while (e->due.first && engine_takes_writes(e) && !batch_full(e)) {
+    while (e->due.first && engine_takes_writes(e) && (e->config.shared || !batch_full(e))) {
         if (!hold_expire(e, e->due.first))
             return false;
     }

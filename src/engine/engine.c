@@ -41,7 +41,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     if (!e)
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
     e->config = *config;
-    if (!e->config.batches_max)
+    if (!e->config.batches_max || e->config.shared)
         e->config.batches_max = 1;
     for (unsigned i = 0; i <= FLIGHTS_MAX; i++)
         e->batches[i].bit = (uint8_t)(1u << i);
@@ -50,6 +50,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
         holds_init(&e->holds, config->holds_max) || questions_init(e) ||
+        (config->shared && shared_init(e)) ||
         order_index_create(&e->orders, config->order_memory_max, err)) {
         engine_destroy(e);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
@@ -72,6 +73,7 @@ void engine_destroy(struct engine *e)
     for (struct command *c = e->deferred.first; c; c = c->link)
         command_drop(c);
     unknown_forget(e);
+    shared_close(e);
     questions_close(e);
     order_index_destroy(e->orders);
     holds_close(&e->holds);
@@ -115,6 +117,10 @@ int engine_say(struct command *c, int code, const char *format, ...)
 
 void engine_reply(struct engine *e, struct command *c)
 {
+    if (e->config.shared && shared_is_uncertain(e, c)) {
+        list_push(&e->shared.uncertain, c);
+        return;
+    }
     assert(e->inside > 0);
     e->inside--;
     list_push(&e->replies, c);
@@ -151,6 +157,8 @@ static void clear_answer(struct command *c)
 
 bool engine_must_wait(const struct engine *e)
 {
+    if (e->config.shared)
+        return !e->shared.deciding;
     return engine_takes_writes(e) && (e->due.first || e->marking || batch_full(e));
 }
 
@@ -164,8 +172,9 @@ void engine_put_off(struct engine *e, struct command *c)
 void engine_dispatch(struct engine *e, struct command *c)
 {
     const struct command_kind_row *kind = kind_of(c);
-    if (kind->sees_stock && e->marking) {
-        list_push(&e->put_off, c);
+    bool gathers = e->config.shared && kind->keys && !e->shared.deciding;
+    if (gathers || (kind->sees_stock && e->marking)) {
+        list_push(kind->writes ? &e->deferred : &e->put_off, c);
         return;
     }
     clear_answer(c);
@@ -220,7 +229,7 @@ static void resume(struct engine *e, struct command *c)
 
 void engine_pump(struct engine *e)
 {
-    if (!engine_index_complete(e))
+    if (e->config.shared || !engine_index_complete(e))
         return;
     bool memory = due_expire(e);
     while (e->deferred.first && !memory) {
@@ -240,7 +249,8 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
         e->monotonic_ns = monotonic_ns;
     if (e->loading)
         return;
-    due_take(e);
+    if (!e->config.shared)
+        due_take(e);
     engine_pump(e);
     if (e->now_ms - e->forgot_ms >= FORGET_INTERVAL_MS) {
         e->forgot_ms = e->now_ms;
@@ -257,7 +267,11 @@ void engine_set_available(struct engine *e, bool available)
 
 int64_t engine_next_deadline(const struct engine *e)
 {
-    return timers_next(e->timers);
+    const struct shared *s = &e->shared;
+    if (!e->config.shared)
+        return timers_next(e->timers);
+    bool under_way = s->state != LOAD_NONE || e->flight_count;
+    return under_way || !engine_takes_writes(e) ? INT64_MAX : s->look_ms;
 }
 
 /* Never goes back: neither with the clock nor when a millisecond's numbers are used up. */
@@ -289,7 +303,7 @@ struct lot_view engine_view(const struct engine *e, lot_id id)
 
 bool engine_lot(const struct engine *e, lot_id id, struct lot_view *out)
 {
-    if (id == 0 || id > e->lots.count)
+    if (!lots_has(&e->lots, id))
         return false;
     *out = engine_view(e, id);
     return true;
@@ -313,7 +327,7 @@ uint32_t engine_lot_count(const struct engine *e)
 struct order_segment *engine_next_segment(struct engine *e)
 {
     const struct order_segment *s = order_index_frozen(e->orders);
-    if (!s || s->seq_max > e->committed_seq)
+    if (!s || s->seq_max > e->committed_seq || e->config.shared)
         return NULL;
     return order_index_next_segment(e->orders);
 }

@@ -13,6 +13,7 @@
  *   batch.c           the open batch and those with the ledger
  *   outcome.c         what an outcome does: replies, or undo
  *   due.c             holds that have come to their deadline
+ *   shared.c          gathers, loads, installs, where others write to the ledger too
  *   stock.c           the only place where stock changes
  */
 #ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
@@ -98,6 +99,40 @@ enum { QUESTION_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
 enum { FLIGHTS_MAX = LEDGER_BATCHES_MAX };
 #define TOUCHED_MASK ((1u << (FLIGHTS_MAX + 1)) - 1)
 
+/* Keys of a load. */
+struct key_list {
+    struct load_key *keys;
+    uint32_t count;
+    uint32_t room;
+};
+
+enum load_state {
+    LOAD_NONE,
+    LOAD_ASKED, /* with the ledger */
+    LOAD_HELD,  /* installed, until its batch has its outcome or it is released */
+};
+
+/* Turns over a ledger that others write to (shared.c). */
+struct shared {
+    struct load loads[2]; /* the present one, and one that the ledger may still be ending */
+    struct key_list keys[2];
+    uint32_t *slots; /* a hash table of the present load's keys: their numbers from 1 */
+    uint32_t slot_count;
+    uint8_t current;
+    uint8_t state;
+    bool deciding;   /* the rows of the present load are the truth */
+    bool wrote_last; /* the last load was not one of look-ups */
+    bool more_due;   /* the present load lacks holds that are due */
+    uint32_t serial; /* of the present load: stands in its lots */
+    lot_id *lots;    /* of the present load, ascending */
+    uint32_t lot_count;
+    uint32_t lot_room;
+    lot_id lots_highest;
+    int64_t look_ms;               /* look for due holds then */
+    struct command_list chosen;    /* whose keys are in the present load */
+    struct command_list uncertain; /* answered by what was only assumed */
+};
+
 struct engine {
     struct engine_config config;
     struct lots lots;
@@ -129,6 +164,8 @@ struct engine {
     struct hold_list parked; /* due, with moves in a batch of unknown outcome */
     int64_t units_due;       /* of `due` */
     bool marking;            /* more are due than one turn takes down */
+
+    struct shared shared;
 
     uint32_t inside; /* commands that are not in `replies` yet */
     struct command_list deferred;
@@ -191,11 +228,14 @@ struct command_kind_row {
     bool writes;     /* waits for room in the open batch, and for the ledger to take writes */
     bool sees_stock; /* a look-up that is answered when all due holds are taken down */
     bool certain;    /* a look-up that is not told UNKNOWN: it is answered from what is certain */
+    bool whole;      /* one answer for many: over a shared ledger nothing of it may be assumed */
     bool answers_failure; /* `answered` takes a question that the ledger could not answer too */
     void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
     void (*prefetch)(const struct engine *e, const struct command *c);
     void (*decide)(struct engine *e, struct command *c); /* from the start */
     void (*resume)(struct engine *e, struct command *c); /* with its notes (engine_put_off) */
+    /* What it touches, as keys of a load; false: no memory. NULL: it needs no load. */
+    bool (*keys)(struct engine *e, const struct command *c);
     /* The ledger's answer; `last`: nobody else waits for it, its record may be taken. */
     void (*answered)(struct engine *e, struct command *c, uint32_t order, struct question *q,
                      bool last);
@@ -291,6 +331,35 @@ void due_unpark(struct engine *e);               /* those whose outcome is known
 void due_take(struct engine *e);
 /* Refunds what is taken down, as far as the open batch has room. False: no memory. */
 bool due_expire(struct engine *e);
+
+/* ---- shared.c ---- */
+int shared_init(struct engine *e);
+void shared_close(struct engine *e);
+/* Adds a key to the load that is being put together, once. False: no memory. */
+bool shared_key(struct engine *e, const struct load_key *key);
+bool shared_order_keys(struct engine *e, const struct reserve_command *r);
+bool shared_list_key(struct engine *e, const struct command *c);
+/* The load's batch has its final outcome. */
+void shared_ended(struct engine *e);
+/* The answer rests on rows that only a commit proves, and there will be none. */
+bool shared_is_uncertain(const struct engine *e, const struct command *c);
+/* What the present load has; NULL if it has not. */
+const struct reservation_record *shared_record(const struct engine *e, int64_t reservation_id);
+void shared_adjustment(const struct engine *e, struct str adjustment_id, struct question *answer);
+void shared_list(struct engine *e, struct command *c);
+
+/* A number that may be looked at: it is in the table, and over a shared ledger in the load. */
+static inline bool lot_is_loaded(const struct engine *e, lot_id id)
+{
+    return lots_has(&e->lots, id) &&
+           (!e->config.shared || lots_at(&e->lots, id)->load == e->shared.serial);
+}
+
+static inline lot_id engine_find_lot(const struct engine *e, struct str key)
+{
+    lot_id id = lots_find(&e->lots, key);
+    return id && lot_is_loaded(e, id) ? id : 0;
+}
 
 /* ---- search.c ---- */
 enum seen { SEEN_NEW, SEEN_REPLAY, SEEN_MISMATCH, SEEN_ASK, SEEN_NOT_KNOWN };

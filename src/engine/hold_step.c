@@ -14,7 +14,7 @@ static void watch_deadline(struct engine *e, struct hold *h)
 {
     if (h->deadline_ms <= e->now_ms && !e->loading)
         due_add(e, h);
-    else
+    else if (!e->config.shared)
         timers_insert(e->timers, h);
 }
 
@@ -71,7 +71,7 @@ void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms)
 
 void hold_release(struct engine *e, struct hold *h)
 {
-    if (h->touched || h->state == HOLD_PENDING)
+    if (h->touched || h->state == HOLD_PENDING || e->config.shared)
         return;
     if (h->listed)
         holds_unlist(&e->holds, h);
@@ -98,8 +98,11 @@ struct hold *hold_from_record(struct engine *e, const struct reservation_record 
     h->fingerprint = record->fingerprint;
     h->state = (unsigned)record->state & 7u;
     h->reason = (unsigned)record->reason & 15u;
-    if (record->state == HOLD_PENDING) {
+    if (e->config.shared)
+        holds_append(&e->holds, h);
+    else if (record->state == HOLD_PENDING)
         holds_list(&e->holds, h);
+    if (record->state == HOLD_PENDING) {
         arm(e, h);
     } else {
         h->confirmed_ms = record->confirmed_ms;

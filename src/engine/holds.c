@@ -146,12 +146,9 @@ void holds_prefetch(const struct holds *hs, int64_t reservation_id)
     pairs_prefetch(&hs->by_id, id_key(reservation_id));
 }
 
-void holds_list(struct holds *hs, struct hold *h)
+static void list_behind(struct holds *hs, struct hold *after, struct hold *h)
 {
     assert(!h->listed);
-    struct hold *after = hs->newest;
-    while (after && after->reservation_id > h->reservation_id)
-        after = after->older;
     h->older = after;
     h->newer = after ? after->newer : hs->oldest;
     if (h->older)
@@ -163,6 +160,19 @@ void holds_list(struct holds *hs, struct hold *h)
     else
         hs->newest = h;
     h->listed = true;
+}
+
+void holds_list(struct holds *hs, struct hold *h)
+{
+    struct hold *after = hs->newest;
+    while (after && after->reservation_id > h->reservation_id)
+        after = after->older;
+    list_behind(hs, after, h);
+}
+
+void holds_append(struct holds *hs, struct hold *h)
+{
+    list_behind(hs, hs->newest, h);
 }
 
 void holds_unlist(struct holds *hs, struct hold *h)

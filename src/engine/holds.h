@@ -72,6 +72,7 @@ void holds_prefetch(const struct holds *hs, int64_t reservation_id);
 
 /* In and out of the list of creation. */
 void holds_list(struct holds *hs, struct hold *h);
+void holds_append(struct holds *hs, struct hold *h); /* whatever its id */
 void holds_unlist(struct holds *hs, struct hold *h);
 
 /* Room for that many lines, and back. */

@@ -40,8 +40,13 @@ static void reserve_prefetch(const struct engine *e, const struct command *c)
 {
     order_index_prefetch(e->orders, c->reserve.order_hash);
     lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
-    if (hint > 0 && hint <= e->lots.count)
+    if (lots_has(&e->lots, hint))
         lots_prefetch(&e->lots, hint);
+}
+
+static bool reserve_keys(struct engine *e, const struct command *c)
+{
+    return shared_order_keys(e, &c->reserve);
 }
 
 /* ---- RESERVE_BATCH: orders have outcomes of their own ---- */
@@ -96,7 +101,21 @@ static void batch_fail(struct engine *e, struct command *c, int code)
     engine_reply(e, c);
 }
 
+static bool batch_keys(struct engine *e, const struct command *c)
+{
+    bool room = true;
+    for (uint32_t i = 0; i < c->batch.count && room; i++)
+        room = shared_order_keys(e, &c->batch.orders[i]);
+    return room;
+}
+
 /* ---- CONFIRM, REFUND, EXTEND ---- */
+
+static bool move_keys(struct engine *e, const struct command *c)
+{
+    return shared_key(
+        e, &(struct load_key){.kind = LOAD_RESERVATION, .number = c->move.reservation_id});
+}
 
 static void move_again(struct engine *e, struct command *c)
 {
@@ -128,6 +147,22 @@ static void move_answered(struct engine *e, struct command *c, uint32_t order, s
 
 /* ---- CREATE_LOT, ADJUST ---- */
 
+static bool create_keys(struct engine *e, const struct command *c)
+{
+    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->create.dims.key});
+}
+
+static bool adjust_keys(struct engine *e, const struct command *c)
+{
+    struct str id = c->adjust.adjustment_id;
+    bool named = !str_empty(id) && id.len <= ADJUSTMENT_ID_MAX;
+    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->adjust.key}) &&
+           (!named ||
+            shared_key(e, &(struct load_key){.kind = LOAD_ADJUSTMENT,
+                                             .text = id,
+                                             .hash = adjustment_hash(id, e->config.hash_seed)}));
+}
+
 static bool create_did(const struct engine *e, const struct command *c)
 {
     (void)e;
@@ -153,6 +188,13 @@ static void adjust_answered(struct engine *e, struct command *c, uint32_t order,
     decide_adjust(e, c, q);
 }
 
+/* ---- GET_LOT ---- */
+
+static bool get_lot_keys(struct engine *e, const struct command *c)
+{
+    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->get_lot.key});
+}
+
 /* ---- GET_RESERVATION ---- */
 
 static void get_accept(struct command *c)
@@ -170,10 +212,12 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_CREATE_LOT] = {.name = "CREATE_LOT",
                             .writes = true,
                             .decide = decide_create,
+                            .keys = create_keys,
                             .did = create_did},
     [COMMAND_ADJUST] = {.name = "ADJUST",
                         .writes = true,
                         .decide = adjust_again,
+                        .keys = adjust_keys,
                         .answered = adjust_answered,
                         .did = adjust_did},
     [COMMAND_RESERVE] = {.name = "RESERVE",
@@ -181,6 +225,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .accept = reserve_accept,
                          .prefetch = reserve_prefetch,
                          .decide = reserve_again,
+                         .keys = reserve_keys,
                          .resume = decide_reserve,
                          .answered = reserve_answered,
                          .settle = reserve_settle,
@@ -189,7 +234,9 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_RESERVE_BATCH] = {.name = "RESERVE_BATCH",
                                .writes = true,
                                .accept = batch_accept,
+                               .whole = true,
                                .decide = batch_again,
+                               .keys = batch_keys,
                                .resume = decide_batch,
                                .answered = decide_batch_answer,
                                .answers_failure = true,
@@ -201,26 +248,31 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .writes = true,
                          .prefetch = move_prefetch,
                          .decide = move_again,
+                         .keys = move_keys,
                          .answered = move_answered,
                          .did = move_did},
     [COMMAND_REFUND] = {.name = "REFUND",
                         .writes = true,
                         .prefetch = move_prefetch,
                         .decide = move_again,
+                        .keys = move_keys,
                         .answered = move_answered,
                         .did = move_did},
     [COMMAND_EXTEND] = {.name = "EXTEND",
                         .writes = true,
                         .prefetch = move_prefetch,
                         .decide = move_again,
+                        .keys = move_keys,
                         .answered = move_answered,
                         .did = move_did},
     [COMMAND_GET_LOT] = {.name = "GET_LOT",
                          .decide = look_up_lot,
+                         .keys = get_lot_keys,
                          .sees_stock = true,
                          .certain = true},
     [COMMAND_LIST_LOTS] = {.name = "LIST_LOTS",
                            .decide = look_up_lots,
+                           .keys = shared_list_key,
                            .sees_stock = true,
                            .certain = true},
     [COMMAND_LOT_CHANGES] = {.name = "LOT_CHANGES",

@@ -13,7 +13,7 @@ enum { LIST_SCAN_MAX = 65536, TOP_SCAN_MAX = 16384 };
 
 void look_up_lot(struct engine *e, struct command *c)
 {
-    lot_id id = lots_find(&e->lots, c->get_lot.key);
+    lot_id id = engine_find_lot(e, c->get_lot.key);
     if (!id) {
         engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(c->get_lot.key));
         return;
@@ -36,6 +36,10 @@ void look_up_lots(struct engine *e, struct command *c)
     uint8_t touched = 0;
     c->list.count = 0;
     c->list.next = 0;
+    if (e->config.shared) {
+        shared_list(e, c);
+        return;
+    }
     if (!str_empty(c->list.sku)) {
         sku = lots_sku(&e->lots, c->list.sku);
         if (!sku) {

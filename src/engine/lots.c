@@ -177,6 +177,8 @@ static void grow_heads(struct lots *ls)
     uint32_t *heads;
     if (ls->count > ls->by_key.mask && (heads = heads_double(ls, &ls->by_key))) {
         for (lot_id id = 1; id <= ls->count; id++) {
+            if (!lots_has(ls, id))
+                continue;
             struct lot *lot = lots_at(ls, id);
             uint32_t *head = &heads[text_hash(ls, lot->dims.key) & ls->by_key.mask];
             lot->key_next = *head;
@@ -194,11 +196,11 @@ static void grow_heads(struct lots *ls)
     }
 }
 
-static bool room_for_one(struct lots *ls)
+static bool room_for_one(struct lots *ls, lot_id id)
 {
-    size_t chunk = ls->count / LOT_CHUNK;
+    size_t chunk = (id - 1) / LOT_CHUNK;
     if (!ls->chunks[chunk]) {
-        ls->chunks[chunk] = malloc(LOT_CHUNK * sizeof(struct lot));
+        ls->chunks[chunk] = calloc(LOT_CHUNK, sizeof(struct lot));
         if (!ls->chunks[chunk])
             return false;
         ls->bytes += LOT_CHUNK * sizeof(struct lot);
@@ -240,8 +242,16 @@ static void sku_link(struct lots *ls, struct sku *s, lot_id id)
         s->first = s->last = s->oldest = s->youngest = id;
         return;
     }
-    lots_at(ls, s->youngest)->sku_next_new = id;
-    s->youngest = id;
+    lot_id *newer = &s->oldest;
+    if (s->youngest < id) {
+        lots_at(ls, s->youngest)->sku_next_new = id;
+        s->youngest = id;
+    } else {
+        while (*newer < id)
+            newer = &lots_at(ls, *newer)->sku_next_new;
+        lot->sku_next_new = *newer;
+        *newer = id;
+    }
     if (!sold_before(lot, lots_at(ls, s->last))) {
         lots_at(ls, s->last)->sku_next = id;
         s->last = id;
@@ -256,14 +266,21 @@ static void sku_link(struct lots *ls, struct sku *s, lot_id id)
 
 struct lot *lots_add(struct lots *ls, const struct lot_dims *dims)
 {
-    if (ls->count >= ls->max || !room_for_one(ls) || !room_for_text(ls, text_bytes(dims)))
+    return lots_put(ls, ls->count + 1, dims);
+}
+
+struct lot *lots_put(struct lots *ls, lot_id id, const struct lot_dims *dims)
+{
+    assert(id > 0 && !lots_has(ls, id));
+    if (id > ls->max || !room_for_one(ls, id) || !room_for_text(ls, text_bytes(dims)))
         return NULL;
     grow_heads(ls);
     uint32_t sku_hash = text_hash(ls, dims->sku);
     uint32_t sku = sku_find(ls, dims->sku, sku_hash);
     if (!sku)
         sku = sku_add(ls, sku_hash);
-    lot_id id = ++ls->count;
+    if (id > ls->count)
+        ls->count = id;
     struct lot *lot = lots_at(ls, id);
     uint32_t hash = text_hash(ls, dims->key);
     *lot = (struct lot){.sku = sku, .key_tag = tag_of(hash)};
@@ -286,17 +303,20 @@ static void sku_unlink(struct lots *ls, struct sku *s, lot_id id)
     *at = lots_at(ls, id)->sku_next;
     if (s->last == id)
         s->last = before;
-    lot_id older = s->oldest;
-    while (lots_at(ls, older)->sku_next_new != id)
-        older = lots_at(ls, older)->sku_next_new;
-    lots_at(ls, older)->sku_next_new = 0;
-    s->youngest = older;
+    before = 0;
+    at = &s->oldest;
+    while (*at != id) {
+        before = *at;
+        at = &lots_at(ls, *at)->sku_next_new;
+    }
+    *at = lots_at(ls, id)->sku_next_new;
+    if (s->youngest == id)
+        s->youngest = before;
 }
 
-void lots_drop_last(struct lots *ls)
+void lots_drop(struct lots *ls, lot_id id)
 {
-    lot_id id = ls->count;
-    assert(id > 0);
+    assert(lots_has(ls, id));
     struct lot *lot = lots_at(ls, id);
     lot_id *head = &ls->by_key.heads[text_hash(ls, lot->dims.key) & ls->by_key.mask];
     assert(*head == id);
@@ -314,5 +334,7 @@ void lots_drop_last(struct lots *ls)
     uint32_t bytes = text_bytes(&lot->dims);
     if (ls->text_used >= bytes)
         ls->text_used -= bytes;
-    ls->count--;
+    lot->dims = (struct lot_dims){0};
+    while (ls->count && !lots_has(ls, ls->count))
+        ls->count--;
 }

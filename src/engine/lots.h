@@ -27,6 +27,7 @@ struct lot {
     uint32_t sku;
     uint32_t sku_next;     /* in order of sale */
     uint32_t sku_next_new; /* in order of number */
+    uint32_t load;         /* over a shared ledger: the load that it was in last */
     uint8_t touched;       /* bits of the batches that have moves of it and are not decided */
     uint8_t key_tag; /* of the key's hash: most chains are gone through without comparing text */
     bool created;    /* its CREATE is committed */
@@ -53,7 +54,7 @@ struct lots {
     struct heads by_key;
     struct heads by_sku;
     uint32_t max;
-    uint32_t count;
+    uint32_t count; /* the highest number */
     uint32_t sku_count;
     uint64_t hash_seed;
     char **texts;
@@ -70,8 +71,10 @@ void lots_close(struct lots *ls);
 /* The next lot, with a copy of `dims` and no stock; NULL when memory is short or `max` is reached.
  */
 struct lot *lots_add(struct lots *ls, const struct lot_dims *dims);
-/* Undo of the last lots_add. */
-void lots_drop_last(struct lots *ls);
+/* With a number of its own, higher or lower than others: there may be gaps. */
+struct lot *lots_put(struct lots *ls, lot_id id, const struct lot_dims *dims);
+/* Undo: lots that were added go in reverse order. */
+void lots_drop(struct lots *ls, lot_id id);
 
 lot_id lots_find(const struct lots *ls, struct str key);
 const struct sku *lots_sku(const struct lots *ls, struct str sku);
@@ -82,6 +85,12 @@ bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b);
 static inline struct lot *lots_at(const struct lots *ls, lot_id id)
 {
     return &ls->chunks[(id - 1) / LOT_CHUNK][(id - 1) % LOT_CHUNK];
+}
+
+static inline bool lots_has(const struct lots *ls, lot_id id)
+{
+    return id > 0 && id <= ls->count && ls->chunks[(id - 1) / LOT_CHUNK] &&
+           lots_at(ls, id)->dims.key.len;
 }
 
 static inline void lots_prefetch(const struct lots *ls, lot_id id)

@@ -150,6 +150,17 @@ void order_index_remove(struct order_index *ix, uint64_t hash, int64_t reservati
     }
 }
 
+void order_index_clear(struct order_index *ix)
+{
+    while (ix->frozen) {
+        struct segment *next = ix->frozen->next;
+        segment_free(ix->frozen);
+        ix->frozen = next;
+    }
+    pairs_clear(&ix->active->entries);
+    ix->active->base.count = 0;
+}
+
 /* The cursor: segments gone through, and slots gone through of the next one. */
 int64_t order_index_find(const struct order_index *ix, uint64_t hash, size_t *cursor)
 {

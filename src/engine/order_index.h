@@ -34,6 +34,9 @@ int order_index_add(struct order_index *ix, uint64_t hash, int64_t reservation_i
 /* Undo of an add whose commit failed: newest first. */
 void order_index_remove(struct order_index *ix, uint64_t hash, int64_t reservation_id);
 
+/* Forgets all that is in memory. */
+void order_index_clear(struct order_index *ix);
+
 /* Candidates in memory, one after another: start with *cursor = 0. Returns 0 when there are no
  * more. */
 int64_t order_index_find(const struct order_index *ix, uint64_t hash, size_t *cursor);

@@ -75,7 +75,7 @@ void undo_batch(struct engine *e, struct engine_batch *b)
         if (m->kind == MOVE_ADJUST && u->key_hash)
             order_index_remove(e->orders, u->key_hash, m->seq);
         if (m->kind == MOVE_CREATE)
-            lots_drop_last(&e->lots);
+            lots_drop(&e->lots, m->line.lot);
     }
     e->stats.undone_total += b->count;
     b->count = 0;
@@ -94,8 +94,8 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
             lot->touched &= (uint8_t)~b->bit;
             if (!lot->created) {
                 lot->created = true;
-                assert(lines[j].lot == e->created + 1);
-                e->created++;
+                assert(e->config.shared || lines[j].lot == e->created + 1);
+                e->created = e->config.shared ? e->lots.count : e->created + 1;
             }
             stock_changed(e, lines[j].lot);
         }
@@ -311,6 +311,8 @@ void engine_outcome(struct engine *e, struct batch *b)
     } else {
         on_stale(e, b->reloaded, b->reloaded_count);
     }
+    if (e->config.shared && !e->unknown)
+        shared_ended(e);
     due_unpark(e);
     engine_pump(e);
 }

@@ -14,7 +14,7 @@ int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
                     const struct stock *snapshot, struct error *err)
 {
     assert(e->loading);
-    if (id != e->lots.count + 1)
+    if (id != e->lots.count + 1 && !(e->config.shared && id && !lots_has(&e->lots, id)))
         return error_set(err, TLY_ECORRUPT, "lot", "lot %u comes after lot %u", id, e->lots.count);
     if (lots_find(&e->lots, dims->key))
         return error_set(err, TLY_ECORRUPT, "lot", "lot key %.*s is there twice",
@@ -26,7 +26,7 @@ int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
     if (id > e->config.lots_max)
         return error_set(err, TLY_ELIMIT_EXCEEDED, "lots_max", "the ledger has more than %u lots",
                          e->config.lots_max);
-    if (!lots_add(&e->lots, dims))
+    if (!lots_put(&e->lots, id, dims))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the lots");
     stock_set(e, id, snapshot);
     return 0;
@@ -44,7 +44,7 @@ static int check_lines(const struct engine *e, const struct move *m, struct erro
         return corrupt(err, m, "it has no lines or too many");
     const struct line *lines = move_lines(m);
     for (uint16_t i = 0; i < m->line_count; i++) {
-        if (lines[i].lot < 1 || lines[i].lot > e->lots.count)
+        if (!lots_has(&e->lots, lines[i].lot))
             return corrupt(err, m, "there is no such lot");
         if (i && lines[i].lot <= lines[i - 1].lot)
             return corrupt(err, m, "its lots are not in order");
@@ -240,6 +240,8 @@ void engine_recovered(struct engine *e, int64_t now_ms)
         e->seq_counter = (1u << SEQ_COUNTER_BITS) - 1;
     }
     for (lot_id id = 1; id <= e->lots.count; id++) {
+        if (!lots_has(&e->lots, id))
+            continue;
         lots_at(&e->lots, id)->created = true;
         stock_changed(e, id);
     }
@@ -249,6 +251,8 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     do
         due_take(e);
     while (e->marking);
+    e->shared.look_ms = e->now_ms;
+    e->shared.serial = 1;
     e->available = true;
     e->loading = false;
 }

@@ -32,12 +32,13 @@ static struct seen_order ask(const struct order_search *s, enum question_kind ki
     return (struct seen_order){.verdict = SEEN_ASK, .ask = kind, .ask_id = id};
 }
 
-static struct seen_order same_or_not(const struct engine *e, const struct order_search *s,
-                                     struct hold *h, const struct reserve_command *content)
+static struct seen_order same_or_not(const struct engine *e,
+                                     const struct reservation_record *record, struct hold *h,
+                                     const struct reserve_command *content)
 {
-    if (content && !order_same_content(e, content, s->record))
+    if (content && !order_same_content(e, content, record))
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
-    return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : s->record};
+    return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : record};
 }
 
 static struct seen_order resident(const struct engine *e, const struct order_search *s,
@@ -48,7 +49,11 @@ static struct seen_order resident(const struct engine *e, const struct order_sea
     if (h->fingerprint)
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
     if (s->record && s->record->reservation_id == h->reservation_id)
-        return same_or_not(e, s, h, content);
+        return same_or_not(e, s->record, h, content);
+    const struct reservation_record *loaded =
+        e->config.shared ? shared_record(e, h->reservation_id) : NULL;
+    if (loaded)
+        return same_or_not(e, loaded, h, content);
     return ask(s, QUESTION_RESERVATION, h->reservation_id);
 }
 
@@ -66,15 +71,16 @@ struct seen_order search_order(const struct engine *e, const struct order_search
             continue;
         if (!s->record || s->record->reservation_id != id)
             return ask(s, QUESTION_RESERVATION, id);
-        return same_or_not(e, s, NULL, content);
+        return same_or_not(e, s->record, NULL, content);
     }
     if (s->record) {
         struct hold *h = holds_find(&e->holds, s->record->reservation_id);
-        return h ? resident(e, s, h, content) : same_or_not(e, s, NULL, content);
+        return h ? resident(e, s, h, content) : same_or_not(e, s->record, NULL, content);
     }
     /* What has gone to disk since it was asked is not in memory any more. */
     bool disk_asked = s->disk_asked && s->stored == e->segments_stored;
-    if (!disk_asked && order_index_on_disk(e->orders, order_hash))
+    bool elsewhere = e->config.shared && !content; /* a look-up, which has no load */
+    if (!disk_asked && (elsewhere || order_index_on_disk(e->orders, order_hash)))
         return ask(s, QUESTION_ORDER, 0);
     return (struct seen_order){.verdict = SEEN_NEW};
 }

@@ -77,7 +77,7 @@ void stock_settle_gate(struct engine *e, struct want *wants, uint16_t count)
         if (!w->gate_taken)
             continue;
         w->gate_taken = false;
-        if (w->lot_hint > 0 && w->lot_hint <= e->lots.count)
+        if (lots_has(&e->lots, w->lot_hint))
             stock_gate_add(e, w->lot_hint, w->quantity);
     }
 }

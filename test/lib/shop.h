@@ -37,7 +37,23 @@ struct shop {
     int64_t gate[64]; /* the gate's counts by lot, kept from the deltas */
     uint32_t gate_lots;
     bool ledger_silent; /* reads are answered UNAVAILABLE */
+    /* Over a shared ledger: */
+    struct shop *truth;          /* whose rows are the ledger; NULL: its own, not shared */
+    struct shop_load *load;      /* held, or assumed */
+    const struct shop *locked;   /* truth: who holds the rows locked; NULL: nobody */
+    bool assumes;                /* first loads are answered from `known_rows` rows, unlocked */
+    uint32_t known_rows;         /* what this shop knew last */
+    lot_id lots_gap;             /* truth: numbers that are left out before the next lot */
+    uint32_t loads, stale_loads; /* answered; of them with attempt > 0 */
 };
+
+/* Two shops over one ledger (shop_shared.c). The ledger locks as a whole. */
+struct shop *shop_open_shared(const struct engine_config *config);
+struct shop *shop_join(struct shop *truth); /* close it before the other one */
+bool shop_load(struct shop *s);             /* asks, answers; false: nothing is to be loaded */
+bool shop_write(struct shop *s);            /* seals, commits or says STALE; false: nothing */
+void shop_settle(struct shop *s);           /* until nothing is gathered and nothing open */
+struct stock shop_truth(const struct shop *s, lot_id lot); /* what the ledger says */
 
 struct engine_config shop_config(void);
 struct shop *shop_open(const struct engine_config *config); /* NULL: shop_config() */

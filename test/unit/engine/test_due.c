@@ -16,7 +16,7 @@ static int open_shop(void **state)
     config.batch_moves_max = 1;
     struct shop *s = shop_open(&config);
     shop_lot(s, key, HOLDS);
-    static char ids[HOLDS][8];
+    static char ids[HOLDS][16];
     for (int i = 0; i < HOLDS; i++) {
         snprintf(ids[i], sizeof ids[i], "o-%d", i);
         shop_reserve(s, ids[i], key, 1);

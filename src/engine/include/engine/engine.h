@@ -37,6 +37,7 @@ struct engine;
 struct engine_config {
     uint16_t node;      /* 0..NODE_MAX: stands in every sequence number */
     uint64_t hash_seed; /* the data folder's */
+    bool shared;        /* the ledger's traits say so: others write to it */
     uint32_t lots_max;
     uint32_t holds_max;       /* PENDING at one time; beyond it LIMIT_EXCEEDED */
     uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
@@ -85,6 +86,15 @@ void engine_prefetch(const struct engine *e, const struct command *c);
  * engine's until its final outcome; outcomes come in order. */
 struct batch *engine_seal(struct engine *e);
 void engine_outcome(struct engine *e, struct batch *b);
+/* Over a shared ledger commands gather, and are decided when what they touch is loaded:
+ *     load = engine_next_load()      ops->load(); NULL: none is to be asked for now
+ *     engine_loaded(load)            all that gathered is decided
+ *     batch = engine_seal()          as ever; batch->load is that load, which it ends, or
+ *     load = engine_next_release()   ops->release(): nothing is to be written
+ * All three belong into every turn, in this order. */
+struct load *engine_next_load(struct engine *e);
+void engine_loaded(struct engine *e, struct load *load);
+struct load *engine_next_release(struct engine *e);
 void engine_answered(struct engine *e, struct question *r);
 /* Takes: a list by `link`, oldest first. */
 struct command *engine_replies(struct engine *e);

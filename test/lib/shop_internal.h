@@ -1,0 +1,13 @@
+/* shop_internal.h - what the files of the shop share. */
+#ifndef TALLY_TEST_SHOP_INTERNAL_H
+#define TALLY_TEST_SHOP_INTERNAL_H
+
+#include "shop.h"
+
+void *calloc_or_die(size_t count, size_t size);
+void shop_keep_row(struct shop *s, const struct move *m);
+const struct line *shop_row_lines(const struct move *m);
+/* What the first `rows` rows say of it; NULL if nothing. The caller frees it. */
+struct reservation_record *shop_record(const struct shop *s, int64_t reservation_id, uint32_t rows);
+
+#endif

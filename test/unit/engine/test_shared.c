@@ -1,0 +1,564 @@
+/* Two engines over one ledger. */
+#include "fixture.h"
+
+#include <stdlib.h>
+
+#include "shop.h"
+
+#define KEY  "cola#00000001"
+#define LIME "lime#00000002"
+
+static struct shop *a, *b;
+
+static int open_shops(void **state)
+{
+    (void)state;
+    a = shop_open_shared(NULL);
+    b = shop_join(a);
+    shop_lot(a, KEY, 10);
+    shop_settle(b);
+    return 0;
+}
+
+static int close_shops(void **state)
+{
+    (void)state;
+    shop_close(b);
+    shop_close(a);
+    return 0;
+}
+
+static void settle(void)
+{
+    shop_settle(a);
+    shop_settle(b);
+}
+
+static void assert_truth(lot_id lot, int64_t on_hand, int64_t reserved, int64_t confirmed)
+{
+    struct stock s = shop_truth(a, lot);
+    assert_int_equal(s.on_hand, on_hand);
+    assert_int_equal(s.reserved, reserved);
+    assert_int_equal(s.confirmed, confirmed);
+}
+
+static struct ask *reserve(struct shop *s, const char *order_id, int64_t quantity)
+{
+    struct ask *ask = shop_reserve(s, order_id, KEY, quantity);
+    shop_settle(s);
+    assert_true(ask->answered);
+    return ask;
+}
+
+static void any_node_serves_any_order(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 4);
+    assert_int_equal(order->c.code, 0);
+    struct ask *retry = reserve(b, "o-1", 4);
+    assert_true(retry->c.reserve.replayed);
+    assert_int_equal(retry->c.reserve.reservation_id, order->c.reserve.reservation_id);
+    assert_int_equal(reserve(b, "o-1", 5)->c.code, TLY_EORDER_MISMATCH);
+    struct ask *confirm = shop_confirm(b, order->c.reserve.reservation_id);
+    settle();
+    assert_int_equal(confirm->c.code, 0);
+    struct ask *again = shop_confirm(a, order->c.reserve.reservation_id);
+    settle();
+    assert_true(again->c.move.replayed);
+    struct ask *refund = shop_refund(a, order->c.reserve.reservation_id, REASON_NONE);
+    settle();
+    assert_int_equal(refund->c.code, 0);
+    assert_truth(1, 10, 0, 0);
+    assert_int_equal(reserve(b, "o-1", 4)->c.reserve.state, HOLD_REFUNDED);
+}
+
+static void two_nodes_do_not_sell_a_unit_twice(void **state)
+{
+    (void)state;
+    char ids[12][4];
+    int accepted = 0;
+    for (int i = 0; i < 12; i++) {
+        ids[i][0] = (char)('a' + i);
+        ids[i][1] = 0;
+        accepted += reserve(i % 2 ? a : b, ids[i], 1)->c.code == 0;
+    }
+    assert_int_equal(accepted, 10);
+    assert_truth(1, 10, 10, 0);
+}
+
+static void what_gathers_is_loaded_once_and_committed_in_one_batch(void **state)
+{
+    (void)state;
+    uint32_t loads = a->loads;
+    struct ask *first = shop_reserve(a, "o-1", KEY, 4);
+    struct ask *second = shop_reserve(a, "o-2", KEY, 7);
+    struct ask *retry = shop_reserve(a, "o-1", KEY, 4);
+    assert_false(first->answered);
+    assert_true(shop_load(a));
+    assert_int_equal(second->c.code, TLY_ESOLD_OUT);
+    assert_false(first->answered || retry->answered);
+    assert_true(shop_write(a));
+    assert_int_equal(first->c.code, 0);
+    assert_true(retry->c.reserve.replayed);
+    assert_int_equal(a->loads, loads + 1);
+    assert_false(shop_load(a));
+}
+
+static void a_load_that_writes_nothing_is_released(void **state)
+{
+    (void)state;
+    shop_reserve(a, "o-1", KEY, 11);
+    assert_true(shop_load(a));
+    assert_ptr_equal(a->locked, a);
+    assert_null(engine_seal(a->engine));
+    assert_false(shop_load(a));
+    assert_null(a->locked);
+    assert_int_equal(reserve(b, "o-2", 10)->c.code, 0);
+}
+
+static void who_waits_for_locks_in_vain_is_told_so(void **state)
+{
+    (void)state;
+    shop_reserve(a, "o-1", KEY, 1);
+    shop_load(a);
+    struct ask *ask = shop_reserve(b, "o-2", KEY, 1);
+    shop_load(b);
+    assert_int_equal(ask->c.code, TLY_EOVERLOADED);
+    assert_truth(1, 10, 0, 0);
+    settle();
+    assert_truth(1, 10, 1, 0);
+}
+
+static void a_ledger_that_is_away_is_told(void **state)
+{
+    (void)state;
+    a->ledger_silent = true;
+    struct ask *order = shop_reserve(a, "o-1", KEY, 1);
+    struct ask *lot = shop_get_lot(a, KEY);
+    settle();
+    assert_int_equal(order->c.code, TLY_EUNAVAILABLE);
+    assert_int_equal(lot->c.code, TLY_EUNAVAILABLE);
+    engine_set_available(a->engine, false);
+    struct ask *refused = shop_reserve(a, "o-2", KEY, 1);
+    assert_false(shop_load(a));
+    assert_int_equal(refused->c.code, TLY_EUNAVAILABLE);
+}
+
+/* ---- rows that are only assumed ---- */
+
+static void an_order_that_was_decided_on_old_rows_is_decided_again_under_locks(void **state)
+{
+    (void)state;
+    b->assumes = true;
+    assert_int_equal(reserve(a, "o-1", 10)->c.code, 0);
+    struct ask *late = shop_reserve(b, "o-2", KEY, 1);
+    assert_true(shop_load(b));
+    assert_true(shop_write(b)); /* STALE */
+    assert_false(late->answered);
+    assert_int_equal(b->stale_loads, 0);
+    settle();
+    assert_int_equal(late->c.code, TLY_ESOLD_OUT);
+    assert_int_equal(b->stale_loads, 1);
+    assert_truth(1, 10, 10, 0);
+}
+
+static void an_order_on_rows_that_were_right_costs_one_load(void **state)
+{
+    (void)state;
+    b->assumes = true;
+    uint32_t loads = b->loads;
+    assert_int_equal(reserve(b, "o-1", 10)->c.code, 0);
+    assert_int_equal(b->loads, loads + 1);
+    assert_int_equal(b->stale_loads, 0);
+}
+
+static void nobody_is_refused_by_rows_that_are_only_assumed(void **state)
+{
+    (void)state;
+    struct ask *all = reserve(b, "o-1", 10);
+    b->assumes = true;
+    shop_refund(a, all->c.reserve.reservation_id, REASON_NONE);
+    settle();
+    struct ask *order = reserve(b, "o-2", 10); /* b knows only that all is sold */
+    assert_int_equal(order->c.code, 0);
+    assert_int_equal(b->stale_loads, 1);
+}
+
+static void a_retry_that_only_the_other_node_knows_is_no_second_order(void **state)
+{
+    (void)state;
+    b->assumes = true;
+    struct ask *order = reserve(a, "o-1", 3);
+    struct ask *retry = reserve(b, "o-1", 3);
+    assert_int_equal(retry->c.code, 0);
+    assert_true(retry->c.reserve.replayed);
+    assert_int_equal(retry->c.reserve.reservation_id, order->c.reserve.reservation_id);
+    assert_truth(1, 10, 3, 0);
+}
+
+static void many_orders_in_one_command_assume_nothing(void **state)
+{
+    (void)state;
+    b->assumes = true;
+    reserve(a, "o-1", 10);
+    struct reserve_command orders[1];
+    struct ask *model = shop_order(b, "o-2");
+    shop_want_lot(model, KEY, 1);
+    orders[0] = model->c.reserve;
+    struct ask *batch = shop_ask(b, COMMAND_RESERVE_BATCH);
+    batch->c.batch.orders = orders;
+    batch->c.batch.count = 1;
+    shop_send(b, batch);
+    shop_settle(b);
+    assert_true(batch->answered);
+    assert_int_equal(orders[0].code, TLY_ESOLD_OUT);
+    assert_int_equal(b->stale_loads, 1);
+}
+
+/* Somebody writes past all locks, each time. */
+static void who_is_stale_for_the_k_th_time_is_told_overloaded(void **state)
+{
+    (void)state;
+    struct ask *order = shop_reserve(b, "o-1", KEY, 1);
+    for (uint32_t i = 0; i < b->config.stale_tries_max; i++) {
+        assert_false(order->answered);
+        assert_true(shop_load(b));
+        a->locked = NULL;
+        shop_adjust(a, KEY, 1, "");
+        shop_settle(a);
+        assert_true(shop_write(b));
+    }
+    assert_true(order->answered);
+    assert_int_equal(order->c.code, TLY_EOVERLOADED);
+    assert_truth(1, 13, 0, 0);
+}
+
+/* ---- deadlines ---- */
+
+static void holds_of_a_node_that_died_are_given_back_by_another(void **state)
+{
+    (void)state;
+    reserve(a, "o-1", 4);
+    assert_int_equal(engine_next_deadline(b->engine), b->now_ms + 1000);
+    shop_advance(b, b->config.hold_default_ms);
+    assert_true(engine_next_deadline(b->engine) <= b->now_ms);
+    shop_settle(b);
+    assert_truth(1, 10, 0, 0);
+    assert_true(engine_next_deadline(b->engine) > b->now_ms);
+}
+
+static void due_holds_are_given_back_before_anything_newer_is_decided(void **state)
+{
+    (void)state;
+    reserve(a, "o-1", 10);
+    shop_advance(b, b->config.hold_default_ms);
+    assert_int_equal(reserve(b, "o-2", 10)->c.code, 0);
+    assert_truth(1, 10, 10, 0);
+}
+
+static void a_node_looks_for_due_holds_at_their_deadline(void **state)
+{
+    (void)state;
+    struct ask *order = shop_reserve(a, "o-1", KEY, 1);
+    order->c.reserve.hold_ms = 300;
+    shop_settle(a);
+    struct ask *short_one = shop_order(a, "o-2");
+    short_one->c.reserve.hold_ms = 300;
+    shop_want_lot(short_one, KEY, 1);
+    shop_send(a, short_one);
+    shop_settle(a);
+    assert_int_equal(engine_next_deadline(a->engine), a->now_ms + 300);
+    shop_advance(a, 300);
+    assert_true(shop_load(a));
+    assert_true(shop_write(a));
+    assert_int_equal(shop_last_row(a)->kind, MOVE_REFUND);
+}
+
+static void more_due_holds_than_one_batch_bears_go_in_several(void **state)
+{
+    (void)state;
+    struct engine_config config = shop_config();
+    config.batch_moves_max = 2;
+    struct shop *t = shop_open_shared(&config);
+    shop_lot(t, KEY, 10);
+    const char *ids[] = {"1", "2", "3", "4", "5", "6", "7"};
+    for (int i = 0; i < 7; i++)
+        reserve(t, ids[i], 1);
+    shop_advance(t, t->config.hold_default_ms);
+    struct ask *all = shop_reserve(t, "all", KEY, 10);
+    shop_settle(t);
+    assert_true(all->answered);
+    shop_settle(t);
+    assert_int_equal(shop_rows(t, MOVE_REFUND), 7);
+    shop_close(t);
+}
+
+static void a_due_hold_cannot_be_confirmed_by_anybody(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 10);
+    shop_advance(b, b->config.hold_default_ms);
+    struct ask *confirm = shop_confirm(b, order->c.reserve.reservation_id);
+    shop_settle(b);
+    assert_int_equal(confirm->c.code, TLY_EINVALID_TRANSITION);
+    assert_truth(1, 10, 0, 0);
+}
+
+/* ---- lots and numbers ---- */
+
+static void lots_are_numbered_after_the_ledgers_highest_with_gaps(void **state)
+{
+    (void)state;
+    a->lots_gap = 7;
+    struct ask *lime = shop_create(b, LIME, "lime", "can", "A", LOT_NEVER_EXPIRES, 5);
+    settle();
+    assert_int_equal(lime->c.create.lot.id, 9);
+    struct ask *again = shop_create(a, LIME, "lime", "can", "A", LOT_NEVER_EXPIRES, 5);
+    settle();
+    assert_int_equal(again->c.code, TLY_EALREADY_EXISTS);
+    assert_int_equal(again->c.create.lot.id, 9);
+    struct ask *order = shop_reserve(a, "o-1", LIME, 5);
+    settle();
+    assert_int_equal(order->c.code, 0);
+    assert_truth(9, 5, 5, 0);
+}
+
+static void two_lots_of_one_batch_get_two_numbers_and_can_be_ordered_from_at_once(void **state)
+{
+    (void)state;
+    a->lots_gap = 3;
+    struct ask *one = shop_create(a, LIME, "lime", "can", "A", LOT_NEVER_EXPIRES, 5);
+    struct ask *two = shop_create(a, "lime#00000003", "lime", "can", "B", LOT_NEVER_EXPIRES, 5);
+    struct ask *order = shop_order(a, "o-1");
+    shop_want_sku(order, "lime", "", "", "", 8);
+    shop_send(a, order);
+    settle();
+    assert_int_equal(one->c.create.lot.id, 5);
+    assert_int_equal(two->c.create.lot.id, 6);
+    assert_int_equal(order->c.code, 0);
+    assert_int_equal(order->c.reserve.line_count, 2);
+}
+
+static void a_lot_whose_creation_was_stale_is_created_with_the_next_number(void **state)
+{
+    (void)state;
+    b->assumes = true;
+    shop_reserve(b, "o-1", KEY, 1); /* makes the batch stale */
+    struct ask *ours = shop_create(b, "mint#00000003", "mint", "can", "A", LOT_NEVER_EXPIRES, 5);
+    shop_load(b);
+    struct ask *theirs = shop_create(a, LIME, "lime", "can", "A", LOT_NEVER_EXPIRES, 5);
+    shop_adjust(a, KEY, 1, "");
+    shop_settle(a);
+    settle();
+    assert_int_equal(theirs->c.create.lot.id, 2);
+    assert_int_equal(ours->c.code, 0);
+    assert_int_equal(ours->c.create.lot.id, 3);
+    struct ask *look = shop_get_lot(b, LIME);
+    settle();
+    assert_true(str_equal(look->c.get_lot.lot.dims->sku, STR("lime")));
+}
+
+static void rows_stand_in_the_order_of_commits_though_a_clock_is_behind(void **state)
+{
+    (void)state;
+    shop_advance(a, 5000);
+    reserve(a, "o-1", 1);
+    int64_t before = shop_last_row(a)->seq;
+    reserve(b, "o-2", 1);
+    assert_true(shop_last_row(a)->seq > before);
+}
+
+static void an_adjustment_is_applied_once_by_all_nodes(void **state)
+{
+    (void)state;
+    shop_adjust(a, KEY, 5, "adj");
+    settle();
+    struct ask *again = shop_adjust(b, KEY, 5, "adj");
+    struct ask *other = shop_adjust(b, KEY, 6, "adj");
+    settle();
+    assert_true(again->c.adjust.replayed);
+    assert_int_equal(other->c.code, TLY_EORDER_MISMATCH);
+    struct ask *twice[] = {shop_adjust(b, KEY, 1, "two"), shop_adjust(b, KEY, 1, "two")};
+    settle();
+    assert_false(twice[0]->c.adjust.replayed);
+    assert_true(twice[1]->c.adjust.replayed);
+    assert_truth(1, 16, 0, 0);
+}
+
+/* ---- look-ups ---- */
+
+static void look_ups_of_lots_lock_nothing_and_show_what_others_did(void **state)
+{
+    (void)state;
+    reserve(a, "o-1", 4);
+    shop_reserve(a, "o-2", KEY, 1);
+    shop_load(a); /* holds the locks */
+    struct ask *lot = shop_get_lot(b, KEY);
+    struct ask *none = shop_get_lot(b, "none#00000000");
+    shop_settle(b);
+    assert_int_equal(lot->c.get_lot.lot.stock.reserved, 4);
+    assert_int_equal(none->c.code, TLY_ENOT_FOUND);
+}
+
+static void a_page_of_lots_goes_on_where_the_last_one_ended(void **state)
+{
+    (void)state;
+    a->lots_gap = 2;
+    char keys[5][16] = {"lime#0000000a", "lime#0000000b", "lime#0000000c", "lime#0000000d",
+                        "mint#0000000e"};
+    for (int i = 0; i < 5; i++)
+        shop_lot_dims(a, keys[i], i % 2 ? "sour" : "sweet", "can", "A", LOT_NEVER_EXPIRES, 1);
+    struct lot_view views[2];
+    uint32_t seen = 0;
+    lot_id after = 0;
+    do {
+        struct ask *page = shop_ask(b, COMMAND_LIST_LOTS);
+        page->c.list.lots = views;
+        page->c.list.page_size = 2;
+        page->c.list.after = after;
+        page->c.list.sku = STR("lime");
+        shop_send(b, page);
+        struct ask *other = shop_get_lot(b, keys[3]); /* comes with the same load */
+        shop_settle(b);
+        assert_int_equal(other->c.code, 0);
+        assert_int_equal(page->c.list.count, 2);
+        for (uint32_t i = 0; i < 2; i++)
+            assert_true(str_equal(views[i].dims->key, str_of(keys[seen++])));
+        after = page->c.list.next;
+    } while (after);
+    assert_int_equal(seen, 4);
+    struct ask *sour = shop_ask(b, COMMAND_LIST_LOTS);
+    sour->c.list.lots = views;
+    sour->c.list.page_size = 2;
+    sour->c.list.flavor = STR("sour");
+    shop_send(b, sour);
+    shop_settle(b);
+    assert_int_equal(sour->c.list.count, 2);
+    assert_true(str_equal(views[1].dims->key, str_of(keys[3])));
+}
+
+static void a_reservation_is_looked_up_by_any_node(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 4);
+    struct ask *by_id = shop_get(b, order->c.reserve.reservation_id, "");
+    struct ask *by_order = shop_get(b, 0, "o-1");
+    struct ask *none = shop_get(b, 0, "o-2");
+    settle();
+    assert_int_equal(by_id->c.get.record->state, HOLD_PENDING);
+    assert_int_equal(by_order->c.get.record->reservation_id, order->c.reserve.reservation_id);
+    assert_int_equal(none->c.code, TLY_ENOT_FOUND);
+    struct ask *confirm = shop_confirm(b, order->c.reserve.reservation_id + 4096);
+    settle();
+    assert_int_equal(confirm->c.code, TLY_ENOT_FOUND);
+}
+
+static void an_order_without_a_fingerprint_is_compared_with_its_row(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 4);
+    a->rows[a->row_count - 1].fingerprint = 0;
+    assert_true(reserve(b, "o-1", 4)->c.reserve.replayed);
+    assert_int_equal(reserve(b, "o-1", 5)->c.code, TLY_EORDER_MISMATCH);
+    shop_confirm_part(a, order->c.reserve.reservation_id, KEY, 1);
+    settle();
+    assert_true(reserve(b, "o-1", 4)->c.reserve.replayed);
+}
+
+/* ---- outcomes ---- */
+
+static void an_unknown_batch_keeps_its_load_until_it_is_known(void **state)
+{
+    (void)state;
+    struct ask *order = shop_reserve(a, "o-1", KEY, 4);
+    shop_load(a);
+    shop_seal(a);
+    struct batch *batch = a->flight;
+    batch->outcome = LEDGER_UNKNOWN;
+    engine_outcome(a->engine, batch);
+    shop_collect(a);
+    assert_int_equal(order->c.code, TLY_EOUTCOME_UNKNOWN);
+    struct ask *refused = shop_reserve(a, "o-2", KEY, 1);
+    struct ask *look = shop_get_lot(a, KEY);
+    assert_null(engine_next_load(a->engine));
+    assert_null(engine_next_release(a->engine));
+    shop_collect(a);
+    assert_int_equal(refused->c.code, TLY_EUNAVAILABLE);
+    assert_int_equal(look->c.code, TLY_EUNAVAILABLE);
+    assert_true(shop_write(a)); /* it was committed */
+    engine_set_available(a->engine, true);
+    assert_true(reserve(a, "o-1", 4)->c.reserve.replayed);
+    assert_truth(1, 10, 4, 0);
+}
+
+static void a_deadlocks_victim_is_told_and_the_next_batch_goes_on(void **state)
+{
+    (void)state;
+    struct ask *order = shop_reserve(a, "o-1", KEY, 4);
+    shop_load(a);
+    shop_seal(a);
+    struct batch *batch = a->flight;
+    batch->outcome = LEDGER_REJECTED;
+    batch->writable = true;
+    a->flight = a->flights[0] = NULL;
+    a->flight_count = 0;
+    a->locked = NULL;
+    engine_outcome(a->engine, batch);
+    shop_collect(a);
+    free(a->load);
+    a->load = NULL;
+    assert_int_equal(order->c.code, TLY_EOVERLOADED);
+    assert_int_equal(reserve(a, "o-1", 4)->c.code, 0);
+    assert_truth(1, 10, 4, 0);
+}
+
+static void what_came_too_late_for_its_load_is_refused(void **state)
+{
+    (void)state;
+    struct ask *order = shop_order(a, "o-1");
+    shop_want_lot(order, KEY, 1);
+    order->c.deadline_ns = 2000000;
+    shop_send(a, order);
+    shop_advance(a, 10);
+    shop_settle(a);
+    assert_int_equal(order->c.code, TLY_EOVERLOADED);
+    assert_truth(1, 10, 0, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, open_shops, close_shops)
+        T(any_node_serves_any_order),
+        T(two_nodes_do_not_sell_a_unit_twice),
+        T(what_gathers_is_loaded_once_and_committed_in_one_batch),
+        T(a_load_that_writes_nothing_is_released),
+        T(who_waits_for_locks_in_vain_is_told_so),
+        T(a_ledger_that_is_away_is_told),
+        T(an_order_that_was_decided_on_old_rows_is_decided_again_under_locks),
+        T(an_order_on_rows_that_were_right_costs_one_load),
+        T(nobody_is_refused_by_rows_that_are_only_assumed),
+        T(a_retry_that_only_the_other_node_knows_is_no_second_order),
+        T(many_orders_in_one_command_assume_nothing),
+        T(who_is_stale_for_the_k_th_time_is_told_overloaded),
+        T(holds_of_a_node_that_died_are_given_back_by_another),
+        T(due_holds_are_given_back_before_anything_newer_is_decided),
+        T(a_node_looks_for_due_holds_at_their_deadline),
+        T(more_due_holds_than_one_batch_bears_go_in_several),
+        T(a_due_hold_cannot_be_confirmed_by_anybody),
+        T(lots_are_numbered_after_the_ledgers_highest_with_gaps),
+        T(two_lots_of_one_batch_get_two_numbers_and_can_be_ordered_from_at_once),
+        T(a_lot_whose_creation_was_stale_is_created_with_the_next_number),
+        T(rows_stand_in_the_order_of_commits_though_a_clock_is_behind),
+        T(an_adjustment_is_applied_once_by_all_nodes),
+        T(look_ups_of_lots_lock_nothing_and_show_what_others_did),
+        T(a_page_of_lots_goes_on_where_the_last_one_ended),
+        T(a_reservation_is_looked_up_by_any_node),
+        T(an_order_without_a_fingerprint_is_compared_with_its_row),
+        T(an_unknown_batch_keeps_its_load_until_it_is_known),
+        T(a_deadlocks_victim_is_told_and_the_next_batch_goes_on),
+        T(what_came_too_late_for_its_load_is_refused),
+#undef T
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
