@@ -8,14 +8,14 @@
  * from a lot is not available to its next want, so lines of one lot are summed.
  *
  * Refusals: NOT_FOUND (lot, sku), INVALID_ARGUMENT (a flavor that the sku doesn't have), SOLD_OUT,
- * LIMIT_EXCEEDED (more lots than an answer can list).
+ * LIMIT_EXCEEDED (more lots than an answer can list). Every line is looked at, and what is wrong
+ * with it stands in its want; the first of them gives the code. In words it is put by who asked.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/engine_internal.h"
 
-enum { DAY_MS = 86400000, FLAVOR_LIST_BYTES = 160 };
+enum { DAY_MS = 86400000 };
 
 static unsigned specificity(const struct want *w)
 {
@@ -63,18 +63,21 @@ static bool expired(const struct engine *e, const struct lot *lot)
     return lot->dims.expires_on != LOT_NEVER_EXPIRES && lot->dims.expires_on < e->now_ms / DAY_MS;
 }
 
-static int short_of(struct command *c, struct reserve_command *r, const struct want *w,
-                    int64_t available)
+static int trouble_code(enum want_trouble trouble)
 {
-    r->available = available;
-    struct str what = str_empty(w->lot) ? w->sku : w->lot;
-    return engine_say(c, TLY_ESOLD_OUT, "%lld of %.*s asked for, %lld available",
-                      (long long)w->quantity, STR_ARG(what), (long long)available);
-}
-
-static int too_many_lines(struct command *c)
-{
-    return engine_say(c, TLY_ELIMIT_EXCEEDED, "the order takes more than %d lots", ORDER_LINES_MAX);
+    switch (trouble) {
+    case WANT_SHORT:
+    case WANT_EXPIRED:
+        return TLY_ESOLD_OUT;
+    case WANT_NO_FLAVOR:
+        return TLY_EINVALID_ARGUMENT;
+    case WANT_TOO_MANY_LOTS:
+        return TLY_ELIMIT_EXCEEDED;
+    case WANT_SERVED:
+        return 0;
+    default:
+        return TLY_ENOT_FOUND;
+    }
 }
 
 static lot_id named_lot(const struct engine *e, const struct want *w)
@@ -85,106 +88,105 @@ static lot_id named_lot(const struct engine *e, const struct want *w)
     return lots_find(&e->lots, w->lot);
 }
 
-static int take_named(const struct engine *e, struct command *c, struct reserve_command *r,
-                      const struct want *w)
+static enum want_trouble take_named(const struct engine *e, struct reserve_command *r,
+                                    struct want *w)
 {
     lot_id id = named_lot(e, w);
     if (!id)
-        return engine_say(c, TLY_ENOT_FOUND, "there is no lot %.*s", STR_ARG(w->lot));
+        return WANT_NO_LOT;
     const struct lot *lot = lots_at(&e->lots, id);
     if (!lot_matches(lot, w->flavor, w->size, w->batch) ||
         !(str_empty(w->sku) || str_equal(w->sku, lot->dims.sku)))
-        return engine_say(c, TLY_EINVALID_ARGUMENT, "lot %.*s has other dimensions than asked for",
-                          STR_ARG(w->lot));
-    if (expired(e, lot)) {
-        r->available = 0;
-        return engine_say(c, TLY_ESOLD_OUT, "lot %.*s has expired", STR_ARG(w->lot));
-    }
+        return WANT_NO_MATCH;
     int64_t available = stock_available(&lot->stock);
-    if (available - taken_from(r, id) < w->quantity)
-        return short_of(c, r, w, available);
-    return add_line(r, id, w->quantity) ? 0 : too_many_lines(c);
-}
-
-/* "cola, lemon": each flavor once. */
-static void list_flavors(const struct engine *e, const struct sku *sku, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = 0;
-    for (lot_id id = sku->oldest; id; id = lots_at(&e->lots, id)->sku_next_new) {
-        struct str flavor = lots_at(&e->lots, id)->dims.flavor;
-        bool listed = false;
-        for (lot_id other = sku->oldest; other != id && !listed;
-             other = lots_at(&e->lots, other)->sku_next_new)
-            listed = str_equal(lots_at(&e->lots, other)->dims.flavor, flavor);
-        if (listed)
-            continue;
-        if (used + flavor.len + 6 > size) {
-            memcpy(out + used, "...", 4);
-            return;
-        }
-        used +=
-            (size_t)snprintf(out + used, size - used, "%s%.*s", used ? ", " : "", STR_ARG(flavor));
+    if (expired(e, lot)) {
+        w->expired = available;
+        return WANT_EXPIRED;
     }
+    int64_t taken = taken_from(r, id);
+    if (available - taken < w->quantity) {
+        w->available = available;
+        w->for_others = taken;
+        return WANT_SHORT;
+    }
+    return add_line(r, id, w->quantity) ? WANT_SERVED : WANT_TOO_MANY_LOTS;
 }
 
-static int no_such_lot(const struct engine *e, struct command *c, const struct want *w,
-                       const struct sku *sku)
+static enum want_trouble no_such_lot(const struct engine *e, const struct want *w,
+                                     const struct sku *sku)
 {
     bool flavor_known = str_empty(w->flavor);
     for (lot_id id = sku->first; id && !flavor_known; id = lots_at(&e->lots, id)->sku_next)
         flavor_known = str_equal(lots_at(&e->lots, id)->dims.flavor, w->flavor);
-    if (flavor_known)
-        return engine_say(c, TLY_ENOT_FOUND, "sku %.*s has no lot of that flavor, size and batch",
-                          STR_ARG(w->sku));
-    char flavors[FLAVOR_LIST_BYTES] = "";
-    if (c)
-        list_flavors(e, sku, flavors, sizeof flavors);
-    return engine_say(c, TLY_EINVALID_ARGUMENT, "sku %.*s has no flavor %.*s; it has: %s",
-                      STR_ARG(w->sku), STR_ARG(w->flavor), flavors);
+    return flavor_known ? WANT_NO_MATCH : WANT_NO_FLAVOR;
 }
 
-static int take_first_expired(const struct engine *e, struct command *c, struct reserve_command *r,
-                              const struct want *w)
+static enum want_trouble take_first_expired(const struct engine *e, struct reserve_command *r,
+                                            struct want *w)
 {
     const struct sku *sku = str_empty(w->sku) ? NULL : lots_sku(&e->lots, w->sku);
     if (!sku)
-        return engine_say(c, TLY_ENOT_FOUND, "there is no sku %.*s", STR_ARG(w->sku));
+        return WANT_NO_SKU;
     int64_t need = w->quantity;
-    int64_t available = 0;
     bool matched = false;
     for (lot_id id = sku->first; id && need; id = lots_at(&e->lots, id)->sku_next) {
         const struct lot *lot = lots_at(&e->lots, id);
         if (!lot_matches(lot, w->flavor, w->size, w->batch))
             continue;
         matched = true;
-        if (expired(e, lot))
-            continue;
         int64_t free_units = stock_available(&lot->stock);
-        available += free_units;
-        free_units -= taken_from(r, id);
-        int64_t take = free_units < need ? free_units : need;
+        if (expired(e, lot)) {
+            w->expired += free_units;
+            continue;
+        }
+        int64_t taken = taken_from(r, id);
+        w->available += free_units;
+        w->for_others += taken;
+        int64_t take = free_units - taken < need ? free_units - taken : need;
         if (take > 0 && !add_line(r, id, take))
-            return too_many_lines(c);
+            return WANT_TOO_MANY_LOTS;
         need -= take > 0 ? take : 0;
     }
     if (!matched)
-        return no_such_lot(e, c, w, sku);
-    return need ? short_of(c, r, w, available) : 0;
+        return no_such_lot(e, w, sku);
+    if (need == 0)
+        return WANT_SERVED;
+    return w->available == 0 && w->expired > 0 ? WANT_EXPIRED : WANT_SHORT;
 }
 
-static int take(const struct engine *e, struct command *c, struct reserve_command *r,
-                uint16_t number)
+static enum want_trouble take(const struct engine *e, struct reserve_command *r, struct want *w)
 {
-    const struct want *w = &r->wants[number];
-    int code;
-    if (w->quantity < 1 || w->quantity > QUANTITY_MAX)
-        code = engine_say(c, TLY_EINVALID_ARGUMENT, "quantity is 1 to %d", QUANTITY_MAX);
-    else
-        code = str_empty(w->lot) ? take_first_expired(e, c, r, w) : take_named(e, c, r, w);
-    if (code)
-        r->failed_want = number;
-    return code;
+    w->available = w->for_others = w->expired = 0;
+    w->trouble = (uint8_t)(str_empty(w->lot) ? take_first_expired(e, r, w) : take_named(e, r, w));
+    return (enum want_trouble)w->trouble;
+}
+
+/* One lot for each flavor, as many as there is room for. */
+static void list_flavors(const struct engine *e, struct str name, struct reserve_command *r)
+{
+    const struct sku *sku = lots_sku(&e->lots, name);
+    for (lot_id id = sku->oldest; id; id = lots_at(&e->lots, id)->sku_next_new) {
+        struct str flavor = lots_at(&e->lots, id)->dims.flavor;
+        bool listed = false;
+        for (uint16_t i = 0; i < r->line_count && !listed; i++)
+            listed = str_equal(lots_at(&e->lots, r->lines[i].lot)->dims.flavor, flavor);
+        if (!listed && !add_line(r, id, 0))
+            return;
+    }
+}
+
+static int refuse(const struct engine *e, struct reserve_command *r)
+{
+    uint16_t i = 0;
+    while (r->wants[i].trouble == WANT_SERVED)
+        i++;
+    const struct want *w = &r->wants[i];
+    r->failed_want = i;
+    r->available = w->available;
+    r->line_count = 0;
+    if (w->trouble == WANT_NO_FLAVOR)
+        list_flavors(e, w->sku, r);
+    return trouble_code((enum want_trouble)w->trouble);
 }
 
 /* By lot, as a move has them. Few: insertion sort. */
@@ -199,23 +201,38 @@ static void sort_lines(struct line *lines, uint16_t count)
     }
 }
 
+/* What a line that fails took on its way is given back, so that the others are judged without it.
+ */
+static bool take_all(const struct engine *e, struct reserve_command *r)
+{
+    uint16_t order[ORDER_LINES_MAX];
+    struct line before[ORDER_LINES_MAX];
+    bool all = true;
+    want_order(r->wants, r->want_count, order);
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        uint16_t count = r->line_count;
+        memcpy(before, r->lines, count * sizeof *before);
+        if (take(e, r, &r->wants[order[i]]) == WANT_SERVED)
+            continue;
+        all = false;
+        memcpy(r->lines, before, count * sizeof *before);
+        r->line_count = count;
+    }
+    return all;
+}
+
 int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r)
 {
     r->line_count = 0;
-    if (r->want_count == 1) {
-        int code = take(e, c, r, 0);
-        sort_lines(r->lines, r->line_count);
-        return code;
-    }
     if (r->want_count == 0 || r->want_count > ORDER_LINES_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "an order has 1 to %d lines", ORDER_LINES_MAX);
-    uint16_t order[ORDER_LINES_MAX];
-    want_order(r->wants, r->want_count, order);
     for (uint16_t i = 0; i < r->want_count; i++) {
-        int code = take(e, c, r, order[i]);
-        if (code)
-            return code;
+        if (r->wants[i].quantity < 1 || r->wants[i].quantity > QUANTITY_MAX)
+            return engine_say(c, TLY_EINVALID_ARGUMENT, "quantity is 1 to %d", QUANTITY_MAX);
     }
+    bool all = r->want_count == 1 ? take(e, r, &r->wants[0]) == WANT_SERVED : take_all(e, r);
+    if (!all)
+        return refuse(e, r);
     sort_lines(r->lines, r->line_count);
     return 0;
 }

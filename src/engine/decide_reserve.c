@@ -21,6 +21,7 @@ void reserve_reset(struct reserve_command *r)
     r->line_count = 0;
     r->available = 0;
     r->failed_want = 0;
+    r->trouble = ORDER_WELL;
     r->rests_on = 0;
 }
 
@@ -71,10 +72,9 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
                               int64_t hold_ms, int *code)
 {
     if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
-        *code =
-            engine_say(c, TLY_EOVERLOADED,
-                       "holds_max: %u reservations are pending, the most there may be; try again",
-                       e->config.holds_max);
+        r->trouble = ORDER_HOLDS_MAX;
+        r->limit = e->config.holds_max;
+        *code = TLY_EOVERLOADED;
         return NULL;
     }
     if (!batch_make_room(e, 1, r->line_count)) {
@@ -112,7 +112,6 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
                           USER_ID_MAX);
     int code = allocate_order(e, c, r);
     if (code) {
-        r->line_count = 0;
         e->stats.sold_out_total += code == TLY_ESOLD_OUT;
         return code;
     }

@@ -1,6 +1,31 @@
 /* adjust_stock.c - AdjustStock: units supplied, or written off. */
 #include "service/service_internal.h"
 
+static void answer(struct service *s, struct call *c)
+{
+    const struct command *command = &c->command;
+    Tally__V1__Lot lot;
+    Tally__V1__AdjustStockResponse m = TALLY__V1__ADJUST_STOCK_RESPONSE__INIT;
+    struct header replayed = {STR("idempotent-replayed"), STR("true")};
+    if (show_lot(&lot, &command->adjust.lot, &c->origin.exchange->arena)) {
+        reply_unsaid(s, &c->origin);
+        return;
+    }
+    m.lot = lot.lot;
+    m.sku = lot.sku;
+    m.flavor = lot.flavor;
+    m.size = lot.size;
+    m.batch = lot.batch;
+    m.expires_on = lot.expires_on;
+    m.on_hand = lot.on_hand;
+    m.reserved = lot.reserved;
+    m.confirmed = lot.confirmed;
+    m.available = lot.available;
+    m.version = lot.version;
+    m.replayed = command->adjust.replayed;
+    reply_message_with(s, &c->origin, 200, &m.base, &replayed, m.replayed ? 1 : 0);
+}
+
 static void finish(struct service *s, struct call *c)
 {
     const struct command *command = &c->command;
@@ -15,7 +40,7 @@ static void finish(struct service *s, struct call *c)
     } else if (command->code) {
         reply_refused(s, c);
     } else {
-        finish_lot(s, c, 200, &command->adjust.lot);
+        answer(s, c);
     }
 }
 
@@ -29,7 +54,7 @@ int adjust_stock_start(struct service *s, struct call *c, struct error *e)
                            QUANTITY_MAX, (long long)m->delta);
     if (!code && m->reason[0])
         code = rule_text(str_of(m->reason), ADJUST_REASON_MAX, "reason", e);
-    if (!code && m->adjustment_id[0])
+    if (!code && is_given(m->adjustment_id))
         code = rule_text(str_of(m->adjustment_id), ADJUSTMENT_ID_MAX, "adjustment_id", e);
     if (code)
         return code;

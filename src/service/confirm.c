@@ -12,9 +12,9 @@ static void finish(struct service *s, struct call *c)
 
 static int prepare_lines(struct call *c, const Tally__V1__ConfirmRequest *m, struct error *e)
 {
-    if (m->n_lines > ORDER_LINES_MAX)
-        return rule_broken(e, "lines", "must be at most %d lines, is %zu", ORDER_LINES_MAX,
-                           m->n_lines);
+    if (m->n_lines < 1 || m->n_lines > ORDER_LINES_MAX)
+        return rule_broken(e, "lines", "must be 1 to %d lines, is %zu; left out, all is confirmed",
+                           ORDER_LINES_MAX, m->n_lines);
     struct want *wants = arena_zalloc(&c->arena, m->n_lines * sizeof *wants);
     if (!wants)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
@@ -42,7 +42,7 @@ int confirm_start(struct service *s, struct call *c, struct error *e)
     int code = move_prepare(c, COMMAND_CONFIRM, m->reservation_id, e);
     if (!code && m->payment_id[0])
         code = rule_text(str_of(m->payment_id), PAYMENT_ID_MAX, "payment_id", e);
-    if (!code && m->n_lines)
+    if (!code && m->lines)
         code = prepare_lines(c, m, e);
     if (code)
         return code;

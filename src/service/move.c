@@ -3,11 +3,19 @@
 #include <string.h>
 
 #include "service/service_internal.h"
+#include "wire/codec_writer.h"
 
 int reservation_id_parse(const char *text, int64_t *out, struct error *e)
 {
-    if (decimal_parse(str_of(text), INT64_MAX, out) && *out > 0)
+    enum { DIGITS_MAX = 19 };
+    struct str id = str_of(text);
+    if (decimal_parse(id, INT64_MAX, out) && *out > 0)
         return 0;
+    /* A number that is larger than any that there will be: it is not found. */
+    if (id.len == DIGITS_MAX && id.p[0] == '9' && strspn(text, "0123456789") == id.len) {
+        *out = INT64_MAX;
+        return 0;
+    }
     return rule_broken(e, "reservation_id", "must be a reservation's number, is \"%.30s\"", text);
 }
 
@@ -25,6 +33,50 @@ int move_prepare(struct call *c, enum command_kind kind, const char *reservation
     return 0;
 }
 
+/* [{"lot":...,"quantity":...}], empty at the arena's bound. */
+static struct str lines_json(const struct service *s, const struct command *command,
+                             struct arena *a)
+{
+    enum { LINE_BYTES = 96 };
+    struct writer w;
+    struct str out;
+    writer_init(&w, a, LINE_BYTES * (command->move.line_count + 1u));
+    writer_byte(&w, '[');
+    for (uint16_t i = 0; i < command->move.line_count; i++) {
+        const struct line *line = &command->move.lines[i];
+        const struct lot_dims *dims = s->host.lot_dims(s->host.context, line->lot);
+        if (i)
+            writer_byte(&w, ',');
+        WRITER_LITERAL(&w, "{\"lot\":");
+        writer_json_string(&w, dims ? dims->key : STR("?"));
+        WRITER_LITERAL(&w, ",\"quantity\":");
+        writer_decimal(&w, line->quantity);
+        writer_byte(&w, '}');
+    }
+    writer_byte(&w, ']');
+    return writer_result(&w, &out) ? (struct str){0} : out;
+}
+
+/* The move had happened already, and is asked for with other content: what is stored is shown. */
+static void show_stored(const struct service *s, const struct call *c, struct failure *f,
+                        struct arena *a)
+{
+    const struct command *command = &c->command;
+    char *id = show_number(command->move.reservation_id, a);
+    f->reservation_id = id ? str_of(id) : (struct str){0};
+    f->order_id = c->origin.order_id;
+    f->reservation_status = str_of(hold_state_name(command->move.state));
+    f->reason = str_of(refund_reason_name(command->move.state_reason));
+    f->payment_id =
+        (struct str){command->move.payment_id_stored, command->move.payment_id_stored_len};
+    f->lines = lines_json(s, command, a);
+    if (!f->text.len && command->kind == COMMAND_CONFIRM)
+        f->text = STR("the reservation was confirmed with another payment_id or other lines; "
+                      "what is stored is shown");
+    else if (!f->text.len)
+        f->text = STR("the reservation was refunded for another reason; what is stored is shown");
+}
+
 void finish_move(struct service *s, struct call *c, enum hold_state to)
 {
     const struct command *command = &c->command;
@@ -37,6 +89,8 @@ void finish_move(struct service *s, struct call *c, enum hold_state to)
             f.from = str_of(hold_state_name(command->move.state));
             f.to = str_of(hold_state_name(to));
         }
+        if (f.code == TLY_EORDER_MISMATCH)
+            show_stored(s, c, &f, a);
         if (f.code == TLY_EINVALID_ARGUMENT && command->move.want_count > 0) {
             f.field = line_name(command->move.failed_want, "", a);
             f.text = after_field(f.field, f.text, a);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "service/service_internal.h"
-#include "wire/codec_writer.h"
 
 static int no_memory(struct error *e)
 {
@@ -97,7 +96,7 @@ static int prepare_order_id(struct call *c, const char *given, struct reserve_co
 {
     enum { UUID_SIZE = 37 };
     struct service *s = c->service;
-    flags->order_new = !given[0];
+    flags->order_new = !is_given(given);
     if (!flags->order_new) {
         out->order_id = str_of(given);
         return rule_text(out->order_id, ORDER_ID_MAX, "order_id", e);
@@ -187,80 +186,6 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
         order->wants[i].lot_hint = ask->lines[i].lot_id;
         order->wants[i].gate_taken = ask->verdict == GATE_PASS;
     }
-    if (ask->verdict == GATE_SOLD_OUT) {
-        order->code = TLY_ESOLD_OUT;
-        order->failed_want = ask->failed_line;
-        order->available = ask->lines[ask->failed_line].available;
-    }
-}
-
-struct str line_name(uint16_t i, const char *member, struct arena *a)
-{
-    enum { NAME_BYTES = 24 };
-    struct writer w;
-    struct str out;
-    writer_init(&w, a, NAME_BYTES);
-    WRITER_LITERAL(&w, "lines[");
-    writer_decimal(&w, i);
-    writer_byte(&w, ']');
-    writer_put(&w, member, strlen(member));
-    return writer_result(&w, &out) ? (struct str){0} : out;
-}
-
-struct str after_field(struct str field, struct str text, struct arena *a)
-{
-    struct writer w;
-    struct str out;
-    writer_init(&w, a, field.len + text.len + 2);
-    writer_put(&w, field.p, field.len);
-    WRITER_LITERAL(&w, ": ");
-    writer_put(&w, text.p, text.len);
-    return writer_result(&w, &out) ? text : out;
-}
-
-/* Every sold-out order is told so; that is a sale's hot path too, hence no printf. */
-static struct str line_sentence(const struct reserve_command *order, const struct failure *f,
-                                struct arena *a)
-{
-    enum { SENTENCE_BYTES = 160 };
-    const struct want *want = &order->wants[order->failed_want];
-    struct str name = want->lot.len ? want->lot : want->sku, out;
-    struct writer w;
-    writer_init(&w, a, SENTENCE_BYTES);
-    writer_put(&w, f->field.p, f->field.len);
-    if (f->code == TLY_ESOLD_OUT) {
-        WRITER_LITERAL(&w, ": ");
-        writer_decimal(&w, want->quantity);
-        WRITER_LITERAL(&w, " of ");
-        writer_put(&w, name.p, name.len);
-        WRITER_LITERAL(&w, " asked for, ");
-        writer_decimal(&w, order->available);
-        WRITER_LITERAL(&w, " available");
-    } else {
-        WRITER_LITERAL(&w, ": ");
-        writer_put(&w, name.p, name.len);
-        WRITER_LITERAL(&w, ": ");
-        writer_put(&w, error_text(f->code), strlen(error_text(f->code)));
-    }
-    return writer_result(&w, &out) ? (struct str){0} : out;
-}
-
-struct failure order_failure(const struct reserve_command *order, const char *text, struct arena *a)
-{
-    struct failure f = {.code = order->code, .text = str_of(text)};
-    bool about_line =
-        order->failed_want < order->want_count &&
-        (f.code == TLY_ESOLD_OUT || f.code == TLY_ENOT_FOUND || f.code == TLY_EINVALID_ARGUMENT);
-    if (!about_line)
-        return f;
-    /* Of a line by sku the engine refuses as invalid only a flavor that the sku does not have. */
-    const struct want *want = &order->wants[order->failed_want];
-    bool flavor = f.code == TLY_EINVALID_ARGUMENT && !want->lot.len && want->flavor.len;
-    f.field = line_name(order->failed_want, flavor ? ".flavor" : "", a);
-    if (f.code == TLY_ESOLD_OUT) {
-        f.lot = want->lot;
-        f.available = order->available;
-    }
-    f.text = f.text.len == 0 ? line_sentence(order, &f, a) : after_field(f.field, f.text, a);
-    return f;
+    if (ask->verdict == GATE_SOLD_OUT)
+        order_sold_out(s, order, ask);
 }

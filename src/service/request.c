@@ -247,3 +247,44 @@ int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error 
         *timeout_ns = most;
     return 0;
 }
+
+/* What is between the quotes, without its escapes; false if it is no such string. */
+static bool unquote(struct str quoted, char *out)
+{
+    for (uint32_t i = 1; i < quoted.len; i++) {
+        char c = quoted.p[i];
+        if (c == '"') {
+            *out = 0;
+            return i + 1 == quoted.len;
+        }
+        if (c == '\\') {
+            c = ++i < quoted.len ? quoted.p[i] : 0;
+            if (c != '"' && c != '\\')
+                return false;
+        }
+        if (c < ' ' || c > '~')
+            return false;
+        *out++ = c;
+    }
+    return false;
+}
+
+int request_idempotency_key(const struct exchange *x, struct arena *a, char **out, struct error *e)
+{
+    struct str key = x->headers[HEADER_idempotency_key];
+    *out = NULL;
+    if (!key.p)
+        return 0;
+    if (!utf8_valid(key))
+        return rule_broken(e, "Idempotency-Key", "must be UTF-8");
+    char *text = arena_copy(a, key.p, key.len);
+    if (!text)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    if (*text == '"' && !unquote(key, text))
+        return rule_broken(e, "Idempotency-Key",
+                           "begins with a quote, so it must be a string in quotes (RFC 8941)");
+    if (!*text)
+        return rule_broken(e, "Idempotency-Key", "must not be empty; leave it out");
+    *out = text;
+    return 0;
+}

@@ -15,7 +15,7 @@ static void finish(struct service *s, struct call *c)
     if (c->command.code) {
         struct failure f;
         c->command.reserve.code = c->command.code;
-        f = order_failure(order, c->command.text, a);
+        f = order_failure(s, order, c->command.text, a);
         reply_failure(s, &c->origin, &f);
         return;
     }
@@ -51,7 +51,7 @@ static void admitted(struct service *s, struct call *c)
         return;
     }
     if (c->origin.exchange) {
-        struct failure f = order_failure(&c->command.reserve, "", &c->origin.exchange->arena);
+        struct failure f = order_failure(s, &c->command.reserve, "", &c->origin.exchange->arena);
         reply_failure(s, &c->origin, &f);
     }
     call_refused_at_gate(s, c);
@@ -60,16 +60,15 @@ static void admitted(struct service *s, struct call *c)
 /* The header stands for the field. */
 static int take_idempotency_key(struct call *c, Tally__V1__ReserveRequest *m, struct error *e)
 {
-    struct str key = c->origin.exchange->headers[HEADER_idempotency_key];
-    if (c->origin.grpc || key.len == 0)
-        return 0;
-    if (m->order_id[0] && !str_equal(str_of(m->order_id), key))
+    char *key = NULL;
+    int code = c->origin.grpc ? 0 : request_idempotency_key(c->origin.exchange, &c->arena, &key, e);
+    if (code || !key)
+        return code;
+    if (is_given(m->order_id) && strcmp(m->order_id, key) != 0)
         return rule_broken(e, "order_id",
                            "must be what the header Idempotency-Key says, if both are given");
-    if (!utf8_valid(key))
-        return rule_broken(e, "Idempotency-Key", "must be UTF-8");
-    m->order_id = arena_copy(&c->arena, key.p, key.len);
-    return m->order_id ? 0 : error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    m->order_id = key;
+    return 0;
 }
 
 int reserve_start(struct service *s, struct call *c, struct error *e)

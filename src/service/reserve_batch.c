@@ -36,7 +36,7 @@ static int show_outcome(const struct service *s, const struct entry *entry,
     if (!out->order_id)
         return TLY_ENO_MEMORY;
     if (order->code) {
-        struct failure f = order_failure(order, entry->text ? entry->text : "", a);
+        struct failure f = order_failure(s, order, entry->text ? entry->text : "", a);
         struct str text = f.text.len ? f.text : str_of(error_text(order->code));
         out->message = show_text(text, a);
         out->available = f.available;

@@ -150,6 +150,15 @@ int hex_digit(char c); /* -1: it is none */
 int percent_decode(struct str text, bool plus, struct arena *a, struct str *out) MUST_CHECK;
 /* A decimal number without sign or leading zeros; false if it is none, or over max. */
 bool decimal_parse(struct str text, int64_t max, int64_t *out);
+/* A message's text was given, be it empty. */
+static inline bool is_given(const char *text)
+{
+    return text != protobuf_c_empty_string;
+}
+/* The header Idempotency-Key: as it stands, or the text of a quoted string (RFC 8941, 3.3.3). Not
+ * given: `out` is NULL. */
+int request_idempotency_key(const struct exchange *x, struct arena *a, char **out,
+                            struct error *e) MUST_CHECK;
 
 /* ---- call.c ---- */
 
@@ -215,9 +224,15 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
 int order_ask(struct call *c, const struct reserve_command *order, struct order_flags flags,
               struct gate_ask *ask) MUST_CHECK;
 void order_admitted(struct service *s, struct reserve_command *order, const struct gate_ask *ask);
-/* Why it was refused; texts in the arena. */
-struct failure order_failure(const struct reserve_command *order, const char *text,
-                             struct arena *a);
+
+/* ---- order_failure.c ---- */
+
+/* The gate's refusal, as the engine would tell it. */
+void order_sold_out(const struct service *s, struct reserve_command *order,
+                    const struct gate_ask *ask);
+/* Why it was refused; texts in the arena. `text`: a sentence that is there already, or "". */
+struct failure order_failure(const struct service *s, const struct reserve_command *order,
+                             const char *text, struct arena *a);
 /* "lines[3]" and a member of it, in the arena; empty at its bound. */
 struct str line_name(uint16_t i, const char *member, struct arena *a);
 /* "field: text", in the arena; the text alone at its bound. */

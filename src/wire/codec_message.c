@@ -95,3 +95,10 @@ void *message_add(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field, st
     }
     return *array + size * (*count)++;
 }
+
+bool message_mark_empty(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field, struct arena *a)
+{
+    void *array = arena_alloc(a, sizeof array);
+    *(void **)((char *)m + field->offset) = array;
+    return array != NULL;
+}

@@ -57,6 +57,11 @@ static inline unsigned message_wire(ProtobufCType type)
  * for arrays that this function made. */
 void *message_add(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field, struct arena *a);
 
+/* A repeated field that was given without elements: its array is not NULL. False at the arena's
+ * bound. */
+bool message_mark_empty(ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
+                        struct arena *a);
+
 /* Which member of its oneof is set: a field number, or 0. */
 static inline uint32_t message_oneof(const ProtobufCMessage *m,
                                      const ProtobufCFieldDescriptor *field)

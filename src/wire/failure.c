@@ -14,6 +14,7 @@ size_t failure_members(const struct failure *f, char digits[DECIMAL_MAX],
         {STR("reservation_id"), f->reservation_id, false},
         {STR("order_id"), f->order_id, false},
         {STR("reservation_status"), f->reservation_status, false},
+        {STR("reason"), f->reason, false},
         {STR("payment_id"), f->payment_id, false},
         {STR("lines"), f->lines, true},
     };

@@ -147,7 +147,7 @@ static bool read_array(struct json_text *j, ProtobufCMessage *m, struct codec_pa
         return false;
     j->p++;
     if (json_accept(j, ']'))
-        return json_ascend(j);
+        return message_mark_empty(m, path->field, j->arena) ? json_ascend(j) : no_memory(j, path);
     for (path->index = 0;; path->index++) {
         json_space(j);
         void *member = message_add(m, path->field, j->arena);

@@ -15,7 +15,7 @@ from tally_server import ROOT, clean_environment, tally_binary  # noqa: E402
 
 # Messages that JSON shows under one name.
 SCHEMA_OF = {
-    "CreateLotResponse": "Lot", "GetLotResponse": "Lot", "AdjustStockResponse": "Lot",
+    "CreateLotResponse": "Lot", "GetLotResponse": "Lot", "AdjustStockResponse": "AdjustedLot",
     "ReserveResponse": "Reservation", "ConfirmResponse": "Reservation",
     "RefundResponse": "Reservation", "ExtendResponse": "Reservation",
 }

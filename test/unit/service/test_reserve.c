@@ -281,31 +281,6 @@ static void replays_and_unknown_lots_go_to_the_engine(void **state)
     }
 }
 
-static void sold_out_in_the_engine_says_what_is_available(void **state)
-{
-    struct fixture *f = *state;
-    struct fake_exchange *x = reserve(f, ORDER(""));
-    struct command *c = fixture_command(f);
-    c->reserve.available = 1;
-    c->reserve.failed_want = 0;
-    fixture_answer(f, c, TLY_ESOLD_OUT);
-    assert_int_equal(x->status, 409);
-    assert_true(answer_says(x, "\"available\":1"));
-    assert_true(answer_says(x, "\"field\":\"lines[0]\""));
-}
-
-static void the_engines_sentence_is_the_detail(void **state)
-{
-    struct fixture *f = *state;
-    struct fake_exchange *x = reserve(f, ORDER(""));
-    struct command *c = fixture_command(f);
-    assert_true(c->text_size >= 128);
-    snprintf(c->text, c->text_size, "cola comes in lime and cherry");
-    fixture_answer(f, c, TLY_EINVALID_ARGUMENT);
-    assert_int_equal(x->status, 400);
-    assert_true(answer_says(x, "\"detail\":\"lines[0]: cola comes in lime and cherry\""));
-}
-
 static void a_gate_that_answers_later_is_waited_for(void **state)
 {
     struct fixture *f = *state;
@@ -441,8 +416,6 @@ int main(void)
         TEST(equal_orders_have_equal_fingerprints),
         TEST(sold_out_at_the_gate_is_answered_at_once_with_what_is_available),
         TEST(replays_and_unknown_lots_go_to_the_engine),
-        TEST(sold_out_in_the_engine_says_what_is_available),
-        TEST(the_engines_sentence_is_the_detail),
         TEST(a_gate_that_answers_later_is_waited_for),
         TEST(units_of_a_late_gate_are_given_back_through_the_engine),
         TEST(asks_go_to_the_gate_with_the_flush),

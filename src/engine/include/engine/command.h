@@ -30,6 +30,21 @@ enum command_kind {
     COMMAND_KINDS
 };
 
+/* Why a line of an order cannot be served. */
+enum want_trouble {
+    WANT_SERVED,        /* nothing is wrong with it */
+    WANT_SHORT,         /* fewer units are available */
+    WANT_EXPIRED,       /* all that is left of it has expired */
+    WANT_NO_LOT,        /* there is no such lot */
+    WANT_NO_SKU,        /* there is no such sku */
+    WANT_NO_MATCH,      /* the sku has no lot of those dimensions */
+    WANT_NO_FLAVOR,     /* the sku does not have the flavor */
+    WANT_TOO_MANY_LOTS, /* it takes more lots than an answer can list */
+};
+
+/* Why an order is refused that is not its lines' fault. */
+enum order_trouble { ORDER_WELL, ORDER_HOLDS_MAX };
+
 /* One line as it was asked for: a lot by key, or a sku with some or all of its dimensions. Empty
  * strings are "not given". `sku` given and batch empty: first-expired-first-out over batches. */
 struct want {
@@ -41,6 +56,11 @@ struct want {
     int64_t quantity; /* 1..QUANTITY_MAX, checked by the caller */
     lot_id lot_hint;  /* the gate's guess at the number of `lot`; 0 if none. The engine checks it */
     bool gate_taken;  /* the gate took `quantity` units of lot_hint for this line */
+    /* answered, of every line, where the order is refused for its lines */
+    uint8_t trouble;    /* enum want_trouble */
+    int64_t available;  /* WANT_SHORT: units of what it names, without the expired */
+    int64_t for_others; /* WANT_SHORT: those of them that the order's other lines take */
+    int64_t expired;    /* WANT_SHORT, WANT_EXPIRED: units that have expired */
 };
 
 /* A lot and its stock, as answers show it. The strings of `dims` live as long as the engine. */
@@ -77,11 +97,14 @@ struct reserve_command {
     int64_t expires_ms;
     enum hold_state state;
     enum refund_reason reason;
-    struct line *lines; /* asked: room for line_max lines. answered: the allocation */
+    struct line *lines; /* asked: room for line_max lines. answered: the allocation; if the failed
+                         * line's trouble is WANT_NO_FLAVOR, a lot of each flavor that there is */
     uint16_t line_max;  /* at least want_count; ORDER_LINES_MAX if a want names no lot */
     uint16_t line_count;
     int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
-    uint16_t failed_want; /* SOLD_OUT, NOT_FOUND, INVALID_ARGUMENT: which want */
+    uint16_t failed_want; /* the first line in trouble, whose trouble gave the code */
+    uint8_t trouble;      /* enum order_trouble */
+    int64_t limit;        /* ORDER_HOLDS_MAX: how many there may be */
     /* the engine's */
     struct order_search search;
     uint64_t rests_on; /* number of the batch that the outcome rests on; 0: none */

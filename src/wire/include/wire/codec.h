@@ -5,9 +5,10 @@
  *
  * JSON in is strict (RFC 8259, UTF-8 checked, duplicate and unknown fields refused, depth bounded,
  * integers only where the field is an integer: no fractions, exponents that make an integer are
- * refused too, 64-bit range; a null counts as not given). JSON out omits nothing that a reader
- * would look for: strings that are empty and numbers that are zero are written, absent sub-messages
- * not.
+ * refused too, 64-bit range; a null counts as not given). A string that is given, be it empty, is
+ * not protobuf_c_empty_string, and a list that is given, be it empty, not NULL. JSON out omits
+ * nothing that a reader would look for: strings that are empty and numbers that are zero are
+ * written, absent sub-messages not.
  */
 #ifndef TALLY_WIRE_CODEC_H
 #define TALLY_WIRE_CODEC_H
@@ -52,7 +53,7 @@ struct failure {
     struct str lot;      /* SOLD_OUT */
     int64_t available;   /* SOLD_OUT */
     /* ORDER_MISMATCH: what is stored under the id */
-    struct str reservation_id, order_id, reservation_status, payment_id;
+    struct str reservation_id, order_id, reservation_status, reason, payment_id;
     struct str lines;       /* JSON */
     uint32_t retry_after_s; /* where error_passes() */
     bool late;              /* a look-up whose time was up: over gRPC DEADLINE_EXCEEDED */
