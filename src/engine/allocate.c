@@ -9,7 +9,8 @@
  *
  * Refusals: NOT_FOUND (lot, sku), INVALID_ARGUMENT (a flavor that the sku doesn't have), SOLD_OUT,
  * LIMIT_EXCEEDED (more lots than an answer can list). Every line is looked at, and what is wrong
- * with it stands in its want; the first of them gives the code. In words it is put by who asked.
+ * with it stands in its want; the one that was served first gives the code. In words it is put by
+ * who asked.
  */
 #include <string.h>
 
@@ -175,13 +176,10 @@ static void list_flavors(const struct engine *e, struct str name, struct reserve
     }
 }
 
-static int refuse(const struct engine *e, struct reserve_command *r)
+static int refuse(const struct engine *e, struct reserve_command *r, uint16_t failed)
 {
-    uint16_t i = 0;
-    while (r->wants[i].trouble == WANT_SERVED)
-        i++;
-    const struct want *w = &r->wants[i];
-    r->failed_want = i;
+    const struct want *w = &r->wants[failed];
+    r->failed_want = failed;
     r->available = w->available;
     r->line_count = 0;
     if (w->trouble == WANT_NO_FLAVOR)
@@ -202,23 +200,24 @@ static void sort_lines(struct line *lines, uint16_t count)
 }
 
 /* What a line that fails took on its way is given back, so that the others are judged without it.
- */
-static bool take_all(const struct engine *e, struct reserve_command *r)
+ * Returns the number of the first that failed, or want_count. */
+static uint16_t take_all(const struct engine *e, struct reserve_command *r)
 {
     uint16_t order[ORDER_LINES_MAX];
     struct line before[ORDER_LINES_MAX];
-    bool all = true;
+    uint16_t failed = r->want_count;
     want_order(r->wants, r->want_count, order);
     for (uint16_t i = 0; i < r->want_count; i++) {
         uint16_t count = r->line_count;
         memcpy(before, r->lines, count * sizeof *before);
         if (take(e, r, &r->wants[order[i]]) == WANT_SERVED)
             continue;
-        all = false;
+        if (failed == r->want_count)
+            failed = order[i];
         memcpy(r->lines, before, count * sizeof *before);
         r->line_count = count;
     }
-    return all;
+    return failed;
 }
 
 int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r)
@@ -230,9 +229,13 @@ int allocate_order(const struct engine *e, struct command *c, struct reserve_com
         if (r->wants[i].quantity < 1 || r->wants[i].quantity > QUANTITY_MAX)
             return engine_say(c, TLY_EINVALID_ARGUMENT, "quantity is 1 to %d", QUANTITY_MAX);
     }
-    bool all = r->want_count == 1 ? take(e, r, &r->wants[0]) == WANT_SERVED : take_all(e, r);
-    if (!all)
-        return refuse(e, r);
+    uint16_t failed;
+    if (r->want_count == 1)
+        failed = take(e, r, &r->wants[0]) == WANT_SERVED;
+    else
+        failed = take_all(e, r);
+    if (failed < r->want_count)
+        return refuse(e, r, failed);
     sort_lines(r->lines, r->line_count);
     return 0;
 }

@@ -212,8 +212,8 @@ static void every_line_that_cannot_be_served_is_told(void **state)
     shop_want_lot(a, "none#00000003", 5);
     shop_send(s, a);
     const struct want *wants = a->c.reserve.wants;
-    assert_int_equal(a->c.code, TLY_ESOLD_OUT); /* the first line's */
-    assert_int_equal(a->c.reserve.failed_want, 0);
+    assert_int_equal(a->c.code, TLY_ESOLD_OUT); /* the first named lot's */
+    assert_int_equal(a->c.reserve.failed_want, 1);
     assert_int_equal(wants[0].trouble, WANT_SHORT);
     assert_int_equal(wants[0].available, 5);
     assert_int_equal(wants[0].for_others, 5);

@@ -102,7 +102,7 @@ struct reserve_command {
     uint16_t line_max;  /* at least want_count; ORDER_LINES_MAX if a want names no lot */
     uint16_t line_count;
     int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
-    uint16_t failed_want; /* the first line in trouble, whose trouble gave the code */
+    uint16_t failed_want; /* the line in trouble that gave the code */
     uint8_t trouble;      /* enum order_trouble */
     int64_t limit;        /* ORDER_HOLDS_MAX: how many there may be */
     /* the engine's */
