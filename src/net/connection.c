@@ -29,6 +29,25 @@ static void set_reading(struct connection *c, bool wanted)
     c->reading = wanted;
 }
 
+static void charge(struct connection *c, size_t bytes)
+{
+    if (c->net->host.budget)
+        budget_force(c->net->host.budget, bytes);
+}
+
+static void discharge(struct connection *c, size_t bytes)
+{
+    if (c->net->host.budget)
+        budget_give(c->net->host.budget, BUDGET_BODY, bytes);
+}
+
+static void free_unfed(struct connection *c, struct unfed *u)
+{
+    if (u)
+        discharge(c, u->size);
+    wire_pool_free(c->net->host.pool, u);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct connection *c = (struct connection *)(void *)handle;
@@ -58,9 +77,10 @@ void connection_close(struct connection *c)
     if (c->session)
         c->session->ops->close(c->session);
     c->session = NULL;
-    wire_pool_free(n->host.pool, c->unfed);
+    free_unfed(c, c->unfed);
     c->unfed = NULL;
     n->connections--;
+    n->over -= c->over;
     net_count(n, METRIC_CONNECTIONS_CLOSED, 1);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
@@ -83,6 +103,8 @@ static bool start_session(struct connection *c, enum sniff protocol)
         protocol == SNIFF_HTTP2 ? http2_session_create(host, c) : http1_session_create(host, c);
     if (c->session && c->net->draining)
         c->session->ops->drain(c->session);
+    if (c->session)
+        c->session->over = c->over;
     return c->session != NULL;
 }
 
@@ -115,6 +137,7 @@ static void keep_unfed(struct connection *c, const uint8_t *data, size_t size)
     u->size = size;
     u->taken = 0;
     memcpy(u->data, data, size);
+    charge(c, size);
     c->unfed = u;
 }
 
@@ -212,7 +235,7 @@ bool connection_feed_again(struct connection *c)
         connection_dirty(c);
     }
     if (c->unfed != u)
-        wire_pool_free(c->net->host.pool, u);
+        free_unfed(c, u);
     return done > 0;
 }
 
@@ -267,6 +290,7 @@ static void on_written(uv_write_t *request, int status)
     net_touch(n);
     if (status == 0)
         net_count(n, METRIC_BYTES_OUT, u->size);
+    discharge(c, u->size);
     wire_pool_free(n->host.pool, u);
     c->unsent = NULL;
     if (c->closing)
@@ -293,6 +317,7 @@ static bool write_rest(struct connection *c, const uint8_t *data, size_t size)
         wire_pool_free(c->net->host.pool, u);
         return false;
     }
+    charge(c, size);
     c->unsent = u;
     return true;
 }
@@ -301,8 +326,10 @@ static bool write_rest(struct connection *c, const uint8_t *data, size_t size)
 static bool write_all(struct connection *c)
 {
     struct net *n = c->net;
+    size_t room = n->host.budget && budget_tight(n->host.budget) ? TIGHT_WRITE_BYTES
+                                                                 : WRITE_BUFFER_BYTES;
     for (;;) {
-        size_t size = c->transport->output(c, n->write_buffer, WRITE_BUFFER_BYTES);
+        size_t size = c->transport->output(c, n->write_buffer, room);
         if (size == 0)
             return true;
         uv_buf_t buffer = uv_buf_init((char *)n->write_buffer, (unsigned)size);
@@ -323,7 +350,7 @@ static bool write_all(struct connection *c)
                 connection_close(c);
             return false;
         }
-        if (size < WRITE_BUFFER_BYTES / 2)
+        if (size < room / 2)
             return true;
     }
 }
@@ -363,7 +390,7 @@ void connection_flush(struct connection *c)
         }
         return;
     }
-    bool stalled = c->unsent || (c->session && c->session->ops->unsent(c->session));
+    bool stalled = c->unsent;
     if (stalled && !c->stalled)
         c->progress_ns = c->net->host.now_ns;
     c->stalled = stalled;
@@ -371,6 +398,26 @@ void connection_flush(struct connection *c)
                        !(c->session && c->session->ops->congested(c->session)));
     if (!c->closing)
         deadline_update(c);
+}
+
+void connection_goodbye(struct connection *c)
+{
+    if (!c->session || c->said_goodbye || c->unsent) {
+        connection_close(c);
+        return;
+    }
+    c->said_goodbye = true;
+    c->progress_ns = c->net->host.now_ns;
+    c->session->ops->goodbye(c->session);
+    connection_dirty(c);
+}
+
+void connection_last_words(struct connection *c)
+{
+    if (c->session && !c->unsent && !c->lingering && !c->closing) {
+        c->session->ops->goodbye(c->session);
+        (void)write_all(c);
+    }
 }
 
 void connection_drain(struct connection *c)
@@ -399,18 +446,23 @@ int connection_accept(struct net *n)
     }
     n->handles_open++;
     n->connections++;
-    c->active_ns = c->progress_ns = n->host.now_ns;
+    c->born_ns = c->active_ns = c->progress_ns = n->host.now_ns;
     deadline_add(c);
     if (uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&c->tcp)) {
         connection_close(c);
         return TLY_EIO;
     }
     net_count(n, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (n->connections > n->config.connections_max || n->draining) {
+    if (n->connections - n->over > n->config.connections_max || n->draining) {
         net_count(n, METRIC_CONNECTIONS_REFUSED, 1);
         n->refused += !n->draining;
-        connection_close(c);
-        return 0;
+        if (n->draining || n->over >= OVER_MAX) {
+            connection_close(c);
+            return 0;
+        }
+        c->over = true;
+        n->over++;
+        deadline_update(c);
     }
     /* Fails only on a socket that is already broken, which reading will tell. */
     (void)uv_tcp_nodelay(&c->tcp, 1);

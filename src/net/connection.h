@@ -4,7 +4,11 @@
  * of the turn connection_flush() pulls what there is to send and writes it at once. What the
  * socket does not take is copied, and reading stops until it has left.
  * Failure: an error of the socket closes the connection, which tells its exchanges that the client
- * is gone. Memory goes back from libuv's close callback only.
+ * is gone. Memory goes back from libuv's close callback only. Beyond connections_max a few
+ * connections are let in for health and metrics alone (`over`), and told 503 or GOAWAY otherwise.
+ *
+ * Memory: what the socket did not take, and what the session did not take, is charged to the
+ * worker's budget; it cannot be refused, so it is bounded by what is read and pulled at once.
  *
  * Deadlines: each connection is in one of the lists, each list ordered by the time at which the
  * connection is to be looked at. Looking is lazy: a connection that turns out to be in time is put
@@ -28,6 +32,8 @@ enum {
     WRITE_BUFFER_BYTES = 128 * 1024, /* one a worker */
     ACCEPTS_MAX = 64,                /* in one turn */
     RESUME_ROUNDS_MAX = 8,           /* in one turn */
+    TIGHT_WRITE_BYTES = 16 * 1024, /* at once, while memory is tight: what is not taken is kept */
+    OVER_MAX = 16,    /* connections beyond the limit, for health and metrics alone */
     DIRTY_MAX = 8,    /* flushed while others are still to be read: clients go on meanwhile */
     REST_MS = 1000,   /* idle for so long: memory that is not needed goes back */
     LINGER_MS = 1000, /* for the client to see the last answer, and to close */
@@ -35,7 +41,16 @@ enum {
     SNIFF_BYTES = 24,
 };
 
-enum check_list { CHECK_REST, CHECK_IDLE, CHECK_RECEIVE, CHECK_SEND, CHECK_LINGER, CHECK_LISTS };
+enum check_list {
+    CHECK_REST,
+    CHECK_IDLE,
+    CHECK_AGE,
+    CHECK_RECEIVE,
+    CHECK_SEND,
+    CHECK_DRAIN,
+    CHECK_LINGER,
+    CHECK_LISTS
+};
 
 /* Bytes that the socket did not take. */
 struct unsent {
@@ -60,6 +75,7 @@ struct connection {
     struct unsent *unsent; /* with libuv */
     struct unfed *unfed;
     uint64_t check_ns;
+    uint64_t born_ns;
     uint64_t active_ns;   /* bytes came, or were sent */
     uint64_t progress_ns; /* bytes were sent, or began to wait */
     size_t linger_bytes;
@@ -68,7 +84,10 @@ struct connection {
     bool is_http2;
     bool dirty;
     bool reading;
-    bool stalled; /* there is something to send that does not leave */
+    bool stalled; /* there is something to send that the socket does not take */
+    bool over;    /* beyond connections_max */
+    bool aged;    /* was told to drain */
+    bool said_goodbye;
     bool rested;  /* since the last activity */
     bool eof;
     bool broken; /* the client broke the protocol: close after what there is to send */
@@ -94,6 +113,8 @@ struct net {
     uint32_t handles_open;
     uint32_t connections;
     uint64_t refused; /* at connections_max */
+    uint32_t over;    /* of the connections: beyond it */
+    uint64_t shed, timed_out; /* of the host's, as counted so far */
     uint16_t port;
     bool listening, accept_waits, fresh, draining, closing;
     uint32_t accepted; /* in this turn */
@@ -124,6 +145,10 @@ void connection_flush(struct connection *c);
 bool connection_feed_again(struct connection *c);
 void connection_drain(struct connection *c);
 void connection_close(struct connection *c);
+/* Ends an idle connection: GOAWAY first, where the protocol has it. */
+void connection_goodbye(struct connection *c);
+/* The same at once, before it is closed: as far as the socket takes it. */
+void connection_last_words(struct connection *c);
 /* For the transport: plain bytes from the client, and for it. */
 void connection_input(struct connection *c, const uint8_t *data, size_t size);
 size_t connection_output(struct connection *c, uint8_t *out, size_t size);

@@ -1,9 +1,10 @@
 /* deadline.c - who is too slow: connections in lists ordered by when to look at them next.
  *
- * A connection whose limit passes is closed: a request that is not complete in time, an answer
- * that is not read, an idle connection, one that was told to close and does not. Looking is late by
- * at most one more limit, when the connection has changed its state in between. An idle connection
- * is first told to rest, long before it is closed.
+ * What is too slow is ended by itself where the protocol can: a request that is not complete in time,
+ * a stream whose answer the client does not take (the session's expire()). A connection is closed
+ * whose socket takes nothing, and one that was told to close and does not; an idle one is told first
+ * (GOAWAY), and long before that to rest. One that has reached its age is drained. Looking is late
+ * by at most one more limit, when the connection has changed its state in between.
  */
 #include "net/connection.h"
 
@@ -39,42 +40,72 @@ static bool can_rest(const struct connection *c)
     return c->session && c->session->ops->rest && !c->rested;
 }
 
-/* When the connection will have been too slow, as it stands now; and in which list that belongs. */
+static enum check_list list_of(enum session_wait wait)
+{
+    return wait == WAIT_RECEIVE ? CHECK_RECEIVE : wait == WAIT_SEND ? CHECK_SEND : CHECK_DRAIN;
+}
+
+static void sooner(uint64_t at, enum check_list list, uint64_t *first, enum check_list *first_list)
+{
+    if (at < *first) {
+        *first = at;
+        *first_list = list;
+    }
+}
+
+/* The limit that something under way has now, UINT64_MAX: none. */
+static uint64_t limit_now(const struct connection *c, enum check_list *list)
+{
+    const struct check_queue *queues = c->net->queues;
+    uint64_t first = UINT64_MAX, at = 0;
+    enum session_wait wait = c->session ? c->session->ops->due(c->session, &at) : WAIT_NONE;
+    if (wait != WAIT_NONE)
+        sooner(at, list_of(wait), &first, list);
+    if (!c->session && c->sniffed_size)
+        sooner(c->active_ns + queues[CHECK_RECEIVE].limit_ns, CHECK_RECEIVE, &first, list);
+    if (c->stalled)
+        sooner(c->progress_ns + queues[CHECK_SEND].limit_ns, CHECK_SEND, &first, list);
+    if (c->over)
+        sooner(c->born_ns + queues[CHECK_LINGER].limit_ns, CHECK_LINGER, &first, list);
+    return first;
+}
+
+/* When the connection is to be looked at, as it stands now; and in which list that belongs. */
 static uint64_t deadline(const struct connection *c, enum check_list *list)
 {
     const struct check_queue *queues = c->net->queues;
-    uint64_t now = c->net->host.now_ns;
-    *list = CHECK_IDLE;
-    if (c->lingering) {
+    if (c->lingering || c->said_goodbye) {
         *list = CHECK_LINGER;
         return c->progress_ns + queues[CHECK_LINGER].limit_ns;
     }
-    uint64_t since = c->session ? c->session->ops->receiving_since(c->session) : 0;
-    if (!c->session && c->sniffed_size)
-        since = c->active_ns;
-    uint64_t at = UINT64_MAX;
-    if (since) {
-        *list = CHECK_RECEIVE;
-        at = since + queues[CHECK_RECEIVE].limit_ns;
-    }
-    if (c->stalled && c->progress_ns + queues[CHECK_SEND].limit_ns < at) {
-        *list = CHECK_SEND;
-        at = c->progress_ns + queues[CHECK_SEND].limit_ns;
-    }
-    if (at != UINT64_MAX)
-        return at;
-    if (c->session && !c->session->ops->idle(c->session))
-        return now + queues[CHECK_IDLE].limit_ns; /* the server's turn */
-    if (can_rest(c)) {
-        *list = CHECK_REST;
-        return c->active_ns + queues[CHECK_REST].limit_ns;
-    }
-    return c->active_ns + queues[CHECK_IDLE].limit_ns;
+    uint64_t first = limit_now(c, list);
+    bool limited = first != UINT64_MAX;
+    if (queues[CHECK_AGE].limit_ns && !c->aged)
+        sooner(c->born_ns + queues[CHECK_AGE].limit_ns, CHECK_AGE, &first, list);
+    if (limited)
+        return first;
+    if (c->session && !c->session->ops->idle(c->session)) /* the server's turn */
+        sooner(c->net->host.now_ns + queues[CHECK_IDLE].limit_ns, CHECK_IDLE, &first, list);
+    else if (can_rest(c))
+        sooner(c->active_ns + queues[CHECK_REST].limit_ns, CHECK_REST, &first, list);
+    else
+        sooner(c->active_ns + queues[CHECK_IDLE].limit_ns, CHECK_IDLE, &first, list);
+    return first;
+}
+
+static void look_again(struct connection *c)
+{
+    enum check_list list;
+    uint64_t at = deadline(c, &list);
+    queue_remove(c);
+    queue_add(c, list, at);
 }
 
 void deadline_add(struct connection *c)
 {
-    queue_add(c, CHECK_IDLE, c->net->host.now_ns + c->net->queues[CHECK_IDLE].limit_ns);
+    enum check_list list;
+    uint64_t at = deadline(c, &list);
+    queue_add(c, list, at);
 }
 
 void deadline_remove(struct connection *c)
@@ -85,17 +116,73 @@ void deadline_remove(struct connection *c)
 void deadline_update(struct connection *c)
 {
     enum check_list list;
+    uint64_t at;
     if (c->check_ns <= c->net->host.now_ns + c->net->soonest_ns)
         return;
-    bool waits = c->stalled || c->lingering || c->sniffed_size || can_rest(c) ||
-                 (c->session && c->session->ops->receiving_since(c->session));
+    bool waits = c->stalled || c->lingering || c->said_goodbye || c->over || c->sniffed_size ||
+                 can_rest(c) || (c->session && c->session->ops->due(c->session, &at));
     if (!waits)
         return;
-    uint64_t at = deadline(c, &list);
+    at = deadline(c, &list);
     if (at >= c->check_ns)
         return;
     queue_remove(c);
     queue_add(c, list, at);
+}
+
+/* The session ends what is due; a connection with which it can do nothing is closed. */
+static void expire(struct connection *c)
+{
+    enum check_list list;
+    if (!c->is_http2)
+        net_count(c->net, METRIC_CONNECTIONS_TIMED_OUT, 1);
+    c->session->ops->expire(c->session);
+    if (deadline(c, &list) <= c->net->host.now_ns) {
+        connection_close(c);
+        return;
+    }
+    look_again(c);
+    connection_dirty(c);
+}
+
+/* `list`: which of the limits it is that has passed. */
+static void passed(struct connection *c, enum check_list list)
+{
+    uint64_t at;
+    switch (list) {
+    case CHECK_REST:
+        c->session->ops->rest(c->session);
+        c->rested = true;
+        look_again(c);
+        return;
+    case CHECK_AGE:
+        c->aged = true;
+        connection_drain(c);
+        break;
+    case CHECK_IDLE:
+        connection_goodbye(c);
+        break;
+    case CHECK_RECEIVE:
+    case CHECK_SEND:
+    case CHECK_DRAIN:
+        if (c->session && c->session->ops->due(c->session, &at) && at <= c->net->host.now_ns &&
+            !(c->stalled && c->progress_ns + c->net->queues[CHECK_SEND].limit_ns <=
+                                c->net->host.now_ns)) {
+            expire(c);
+            return;
+        }
+        net_count(c->net, METRIC_CONNECTIONS_TIMED_OUT, 1);
+        connection_close(c);
+        return;
+    default:
+        if (c->over && !c->lingering)
+            connection_goodbye(c);
+        else
+            connection_close(c);
+        break;
+    }
+    if (!c->closing)
+        look_again(c);
 }
 
 void deadline_check(struct net *n)
@@ -105,20 +192,10 @@ void deadline_check(struct net *n)
         while (n->queues[i].first && n->queues[i].first->check_ns <= now) {
             struct connection *c = n->queues[i].first;
             enum check_list list;
-            uint64_t at = deadline(c, &list);
-            if (at > now) {
-                queue_remove(c);
-                queue_add(c, list, at);
-                continue;
-            }
-            if (list == CHECK_REST) {
-                c->session->ops->rest(c->session);
-                c->rested = true;
-                continue;
-            }
-            if (list == CHECK_RECEIVE || list == CHECK_SEND)
-                net_count(n, METRIC_CONNECTIONS_TIMED_OUT, 1);
-            connection_close(c);
+            if (deadline(c, &list) > now)
+                look_again(c);
+            else
+                passed(c, list);
         }
     }
 }

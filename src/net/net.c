@@ -3,7 +3,7 @@
  * A turn: the poll reads sockets and feeds sessions; after it (uv_check), and after timers
  * (uv_prepare), run_turn() lets the owner hand on what was collected (after_turn) and flushes the
  * connections that have something to send. Failure: accept() without descriptors is libuv's to
- * refuse (it keeps one in reserve); beyond connections_max a connection is closed at once.
+ * refuse (it keeps one in reserve); beyond connections_max a connection is told so, and closed.
  */
 #include "net/net.h"
 
@@ -68,6 +68,11 @@ bool net_flush(struct net *n)
         list = c->dirty_next;
         c->dirty = false;
         connection_flush(c);
+        if (!c->closing && c->session && c->session->waiting &&
+            c->session->ops->resume(c->session)) {
+            connection_dirty(c);
+            fed = true;
+        }
         if (!c->closing && c->unfed)
             fed |= connection_feed_again(c);
     }
@@ -88,6 +93,8 @@ static void run_turn(struct net *n)
     for (int i = 0; i < RESUME_ROUNDS_MAX; i++) {
         if (n->config.after_turn)
             n->config.after_turn(n->config.context);
+        if (n->host.line)
+            session_line_run(&n->host);
         if (!n->dirty)
             break;
         fed = net_flush(n);
@@ -116,12 +123,23 @@ static void on_check(uv_check_t *check)
     run_turn(n);
 }
 
+static void count_sessions(struct net *n)
+{
+    if (n->host.shed != n->shed)
+        net_count(n, METRIC_REQUESTS_SHED, n->host.shed - n->shed);
+    if (n->host.timed_out != n->timed_out)
+        net_count(n, METRIC_REQUESTS_TIMED_OUT, n->host.timed_out - n->timed_out);
+    n->shed = n->host.shed;
+    n->timed_out = n->host.timed_out;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct net *n = timer->data;
     net_touch(n);
     refresh_date(n);
     deadline_check(n);
+    count_sessions(n);
 }
 
 /* libuv keeps the accepted socket, and accepts no other, until it is asked for. */
@@ -246,15 +264,20 @@ int net_create(struct net **out, uv_loop_t *loop, const struct net_config *confi
                                     .handler = &n->config.handler,
                                     .pool = wire_pool_create(),
                                     .want_write = want_write,
-                                    .date = &n->date};
+                                    .date = &n->date,
+                                    .budget = config->budget,
+                                    .receive_ns = (uint64_t)config->receive_timeout_ms * 1000000,
+                                    .send_ns = (uint64_t)config->send_timeout_ms * 1000000};
     n->queues[CHECK_REST].limit_ns = (uint64_t)REST_MS * 1000000;
     n->queues[CHECK_IDLE].limit_ns = (uint64_t)config->idle_timeout_ms * 1000000;
     n->queues[CHECK_RECEIVE].limit_ns = (uint64_t)config->receive_timeout_ms * 1000000;
     n->queues[CHECK_SEND].limit_ns = (uint64_t)config->send_timeout_ms * 1000000;
     n->queues[CHECK_LINGER].limit_ns = (uint64_t)LINGER_MS * 1000000;
+    n->queues[CHECK_DRAIN].limit_ns = (uint64_t)SESSION_DRAIN_NOTICE_MS * 1000000;
+    n->queues[CHECK_AGE].limit_ns = (uint64_t)config->age_max_ms * 1000000;
     n->soonest_ns = UINT64_MAX / 4;
     for (int i = 0; i < CHECK_LISTS; i++)
-        if (n->queues[i].limit_ns < n->soonest_ns)
+        if (n->queues[i].limit_ns && n->queues[i].limit_ns < n->soonest_ns)
             n->soonest_ns = n->queues[i].limit_ns;
     if (!n->read_buffer || !n->write_buffer || !n->host.pool)
         rv = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
@@ -352,8 +375,11 @@ void net_close(struct net *n, void (*closed)(void *context), void *context)
     for (; n->dirty; n->dirty = n->dirty->dirty_next)
         n->dirty->dirty = false;
     for (int i = 0; i < CHECK_LISTS; i++)
-        while (n->queues[i].first)
-            connection_close(n->queues[i].first);
+        while (n->queues[i].first) {
+            struct connection *c = n->queues[i].first;
+            connection_last_words(c);
+            connection_close(c);
+        }
     uv_close((uv_handle_t *)&n->timer, on_handle_closed);
     uv_close((uv_handle_t *)&n->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&n->check, on_handle_closed);

@@ -102,14 +102,15 @@ static void render_workers(struct metrics_text *t, const struct metrics_page *pa
     struct worker_gauges gauges[WORKERS_MAX];
     for (unsigned i = 0; i < page->worker_count; i++)
         worker_gauges(page->workers[i], &gauges[i]);
-    for (enum page_metric metric = PAGE_CONNECTIONS; metric <= PAGE_STREAMS; metric++) {
+    for (enum page_metric metric = PAGE_CONNECTIONS; metric <= PAGE_REQUEST_MEMORY; metric++) {
         family(t, metric);
         for (unsigned i = 0; i < page->worker_count; i++) {
             char label[16];
             snprintf(label, sizeof label, "%u", i);
-            uint32_t value = metric == PAGE_CONNECTIONS ? gauges[i].connections
+            int64_t value = metric == PAGE_CONNECTIONS ? gauges[i].connections
                              : metric == PAGE_INFLIGHT  ? gauges[i].inflight
-                                                        : gauges[i].streams;
+                             : metric == PAGE_STREAMS   ? gauges[i].streams
+                                                        : (int64_t)gauges[i].memory_bytes;
             labelled(t, metric, str_of(label), value);
         }
     }

@@ -23,6 +23,8 @@
     X(INFLIGHT, "tally_worker_commands", GAUGE, "worker",                                          \
       "requests that wait for the engine's answer")                                                \
     X(STREAMS, "tally_streams", GAUGE, "worker", "streams that watch stock or health")             \
+    X(REQUEST_MEMORY, "tally_request_memory_bytes", GAUGE, "worker",                               \
+      "memory that requests and answers have, or are sure to need")                                \
     X(LOT_AVAILABLE, "tally_lot_available", GAUGE, "lot",                                          \
       "available units of the lots with most moves")                                               \
     X(LOT_RESERVED, "tally_lot_reserved", GAUGE, "lot",                                            \

@@ -37,6 +37,7 @@ enum {
 
 struct server {
     struct engine_thread engine_thread; /* with engine, ledger and gate */
+    struct budget_pot pot;              /* memory that the workers share */
     struct worker *workers[WORKERS_MAX];
     struct metrics_page page;
     char *const *argv;
@@ -153,6 +154,7 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
     struct worker_config config = {.settings = &s->settings,
                                    .host = host,
                                    .hash_seed = hash_seed,
+                                   .pot = &s->pot,
                                    .engine_thread = &s->engine_thread,
                                    .state = &s->state,
                                    .metrics_text = metrics_page_render,
@@ -164,6 +166,7 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
         code = random_bytes(&config.change_epoch, sizeof config.change_epoch);
     unsigned count = s->settings.io_workers ? (unsigned)s->settings.io_workers : default_workers();
     config.count = count;
+    s->pot.max = (size_t)s->settings.process_memory_max;
     if (code == 0)
         config.connections_max = connections_allowed(s, count);
     for (unsigned i = 0; code == 0 && i < count; i++) {

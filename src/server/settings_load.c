@@ -231,6 +231,8 @@ static int order(const struct settings *s, const char *less_key, int64_t less, c
                      less_key, less_text, more_key, more_text);
 }
 
+enum { BODY_MEMORY = 64 }; /* half of a worker's memory holds the largest ReserveBatch */
+
 #define IN_ORDER(less, more) order(s, #less, s->less, #more, s->more, e)
 
 int settings_check(const struct settings *s, struct error *e)
@@ -250,8 +252,15 @@ int settings_check(const struct settings *s, struct error *e)
     if ((code = IN_ORDER(hold_default_ms, hold_max_ms)) != 0 ||
         (code = IN_ORDER(hold_max_ms, hold_total_max_ms)) != 0 ||
         (code = IN_ORDER(header_line_max, header_bytes_max)) != 0 ||
-        (code = IN_ORDER(target_max, header_bytes_max)) != 0)
+        (code = IN_ORDER(target_max, header_bytes_max)) != 0 ||
+        (code = IN_ORDER(connection_memory_max, worker_memory_max)) != 0 ||
+        (code = IN_ORDER(worker_memory_max, process_memory_max)) != 0)
         return code;
+    if (s->worker_memory_max / BODY_MEMORY < s->body_max)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "worker_memory_max",
+                         "worker_memory_max must be at least %d times body_max, so that the largest "
+                         "request has room",
+                         BODY_MEMORY);
     if (s->archive_after_ms && (code = IN_ORDER(order_retention_ms, archive_after_ms)) != 0)
         return code;
     if (s->archive_after_ms && (code = IN_ORDER(refund_window_ms, archive_after_ms)) != 0)

@@ -35,6 +35,7 @@ struct worker {
     struct engine_thread *engine_thread;
     struct state *state;
     struct metrics *metrics;
+    struct budget budget;        /* for what strangers make us keep */
     struct worker_config config; /* its settings pointer is not kept */
 
     /* the worker's thread */
@@ -60,6 +61,7 @@ struct worker {
     _Atomic uint32_t connections;
     _Atomic uint32_t inflight;
     _Atomic uint32_t streams;
+    _Atomic uint64_t memory_bytes;
     _Atomic bool drained;
 
     pthread_t thread;
@@ -184,6 +186,8 @@ static void show_gauges(struct worker *w)
     atomic_store_explicit(&w->connections, connections, memory_order_relaxed);
     atomic_store_explicit(&w->inflight, inflight, memory_order_relaxed);
     atomic_store_explicit(&w->streams, streams, memory_order_relaxed);
+    atomic_store_explicit(&w->memory_bytes, w->budget.used + w->budget.vital_used,
+                          memory_order_relaxed);
     if (w->draining && connections + inflight + streams == 0)
         atomic_store(&w->drained, true);
 }
@@ -313,6 +317,7 @@ static int create_service(struct worker *w, struct error *e)
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
         .gate = w->gate,
+        .budget = &w->budget,
         .metrics = w->metrics,
         .settings = &w->service_settings,
         .hash_seed = w->config.hash_seed,
@@ -332,6 +337,8 @@ static int create_net(struct worker *w, struct error *e)
         .receive_timeout_ms = s->receive_timeout_ms,
         .send_timeout_ms = s->send_timeout_ms,
         .idle_timeout_ms = s->idle_timeout_ms,
+        .age_max_ms = s->connection_age_max_ms,
+        .budget = &w->budget,
         .limits = {.header_line_max = (size_t)s->header_line_max,
                    .header_bytes_max = (size_t)s->header_bytes_max,
                    .header_count_max = (size_t)s->header_count_max,
@@ -340,10 +347,12 @@ static int create_net(struct worker *w, struct error *e)
                    .body_max = (size_t)s->body_max,
                    .streams_max = (uint32_t)s->streams_max,
                    .stream_buffer_max = (size_t)s->stream_buffer_max,
-                   .output_max = (size_t)s->output_max},
+                   .output_max = (size_t)s->output_max,
+                   .memory_max = (size_t)s->connection_memory_max},
         .handler = {.context = w->service,
                     .handle = service_handle,
-                    .wants_stream = service_wants_stream},
+                    .wants_stream = service_wants_stream,
+                    .need = service_need},
         .metrics = w->metrics,
         .after_turn = after_turn,
         .context = w,
@@ -383,6 +392,7 @@ int worker_create(struct worker **out, const struct worker_config *config, struc
     w->port.wake = wake_worker;
     w->port.context = w;
     apply_settings(w);
+    budget_init(&w->budget, (size_t)w->settings.worker_memory_max, config->pot);
     w->metrics = metrics_create();
     code = w->metrics ? create_loop(w, e) : error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (code == 0)
@@ -431,6 +441,7 @@ void worker_gauges(struct worker *w, struct worker_gauges *out)
     out->connections = atomic_load_explicit(&w->connections, memory_order_relaxed);
     out->inflight = atomic_load_explicit(&w->inflight, memory_order_relaxed);
     out->streams = atomic_load_explicit(&w->streams, memory_order_relaxed);
+    out->memory_bytes = atomic_load_explicit(&w->memory_bytes, memory_order_relaxed);
 }
 
 void worker_reload(struct worker *w, const struct settings *settings)

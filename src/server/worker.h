@@ -11,6 +11,7 @@
 #ifndef TALLY_SERVER_WORKER_H
 #define TALLY_SERVER_WORKER_H
 
+#include "base/budget.h"
 #include "server/engine_thread.h"
 #include "server/settings.h"
 #include "server/state.h"
@@ -22,6 +23,7 @@ struct worker_gauges {
     uint32_t connections;
     uint32_t inflight; /* commands with the engine */
     uint32_t streams;
+    uint64_t memory_bytes; /* of requests and answers */
 };
 
 struct worker_config {
@@ -33,6 +35,7 @@ struct worker_config {
     uint16_t port; /* 0: any */
     uint64_t change_epoch;
     uint64_t hash_seed;
+    struct budget_pot *pot; /* memory that all workers share */
     struct engine_thread *engine_thread;
     struct state *state;
     /* Renders /metrics; on the worker's thread. */

@@ -78,6 +78,8 @@ void call_put(struct service *s, struct call *c)
     if (c->command.kind == COMMAND_GET_RESERVATION)
         free(c->command.get.record);
     s->batch_orders -= c->batch_orders;
+    if (c->charged)
+        budget_give(s->host.budget, BUDGET_SMALL, c->charged);
     if (c->arena.chunks)
         arena_reset(&c->arena);
     c->next = s->free_calls;
@@ -203,6 +205,10 @@ static void expire(struct service *s, struct call *c)
         reply_code(s, &c->origin, TLY_EOUTCOME_UNKNOWN);
     } else {
         reply_late(s, &c->origin);
+    }
+    if (s->host.budget) {
+        c->charged = sizeof *c + c->arena.chunk_bytes;
+        budget_force(s->host.budget, c->charged);
     }
 }
 

@@ -106,7 +106,13 @@ void service_handle(void *context, struct exchange *x)
     struct origin o = {.exchange = x};
     char allow[64];
     struct error e;
-    int code = route_find(x, &o, allow, &e);
+    int code = 0;
+    if (s->found_for == x)
+        o = s->found;
+    else
+        code = route_find(x, &o, allow, &e);
+    o.exchange = x;
+    s->found_for = NULL;
     if (code == TLY_EMETHOD_NOT_ALLOWED && x->method == HTTP_OPTIONS) {
         reply_options(s, &o, str_of(allow));
         return;

@@ -51,6 +51,7 @@ struct route {
     const char *query;     /* the fields that may stand in the query, comma-separated */
     bool writes;           /* an answer that does not come in time is OUTCOME_UNKNOWN */
     bool always;           /* answered while starting and draining too */
+    bool vital;            /* ... and when memory is short: health and metrics */
     const ProtobufCMessageDescriptor *request;
     int (*start)(struct service *s, struct call *c, struct error *e);
     void (*open)(struct service *s, struct origin *o);
@@ -78,6 +79,7 @@ struct call {
     void (*admitted)(struct service *s, struct call *c); /* all its asks are answered */
     uint32_t at_gate;                                    /* asks that are not */
     uint32_t batch_orders;
+    size_t charged; /* to the worker's budget, once it goes on without its exchange */
     uint8_t stage; /* enum call_state */
     bool own;      /* the service's own call: finish() although there is nobody to answer */
     bool waiting;  /* in the wheel */
@@ -125,6 +127,8 @@ struct service {
     struct stream *streams;
     uint32_t stream_count;
     uint64_t now_ns; /* as of the last tick */
+    const struct exchange *found_for; /* of the last service_need(): the route, so that it is looked */
+    struct origin found;              /* for once */
     bool pulling;    /* a COMMAND_LOT_CHANGES is with the engine */
     uint64_t pull_due_ns;
     struct spare spares[SPARE_COUNT];

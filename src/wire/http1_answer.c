@@ -19,7 +19,7 @@ static struct http1_exchange *of(struct exchange *x)
 void http1_exchange_free(struct http1_exchange *h)
 {
     send_queue_clear(&h->stream, h->host->pool);
-    exchange_memory_free(h->host, h, &h->x);
+    exchange_memory_free(h->host, h->session ? &h->session->s : NULL, h, &h->x);
 }
 
 static char *put(char *to, struct str text)
@@ -146,6 +146,7 @@ static void respond(struct exchange *x, const struct response *r)
     else if (x->method != HTTP_HEAD && status_has_body(r->status))
         h->body = r->body;
     h->owed = false;
+    exchange_settle(h->host, &h->session->s, x, 0);
     account(h, (size_t)h->head.len + h->body.len);
 }
 
@@ -163,6 +164,7 @@ static void stream_open(struct exchange *x, const struct response *head)
         h->owed = true; /* until the stream is ended */
         return;
     }
+    exchange_settle(h->host, &h->session->s, x, 0);
     account(h, h->head.len);
 }
 
@@ -176,6 +178,8 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
     struct http1_session *s = h->session;
     if (h->stream.bytes && h->stream.bytes + size > s->host->limits->stream_buffer_max)
         return TLY_EFULL;
+    if (exchange_charge(s->host, &s->s, x, BUDGET_BODY, x->charged + size + STREAM_BLOCK_BYTES))
+        return TLY_EFULL;
     char line[20];
     struct str before = {line, 0}, after = {line, 0};
     if (h->chunked) {
@@ -184,8 +188,10 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
     }
     size_t bytes = h->stream.bytes;
     if (!send_queue_add(&h->stream, h->host->pool, before, (struct str){data, (uint32_t)size},
-                        after))
+                        after)) {
+        exchange_settle(s->host, &s->s, x, h->stream.bytes);
         return TLY_EFULL;
+    }
     account(h, h->stream.bytes - bytes);
     return 0;
 }
@@ -256,8 +262,10 @@ size_t http1_answers_take(struct http1_session *s, uint8_t *out, size_t size)
         size_t before = taken;
         taken += take(&h->head, out + taken, size - taken);
         taken += take(&h->body, out + taken, size - taken);
-        if (!h->head.len)
+        if (!h->head.len && h->stream.bytes) {
             taken += send_queue_take(&h->stream, h->host->pool, out + taken, size - taken);
+            exchange_settle(h->host, &s->s, &h->x, h->stream.bytes);
+        }
         s->unsent_bytes -= taken - before;
         if (h->owed || h->head.len || h->body.len || h->stream.bytes)
             break;

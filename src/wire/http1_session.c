@@ -3,8 +3,9 @@
  * Happy path: feed() drives the parser; its pieces are copied into the arena of a new exchange at
  * the end of the queue; at the END the handler gets it. Answers leave in the order of the queue.
  * Failure: broken input is answered with problem+json behind the answers that are under way, then
- * the connection ends. While HTTP1_PIPELINE_MAX exchanges are under way, or answers of more than
- * limits->output_max bytes wait, nothing is taken.
+ * the connection ends; so is one that does not arrive in time (408). While HTTP1_PIPELINE_MAX
+ * exchanges are under way, answers of more than limits->output_max bytes wait, or a complete request
+ * waits for memory (`parked`), nothing is taken.
  */
 #include "wire/http1_session.h"
 
@@ -23,13 +24,16 @@ static const struct http1_session *of_const(const struct session *s)
 
 static struct http1_exchange *exchange_add(struct http1_session *s)
 {
-    struct http1_exchange *h = exchange_memory(s->host, HTTP1_EXCHANGE_SIZE);
+    bool only = s->count == 0;
+    struct http1_exchange *h = exchange_memory(s->host, &s->s, HTTP1_EXCHANGE_SIZE, only);
     if (!h)
         return NULL;
     *h = (struct http1_exchange){
         .x = {.ops = &http1_exchange_ops,
               .protocol = PROTOCOL_HTTP1,
-              .received_ns = s->host->now_ns},
+              .received_ns = s->host->now_ns,
+              .charged = only ? 0 : HTTP1_EXCHANGE_SIZE,
+              .base = only ? 0 : HTTP1_EXCHANGE_SIZE},
         .session = s,
         .host = s->host,
     };
@@ -44,13 +48,13 @@ static struct http1_exchange *exchange_add(struct http1_session *s)
     return h;
 }
 
-static bool copy(struct exchange *x, struct str *to, struct str from)
+static int copy(struct http1_session *s, struct exchange *x, struct str *to, struct str from)
 {
     char *p = arena_copy(&x->arena, from.p, from.len);
     if (!p)
-        return false;
+        return TLY_ENO_MEMORY;
     *to = (struct str){p, from.len};
-    return true;
+    return exchange_charge_arena(s->host, &s->s, x) ? 0 : TLY_EOVERLOADED;
 }
 
 /* Answers the request being received, or a new exchange, and reads nothing more. */
@@ -74,6 +78,13 @@ static int refuse_as(struct http1_session *s, int code, int status, const char *
     return TLY_ECLOSED;
 }
 
+static int refuse_for_memory(struct http1_session *s, int code)
+{
+    s->host->shed++;
+    return refuse_as(s, code, 0,
+                     code == TLY_EOVERLOADED ? "too many requests are under way" : "out of memory");
+}
+
 static int on_line(struct http1_session *s, const struct http1_piece *piece)
 {
     struct http1_exchange *h = exchange_add(s);
@@ -83,8 +94,11 @@ static int on_line(struct http1_session *s, const struct http1_piece *piece)
     }
     s->receiving = h;
     struct str target;
-    if (!copy(&h->x, &h->x.method_text, piece->method) || !copy(&h->x, &target, piece->target))
-        return refuse_as(s, TLY_ENO_MEMORY, 0, "out of memory");
+    int rv = copy(s, &h->x, &h->x.method_text, piece->method);
+    if (rv == 0)
+        rv = copy(s, &h->x, &target, piece->target);
+    if (rv)
+        return refuse_for_memory(s, rv);
     h->x.method = (uint8_t)method_find(piece->method.p, piece->method.len);
     exchange_set_target(&h->x, target);
     return 0;
@@ -104,9 +118,8 @@ static int on_field(struct http1_session *s, const struct http1_piece *piece)
             return refuse_as(s, TLY_ENO_MEMORY, 0, "out of memory");
         return 0;
     }
-    if (!copy(x, to, piece->value))
-        return refuse_as(s, TLY_ENO_MEMORY, 0, "out of memory");
-    return 0;
+    int rv = copy(s, x, to, piece->value);
+    return rv ? refuse_for_memory(s, rv) : 0;
 }
 
 static int on_head_end(struct http1_session *s)
@@ -115,6 +128,8 @@ static int on_head_end(struct http1_session *s)
     const struct http1_message *m = &s->parser.message;
     h->close = m->close;
     h->minor = m->minor;
+    if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0}))
+        return refuse_as(s, TLY_EOVERLOADED, 0, "too many connections are open");
     h->wants_continue = m->expect_continue;
     if (h->wants_continue && s->first == h && s->host->want_write)
         s->host->want_write(s->s.connection);
@@ -124,11 +139,12 @@ static int on_head_end(struct http1_session *s)
 static int on_body(struct http1_session *s, const struct http1_piece *piece)
 {
     struct http1_exchange *h = s->receiving;
-    int rv = exchange_add_body(s->host, &h->x, piece->value.p, piece->value.len,
+    int rv = exchange_add_body(s->host, &s->s, &h->x, piece->value.p, piece->value.len,
                                (size_t)s->parser.message.length, &h->body_room);
     if (rv == 0)
         return 0;
     struct refusal refusal = body_refusal(rv);
+    s->host->shed += rv != TLY_EPAYLOAD_TOO_LARGE;
     refuse(s, &refusal);
     return TLY_ECLOSED;
 }
@@ -184,6 +200,67 @@ static bool upgrade(struct http1_session *s, struct http1_exchange *h,
     return true;
 }
 
+static void hand_over(struct http1_session *s, struct http1_exchange *h)
+{
+    h->owed = true;
+    s->host->handler->handle(s->host->handler->context, &h->x);
+}
+
+static void leave_line(struct http1_session *s)
+{
+    s->parked = NULL;
+    s->s.waiting = false;
+    session_line_leave(s->host, &s->s);
+}
+
+/* Nothing more is read until it goes on. */
+static void park(struct http1_session *s, struct http1_exchange *h, enum charge why,
+                 const struct exchange_need *need)
+{
+    s->parked = h;
+    s->s.waiting = true;
+    if (why != CHARGE_WORKER_FULL)
+        return; /* its client has only to read */
+    if (!s->s.in_line)
+        s->s.waits_until_ns = s->host->now_ns + (uint64_t)need->wait_ms * 1000000;
+    session_line_join(s->host, &s->s);
+}
+
+static void admit(struct http1_session *s, struct http1_exchange *h)
+{
+    struct exchange_need need;
+    enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
+    if (rv == CHARGE_DONE)
+        hand_over(s, h);
+    else
+        park(s, h, rv, &need);
+}
+
+static bool resume(struct session *base)
+{
+    struct http1_session *s = of(base);
+    struct http1_exchange *h = s->parked;
+    struct exchange_need need;
+    if (!h)
+        return false;
+    enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
+    if (rv && !(s->s.in_line && s->host->now_ns >= s->s.waits_until_ns)) {
+        park(s, h, rv, &need);
+        return false;
+    }
+    leave_line(s);
+    if (rv == CHARGE_DONE) {
+        hand_over(s, h);
+        return true;
+    }
+    struct response r;
+    s->host->shed++;
+    refusal_response(&r, &h->x,
+                     &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"});
+    exchange_respond(&h->x, &r);
+    return true;
+}
+
 static void on_end(struct http1_session *s, const struct http1_message *m)
 {
     struct http1_exchange *h = s->receiving;
@@ -192,17 +269,19 @@ static void on_end(struct http1_session *s, const struct http1_message *m)
     if (switched)
         return;
     s->receiving = NULL;
-    h->complete = h->owed = true;
+    h->complete = true;
     h->wants_continue = false;
     h->x.received_ns = s->host->now_ns;
-    if (h->close)
-        s->closing = true;
-    s->host->handler->handle(s->host->handler->context, &h->x);
+    if (h->close || s->s.over)
+        h->close = s->closing = true;
+    admit(s, h);
 }
 
 static bool full(const struct http1_session *s)
 {
-    return s->count >= HTTP1_PIPELINE_MAX || s->unsent_bytes > s->host->limits->output_max;
+    return s->parked || s->count >= HTTP1_PIPELINE_MAX ||
+           s->unsent_bytes > s->host->limits->output_max ||
+           (s->count && !exchange_room(s->host, &s->s, HTTP1_EXCHANGE_SIZE));
 }
 
 static int on_event(struct http1_session *s, enum http1_event event,
@@ -225,6 +304,17 @@ static int on_event(struct http1_session *s, enum http1_event event,
     }
 }
 
+/* What the parser keeps of a line that is not complete. */
+static void charge_line(struct http1_session *s, size_t room)
+{
+    struct budget *b = s->host->budget;
+    if (!b || room == s->line_charged)
+        return;
+    budget_give(b, BUDGET_BEGIN, s->line_charged);
+    budget_force(b, room);
+    s->line_charged = room;
+}
+
 static int feed(struct session *base, const uint8_t *data, size_t size, size_t *taken)
 {
     struct http1_session *s = of(base);
@@ -245,6 +335,7 @@ static int feed(struct session *base, const uint8_t *data, size_t size, size_t *
         else
             rv = on_event(s, event, &piece);
     }
+    charge_line(s, s->parser.line_room);
     *taken = s->closing && !s->s.successor ? size : (size_t)(at - data);
     return rv;
 }
@@ -274,6 +365,26 @@ static uint64_t receiving_since(const struct session *base)
     return !s->closing && http1_parser_busy(&s->parser) ? s->receiving_since_ns : 0;
 }
 
+static enum session_wait due(const struct session *base, uint64_t *at)
+{
+    const struct http1_session *s = of_const(base);
+    uint64_t since = receiving_since(base);
+    if (!since || !s->host->receive_ns || (!s->receiving && full(s)))
+        return WAIT_NONE;
+    *at = since + s->host->receive_ns;
+    return WAIT_RECEIVE;
+}
+
+static void expire(struct session *base)
+{
+    struct http1_session *s = of(base);
+    uint64_t at;
+    if (due(base, &at) == WAIT_NONE || at > s->host->now_ns)
+        return;
+    s->host->timed_out++;
+    (void)refuse_as(s, TLY_EREQUEST_TIMEOUT, 0, "the request did not arrive in time");
+}
+
 static bool unsent(const struct session *base)
 {
     const struct http1_session *s = of_const(base);
@@ -299,9 +410,15 @@ static void drain(struct session *base)
     of(base)->draining = true;
 }
 
+static void goodbye(struct session *base)
+{
+    of(base)->closing = true;
+}
+
 static void close_session(struct session *base)
 {
     struct http1_session *s = of(base);
+    leave_line(s);
     while (s->first) {
         struct http1_exchange *h = s->first;
         s->first = h->next;
@@ -309,12 +426,14 @@ static void close_session(struct session *base)
             http1_exchange_free(h);
             continue;
         }
+        exchange_detach(&s->s, &h->x);
         h->session = NULL;
         h->x.gone = true;
         send_queue_clear(&h->stream, h->host->pool);
         if (h->x.on_gone)
             h->x.on_gone(&h->x);
     }
+    charge_line(s, 0);
     http1_parser_close(&s->parser);
     wire_pool_free(s->host->pool, s);
 }
@@ -324,10 +443,14 @@ static const struct session_ops http1_ops = {
     .pull = pull,
     .idle = idle,
     .receiving_since = receiving_since,
+    .due = due,
+    .expire = expire,
+    .resume = resume,
     .unsent = unsent,
     .congested = congested,
     .finished = finished,
     .drain = drain,
+    .goodbye = goodbye,
     .close = close_session,
 };
 

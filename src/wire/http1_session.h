@@ -2,6 +2,7 @@
 #ifndef TALLY_WIRE_HTTP1_SESSION_H
 #define TALLY_WIRE_HTTP1_SESSION_H
 
+#include "wire/charge.h"
 #include "wire/http1_parser.h"
 #include "wire/http_common.h"
 #include "wire/session.h"
@@ -35,8 +36,10 @@ struct http1_session {
     struct http1_parser parser;
     struct http1_exchange *first, *last; /* in order of arrival */
     struct http1_exchange *receiving;    /* the last, while its request is not complete */
+    struct http1_exchange *parked;       /* the last, complete, while it waits for memory */
     uint32_t count;
     size_t unsent_bytes; /* of answers in the queue */
+    size_t line_charged; /* bytes, of the parser's half line */
     uint64_t receiving_since_ns;
     struct str settings; /* HTTP2-Settings of the request being received */
     struct str interim;  /* 101, still to be sent */

@@ -19,7 +19,7 @@ static struct http2_exchange *of(struct exchange *x)
 void http2_exchange_free(struct http2_exchange *h)
 {
     send_queue_clear(&h->stream, h->host->pool);
-    exchange_memory_free(h->host, h, &h->x);
+    exchange_memory_free(h->host, h->session ? &h->session->s : NULL, h, &h->x);
 }
 
 static void wake(struct http2_session *s)
@@ -153,6 +153,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *out, s
     bool end;
     if (h->streaming) {
         n = send_queue_take(&h->stream, h->host->pool, out, size);
+        exchange_settle(h->host, &s->s, &h->x, h->stream.bytes);
         end = h->ended && !h->stream.bytes;
         if (end && h->truncated && n == 0)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -170,6 +171,9 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *out, s
         end = h->body.len == 0;
     }
     s->unsent_bytes -= n;
+    http2_note_waiting(s, h);
+    if (!s->unsent_bytes)
+        s->sending_since_ns = 0;
     if (end) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (h->trailer_count) {
@@ -212,6 +216,7 @@ static void respond(struct exchange *x, const struct response *r)
     if (body) {
         h->body = r->body;
         h->session->unsent_bytes += r->body.len;
+        http2_note_waiting(h->session, h);
         if (!keep_trailers(h, r->trailers, r->trailer_count)) {
             reset(h, NGHTTP2_INTERNAL_ERROR);
             return;
@@ -222,6 +227,7 @@ static void respond(struct exchange *x, const struct response *r)
         reset(h, NGHTTP2_INTERNAL_ERROR);
         return;
     }
+    exchange_settle(h->host, &h->session->s, x, 0);
     wake(h->session);
 }
 
@@ -241,6 +247,7 @@ static void stream_open(struct exchange *x, const struct response *head)
         reset(h, NGHTTP2_INTERNAL_ERROR);
         return;
     }
+    exchange_settle(h->host, &h->session->s, x, 0);
     wake(h->session);
 }
 
@@ -264,10 +271,17 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
     struct http2_session *s = h->session;
     if (h->stream.bytes && h->stream.bytes + size > s->host->limits->stream_buffer_max)
         return TLY_EFULL;
-    struct str none = {NULL, 0};
-    if (!send_queue_add(&h->stream, h->host->pool, none, (struct str){data, (uint32_t)size}, none))
+    if (exchange_charge(s->host, &s->s, x, BUDGET_BODY, x->charged + size + STREAM_BLOCK_BYTES))
         return TLY_EFULL;
+    struct str none = {NULL, 0};
+    bool waited = h->stream.bytes;
+    if (!send_queue_add(&h->stream, h->host->pool, none, (struct str){data, (uint32_t)size}, none)) {
+        exchange_settle(s->host, &s->s, x, h->stream.bytes);
+        return TLY_EFULL;
+    }
     s->unsent_bytes += size;
+    if (!waited)
+        http2_note_waiting(s, h);
     resume(h);
     return 0;
 }

@@ -22,7 +22,11 @@ bool http2_copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size
         return false;
     }
     *to = (struct str){value, (uint32_t)len};
-    return true;
+    if (exchange_charge_arena(h->host, &h->session->s, &h->x))
+        return true;
+    h->host->shed++;
+    http2_note(h, TLY_EOVERLOADED, 0, "too many requests are under way");
+    return false;
 }
 
 /* nghttp2 has checked which pseudo headers there are, and how often. */

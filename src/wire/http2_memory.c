@@ -6,6 +6,9 @@
  * is zero, and when everything was pulled the buffer holds nothing: http2_memory_rest() hands
  * their pages to the system, and they come back as zeros when they are touched. That the table is
  * zero is looked at, not taken for granted.
+ *
+ * Other large blocks are what a client makes nghttp2 keep: half a header field, for instance, which
+ * is allocated in the size that it announces. They are charged to the worker's budget.
  */
 #include <assert.h>
 #include <string.h>
@@ -32,10 +35,55 @@ static void *add(struct http2_session *s, size_t size, bool is_map)
     return slot->block;
 }
 
+enum { LARGE_BYTES = 4096 }; /* what is larger is charged */
+
+static bool charge(struct http2_session *s, size_t before, size_t after)
+{
+    struct budget *b = s->host->budget;
+    before = before > LARGE_BYTES ? before : 0;
+    after = after > LARGE_BYTES ? after : 0;
+    if (after > before && b && !budget_take(b, BUDGET_BEGIN, after - before))
+        return false; /* the connection ends, as when memory is short */
+    if (before > after && b)
+        budget_give(b, BUDGET_BEGIN, before - after);
+    s->large_bytes += after - before;
+    return true;
+}
+
+static void *pool_alloc(struct http2_session *s, size_t size)
+{
+    if (size <= LARGE_BYTES)
+        return wire_pool_alloc(s->host->pool, size);
+    if (!charge(s, 0, size))
+        return NULL;
+    void *block = wire_pool_alloc(s->host->pool, size);
+    if (!block)
+        (void)charge(s, size, 0);
+    return block;
+}
+
+static void pool_free(struct http2_session *s, void *block)
+{
+    if (block && s->large_bytes)
+        (void)charge(s, wire_pool_block_bytes(block), 0);
+    wire_pool_free(s->host->pool, block);
+}
+
+static void *pool_realloc(struct http2_session *s, void *block, size_t size)
+{
+    size_t before = block ? wire_pool_block_bytes(block) : 0;
+    if (before <= LARGE_BYTES && size <= LARGE_BYTES)
+        return wire_pool_realloc(s->host->pool, block, size);
+    if (!charge(s, before, size))
+        return NULL;
+    void *larger = wire_pool_realloc(s->host->pool, block, size);
+    (void)charge(s, size, larger ? wire_pool_block_bytes(larger) : before);
+    return larger;
+}
+
 static void *memory_malloc(size_t size, void *context)
 {
-    struct http2_session *s = context;
-    return wire_pool_alloc(s->host->pool, size);
+    return pool_alloc(context, size);
 }
 
 static bool in_pages(const void *block)
@@ -48,7 +96,7 @@ static void memory_free(void *block, void *context)
     struct http2_session *s = context;
     struct http2_pages *slot = block && in_pages(block) ? find(s, block) : NULL;
     if (!slot) {
-        wire_pool_free(s->host->pool, block);
+        pool_free(s, block);
         return;
     }
     wire_pool_pages_free(s->host->pool, block, slot->count);
@@ -63,7 +111,7 @@ static void *memory_calloc(size_t count, size_t size, void *context)
         return NULL;
     if (count * size >= POOL_PAGE_BYTES && (block = add(s, count * size, true)))
         return block;
-    block = wire_pool_alloc(s->host->pool, count * size);
+    block = pool_alloc(s, count * size);
     if (block)
         memset(block, 0, count * size);
     return block;
@@ -77,12 +125,12 @@ static void *memory_realloc(void *block, size_t size, void *context)
         void *pages = NULL;
         if (!block && s->creating && size >= POOL_PAGE_BYTES)
             pages = add(s, size, false);
-        return pages ? pages : wire_pool_realloc(s->host->pool, block, size);
+        return pages ? pages : pool_realloc(s, block, size);
     }
     size_t room = (size_t)slot->count * POOL_PAGE_BYTES;
     if (size <= room)
         return block;
-    void *larger = wire_pool_alloc(s->host->pool, size);
+    void *larger = pool_alloc(s, size);
     if (!larger)
         return NULL;
     memcpy(larger, block, room);

@@ -4,8 +4,10 @@
  * request the handler gets it; when nghttp2 closes the stream the exchange is freed. A request
  * that the handler wants as a stream is handed over with its headers.
  * Failure: a request beyond a limit is answered by the session and the rest of it is dropped;
- * beyond limits->output_max unsent bytes new streams are refused (REFUSED_STREAM: not done, may be
- * tried again); floods (resets, CONTINUATION, PING, SETTINGS) and broken frames end the
+ * beyond limits->output_max unsent bytes, and where there is no memory for what a request needs,
+ * streams are refused (REFUSED_STREAM: not done, may be tried again); a request that stops is
+ * answered 408, an answer that is not taken is reset, and the other streams go on
+ * (http2_limits.c); floods (resets, CONTINUATION, PING, SETTINGS) and broken frames end the
  * connection with GOAWAY.
  */
 #include "wire/http2_session.h"
@@ -22,18 +24,7 @@ enum {
     WINDOW_MIN = 65535,        /* bytes */
     STREAM_WINDOW_MAX = 16 << 20,
     CONNECTION_WINDOW = 32 << 20,
-    BODIES_MAX = 16, /* times limits->body_max: bodies of a connection in memory */
 };
-
-static struct http2_session *of(struct session *s)
-{
-    return (struct http2_session *)(void *)s;
-}
-
-static const struct http2_session *of_const(const struct session *s)
-{
-    return (const struct http2_session *)(const void *)s;
-}
 
 void http2_list_add(struct http2_list *list, struct http2_exchange *h)
 {
@@ -60,11 +51,14 @@ void http2_list_remove(struct http2_list *list, struct http2_exchange *h)
 
 static struct http2_exchange *exchange_add(struct http2_session *s, int32_t stream_id)
 {
-    struct http2_exchange *h = exchange_memory(s->host, HTTP2_EXCHANGE_SIZE);
+    bool only = s->count == 0;
+    size_t bytes = HTTP2_EXCHANGE_SIZE + HTTP2_STREAM_BYTES;
+    uint16_t base = only ? 0 : (uint16_t)bytes;
+    struct http2_exchange *h = exchange_memory(s->host, &s->s, bytes, only);
     if (!h)
         return NULL;
     *h = (struct http2_exchange){
-        .x = {.ops = &http2_exchange_ops, .protocol = PROTOCOL_HTTP2},
+        .x = {.ops = &http2_exchange_ops, .protocol = PROTOCOL_HTTP2, .charged = base, .base = base},
         .session = s,
         .host = s->host,
         .stream_id = stream_id,
@@ -92,7 +86,6 @@ static void exchange_leave(struct http2_session *s, struct http2_exchange *h)
     http2_list_remove(h->receiving ? &s->receiving : &s->open, h);
     s->count--;
     s->early_count -= h->early;
-    s->body_bytes -= h->x.body.len;
     s->unsent_bytes -= h->body.len + h->stream.bytes;
     if (s->current == h)
         s->current = NULL;
@@ -100,6 +93,7 @@ static void exchange_leave(struct http2_session *s, struct http2_exchange *h)
         http2_exchange_free(h);
         return;
     }
+    exchange_detach(&s->s, &h->x);
     h->session = NULL;
     h->x.gone = true;
     send_queue_clear(&h->stream, h->host->pool);
@@ -107,7 +101,7 @@ static void exchange_leave(struct http2_session *s, struct http2_exchange *h)
         h->x.on_gone(&h->x);
 }
 
-static void refuse(struct http2_exchange *h, struct refusal refusal)
+void http2_refuse(struct http2_exchange *h, struct refusal refusal)
 {
     struct response r;
     h->refused = true;
@@ -132,6 +126,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         h = exchange_add(s, frame->hd.stream_id);
     s->current = h;
     if (!h) {
+        s->host->shed++;
         if (nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                       NGHTTP2_REFUSED_STREAM))
             return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -141,9 +136,30 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     return 0;
 }
 
+/* Nothing was done, and the client may try again. */
+static void refuse_stream(struct http2_session *s, struct http2_exchange *h, enum charge why)
+{
+    h->refused = true;
+    s->host->shed++;
+    if (why == CHARGE_NOT_VITAL) {
+        int32_t last = h->stream_id > 2 ? h->stream_id - 2 : 0;
+        if (nghttp2_session_terminate_session2(s->ng, last, NGHTTP2_NO_ERROR))
+            s->failed = true;
+        return;
+    }
+    /* It can only fail for want of memory, and then the stream ends with the connection. */
+    (void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, h->stream_id, NGHTTP2_REFUSED_STREAM);
+}
+
 static void hand_over(struct http2_session *s, struct http2_exchange *h)
 {
+    struct exchange_need need;
+    enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
     move_to_open(s, h);
+    if (rv) {
+        refuse_stream(s, h, rv);
+        return;
+    }
     h->owed = true;
     h->x.received_ns = s->host->now_ns;
     s->host->handler->handle(s->host->handler->context, &h->x);
@@ -168,10 +184,15 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
     if (!h->refusal.code && !h->x.path.len)
         http2_note(h, TLY_EUNIMPLEMENTED, 0, "tunnels (CONNECT) are not offered");
     h->input_open = !end;
+    if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0})) {
+        move_to_open(s, h);
+        refuse_stream(s, h, CHARGE_NOT_VITAL);
+        return;
+    }
     if (h->refusal.code) {
         if (end)
             move_to_open(s, h);
-        refuse(h, h->refusal);
+        http2_refuse(h, h->refusal);
         return;
     }
     if (h->expects && !end)
@@ -222,6 +243,10 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     case NGHTTP2_SETTINGS:
         s->greeted = true;
         break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            http2_drain_seen(s);
+        break;
     default:
         break;
     }
@@ -242,13 +267,11 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, 
             h->x.on_data(&h->x, data, size, false);
         return 0;
     }
-    int rv = TLY_EOVERLOADED;
-    if (s->body_bytes + size <= s->host->limits->body_max * BODIES_MAX)
-        rv = exchange_add_body(s->host, &h->x, data, size, 0, &h->body_room);
-    if (rv == 0)
-        s->body_bytes += size;
-    else
-        refuse(h, body_refusal(rv));
+    int rv = exchange_add_body(s->host, &s->s, &h->x, data, size, 0, &h->body_room);
+    if (rv) {
+        s->host->shed += rv != TLY_EPAYLOAD_TOO_LARGE;
+        http2_refuse(h, body_refusal(rv));
+    }
     return 0;
 }
 
@@ -278,7 +301,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t erro
 
 static int feed(struct session *base, const uint8_t *data, size_t size, size_t *taken)
 {
-    struct http2_session *s = of(base);
+    struct http2_session *s = http2_of(base);
     *taken = size;
     if (s->failed)
         return TLY_ECLOSED;
@@ -303,7 +326,7 @@ static int feed(struct session *base, const uint8_t *data, size_t size, size_t *
 
 static size_t pull(struct session *base, uint8_t *out, size_t size)
 {
-    struct http2_session *s = of(base);
+    struct http2_session *s = http2_of(base);
     size_t done = 0;
     while (done < size) {
         if (!s->left.len) {
@@ -326,13 +349,13 @@ static size_t pull(struct session *base, uint8_t *out, size_t size)
 
 static bool idle(const struct session *base)
 {
-    const struct http2_session *s = of_const(base);
+    const struct http2_session *s = http2_of_const(base);
     return s->count == 0 && s->greeted && !s->left.len && !nghttp2_session_want_write(s->ng);
 }
 
 static uint64_t receiving_since(const struct session *base)
 {
-    const struct http2_session *s = of_const(base);
+    const struct http2_session *s = http2_of_const(base);
     if (!s->greeted)
         return s->created_ns;
     return s->receiving.first ? s->receiving.first->begun_ns : 0;
@@ -340,7 +363,7 @@ static uint64_t receiving_since(const struct session *base)
 
 static bool unsent(const struct session *base)
 {
-    const struct http2_session *s = of_const(base);
+    const struct http2_session *s = http2_of_const(base);
     return s->unsent_bytes || s->left.len;
 }
 
@@ -353,7 +376,7 @@ static bool congested(const struct session *base)
 
 static bool finished(const struct session *base)
 {
-    const struct http2_session *s = of_const(base);
+    const struct http2_session *s = http2_of_const(base);
     return !s->left.len && !nghttp2_session_want_write(s->ng) &&
            (s->failed || !nghttp2_session_want_read(s->ng));
 }
@@ -361,27 +384,19 @@ static bool finished(const struct session *base)
 static void rest(struct session *base)
 {
     if (idle(base))
-        http2_memory_rest(of(base));
-}
-
-static void drain(struct session *base)
-{
-    struct http2_session *s = of(base);
-    int32_t last = nghttp2_session_get_last_proc_stream_id(s->ng);
-    if (nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0))
-        s->failed = true;
+        http2_memory_rest(http2_of(base));
 }
 
 static void close_session(struct session *base)
 {
-    struct http2_session *s = of(base);
+    struct http2_session *s = http2_of(base);
     nghttp2_session_del(s->ng);
     s->ng = NULL;
     while (s->receiving.first)
         exchange_leave(s, s->receiving.first);
     while (s->open.first)
         exchange_leave(s, s->open.first);
-    assert(s->count == 0 && s->body_bytes == 0 && s->unsent_bytes == 0);
+    assert(s->count == 0 && s->s.charged == 0 && s->unsent_bytes == 0 && s->large_bytes == 0);
     wire_pool_free(s->host->pool, s);
 }
 
@@ -390,11 +405,14 @@ static const struct session_ops http2_ops = {
     .pull = pull,
     .idle = idle,
     .receiving_since = receiving_since,
+    .due = http2_due,
+    .expire = http2_expire,
     .unsent = unsent,
     .congested = congested,
     .finished = finished,
     .rest = rest,
-    .drain = drain,
+    .drain = http2_drain,
+    .goodbye = http2_goodbye,
     .close = close_session,
 };
 

@@ -4,12 +4,14 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "wire/charge.h"
 #include "wire/http2_frames.h"
 #include "wire/http_common.h"
 #include "wire/session.h"
 
 enum {
     HTTP2_EXCHANGE_SIZE = 1784, /* bytes, with the first part of the arena: a small call fits */
+    HTTP2_STREAM_BYTES = 640,   /* of nghttp2's for a stream and the frames of its answer */
     HTTP2_NV_MAX = RESPONSE_HEADERS_MAX * 2 + 4,
 };
 
@@ -34,7 +36,8 @@ struct http2_exchange {
     uint32_t header_count;
     size_t header_bytes;
     size_t body_room;
-    uint64_t begun_ns;
+    uint64_t begun_ns;      /* the request; once it is refused, the refusal */
+    uint64_t waits_ns;      /* since when the client takes nothing of the answer; 0: it does */
     uint64_t authority;     /* authority_number() of :authority, 0: none */
     struct refusal refusal; /* code 0: none */
     struct str body;        /* still to be sent */
@@ -64,8 +67,10 @@ struct http2_session {
     struct http2_list open;         /* the others */
     uint32_t count;
     uint32_t early_count;            /* exchanges answered before their request was complete */
-    size_t body_bytes;               /* of requests in memory */
     size_t unsent_bytes;             /* of answers */
+    uint64_t sending_since_ns;       /* no stream has waited longer; 0: none does */
+    uint64_t noticed_ns;             /* the first GOAWAY of a drain; 0: none, or the last one was, too */
+    size_t large_bytes;              /* of nghttp2's memory, in large blocks */
     struct str left;                 /* of the frame that nghttp2 gave last */
     struct http2_exchange *upgraded; /* stream 1 of an upgrade, not yet handed over */
     uint64_t created_ns;
@@ -78,6 +83,24 @@ struct http2_session {
 };
 
 extern const struct exchange_ops http2_exchange_ops;
+
+static inline struct http2_session *http2_of(struct session *s)
+{
+    return (struct http2_session *)(void *)s;
+}
+
+static inline const struct http2_session *http2_of_const(const struct session *s)
+{
+    return (const struct http2_session *)(const void *)s;
+}
+
+/* http2_limits.c: for session_ops. */
+enum session_wait http2_due(const struct session *base, uint64_t *at);
+void http2_expire(struct session *base);
+void http2_drain(struct session *base);
+void http2_goodbye(struct session *base);
+/* The client has answered the PING behind the first GOAWAY. */
+void http2_drain_seen(struct http2_session *s);
 
 /* nghttp2's allocator, for one session. */
 nghttp2_mem http2_memory(struct http2_session *s);
@@ -94,6 +117,10 @@ int http2_on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8
                     void *user);
 
 void http2_exchange_free(struct http2_exchange *h);
+/* The stream has something to send that does not leave, or has sent some of it. */
+void http2_note_waiting(struct http2_session *s, struct http2_exchange *h);
+/* Answers by itself; the rest of the request is dropped. */
+void http2_refuse(struct http2_exchange *h, struct refusal refusal);
 void http2_list_add(struct http2_list *list, struct http2_exchange *h);
 void http2_list_remove(struct http2_list *list, struct http2_exchange *h);
 

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "wire/charge.h"
 #include "wire/codec.h"
 #include "wire/http_text.h"
 
 enum {
     BODY_ROOM_MIN = 64 * 1024, /* bytes, of a body that does not come whole */
-    EXCHANGES_MAX = 256 * 1024,
+    ARENA_HEAD_BYTES = 64,     /* what an arena's chunk takes beside what was asked for, at most */
 };
 
 enum exchange_header header_find(const char *name, size_t len)
@@ -201,42 +202,47 @@ static size_t body_room(size_t total, size_t expected, size_t body_max)
     return expected >= total && expected < wanted ? expected : wanted;
 }
 
-static bool body_grow(struct exchange *x, size_t *room, size_t wanted)
+static int body_grow(struct session_host *host, struct session *s, struct exchange *x, size_t *room,
+                     size_t wanted)
 {
     void *old = (void *)(uintptr_t)x->body.p;
     if (!*room || !arena_resize(&x->arena, old, *room, wanted)) {
+        size_t chunks = x->arena.chunk_bytes;
+        if (wanted + ARENA_HEAD_BYTES > (size_t)(x->arena.end - x->arena.next) &&
+            exchange_charge(host, s, x, BUDGET_BODY,
+                            x->base + chunks + (wanted > chunks ? wanted : chunks) +
+                                ARENA_HEAD_BYTES))
+            return TLY_EOVERLOADED;
         char *larger = arena_alloc(&x->arena, wanted);
+        exchange_settle(host, s, x, 0);
         if (!larger)
-            return false;
+            return TLY_ENO_MEMORY;
         if (x->body.len)
             memcpy(larger, x->body.p, x->body.len);
         x->body.p = larger;
     }
     *room = wanted;
-    return true;
+    return 0;
 }
 
-int exchange_add_body(struct session_host *host, struct exchange *x, const void *data, size_t size,
-                      size_t expected, size_t *room)
+int exchange_add_body(struct session_host *host, struct session *s, struct exchange *x,
+                      const void *data, size_t size, size_t expected, size_t *room)
 {
     const struct wire_limits *limits = host->limits;
     size_t total = x->body.len + size;
-    size_t bodies_max = limits->bodies_max ? limits->bodies_max : limits->body_max * 64;
     if (total > limits->body_max)
         return TLY_EPAYLOAD_TOO_LARGE;
-    if (host->body_bytes + size > bodies_max)
-        return TLY_EOVERLOADED;
     if (total > *room) {
         /* A body that comes whole takes what it needs. */
         size_t wanted =
             *room || expected > total ? body_room(total, expected, limits->body_max) : total;
-        if (!body_grow(x, room, wanted))
-            return TLY_ENO_MEMORY;
+        int rv = body_grow(host, s, x, room, wanted);
+        if (rv)
+            return rv;
     }
     if (size)
         memcpy((char *)(uintptr_t)x->body.p + x->body.len, data, size);
     x->body.len = (uint32_t)total;
-    host->body_bytes += size;
     return 0;
 }
 
@@ -248,24 +254,6 @@ struct refusal body_refusal(int code)
     else if (code == TLY_EOVERLOADED)
         text = "too many request bodies are under way";
     return (struct refusal){code, 0, text};
-}
-
-void *exchange_memory(struct session_host *host, size_t size)
-{
-    uint32_t max = host->limits->exchanges_max ? host->limits->exchanges_max : EXCHANGES_MAX;
-    if (host->exchanges >= max)
-        return NULL;
-    void *memory = wire_pool_alloc(host->pool, size);
-    host->exchanges += memory != NULL;
-    return memory;
-}
-
-void exchange_memory_free(struct session_host *host, void *memory, struct exchange *x)
-{
-    host->exchanges--;
-    host->body_bytes -= x->body.len;
-    arena_close(&x->arena);
-    wire_pool_free(host->pool, memory);
 }
 
 struct send_block {

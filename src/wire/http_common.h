@@ -34,10 +34,6 @@ extern const uint8_t token_lower[256];
 /* host[:port] as it may stand in Host and :authority; not empty. */
 bool authority_valid(const char *text, size_t len);
 
-/* Memory for an exchange of `size` bytes, counted; NULL when there is none or at the limit. */
-void *exchange_memory(struct session_host *host, size_t size);
-/* Gives back the exchange that stands at the start of `memory`. */
-void exchange_memory_free(struct session_host *host, void *memory, struct exchange *x);
 /* A bound for the arena of an exchange: the body, the message decoded from it, the answer. */
 size_t exchange_arena_max(const struct wire_limits *limits);
 /* Splits a target into path and query, both within it; an empty path is "/" (RFC 9110, 4.2.3). */
@@ -47,10 +43,10 @@ bool exchange_join_header(struct exchange *x, enum exchange_header header, struc
 /* A number that stands for an authority, equal for those that differ in case alone. */
 uint64_t authority_number(const char *text, size_t len);
 /* Appends to x->body. `expected` is the size of the whole body where it is known, or 0. `room` is
- * kept by the caller, 0 at first. 0; TLY_EPAYLOAD_TOO_LARGE; TLY_EOVERLOADED: the worker's limit on
- * bodies; or TLY_ENO_MEMORY. */
-int exchange_add_body(struct session_host *host, struct exchange *x, const void *data, size_t size,
-                      size_t expected, size_t *room);
+ * kept by the caller, 0 at first. 0; TLY_EPAYLOAD_TOO_LARGE; TLY_EOVERLOADED: no room in the
+ * budget; or TLY_ENO_MEMORY. */
+int exchange_add_body(struct session_host *host, struct session *s, struct exchange *x,
+                      const void *data, size_t size, size_t expected, size_t *room);
 /* The refusal for what exchange_add_body() returned. */
 struct refusal body_refusal(int code);
 

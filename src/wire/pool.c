@@ -176,13 +176,18 @@ void wire_pool_free(struct wire_pool *p, void *block)
     p->free[head->size] = entry;
 }
 
+size_t wire_pool_block_bytes(const void *block)
+{
+    const struct pool_head *head = (const struct pool_head *)block - 1;
+    return head->size >= POOL_CLASSES ? head->size - POOL_CLASSES
+                                      : class_bytes[head->size] - sizeof(struct pool_head);
+}
+
 void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size)
 {
     if (!block)
         return wire_pool_alloc(p, size);
-    const struct pool_head *head = (const struct pool_head *)block - 1;
-    size_t room = head->size >= POOL_CLASSES ? head->size - POOL_CLASSES
-                                             : class_bytes[head->size] - sizeof(struct pool_head);
+    size_t room = wire_pool_block_bytes(block);
     if (size <= room && !POOL_PLAIN)
         return block;
     void *larger = wire_pool_alloc(p, size);

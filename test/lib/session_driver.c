@@ -77,6 +77,13 @@ static bool wants_stream(void *context, const struct exchange *x)
     return d->wants_stream && str_equal(x->path, STR("/stream"));
 }
 
+static void need(void *context, const struct exchange *x, struct exchange_need *out)
+{
+    const struct driver *d = context;
+    *out = d->need;
+    out->vital = str_equal(x->path, STR("/vital"));
+}
+
 static void want_write(void *connection)
 {
     struct driver *d = connection;
@@ -95,7 +102,9 @@ void driver_open(struct driver *d, enum protocol protocol)
                    .stream_buffer_max = 4096,
                    .output_max = 1 << 16},
     };
-    d->handler = (struct exchange_handler){d, handle, wants_stream};
+    d->handler = (struct exchange_handler){d, handle, wants_stream, need};
+    d->need = (struct exchange_need){.bytes = 1000, .wait_ms = 800};
+    budget_init(&d->budget, 64 << 20, NULL);
     d->date = STR("Sun, 22 Nov 2026 10:00:00 GMT");
     d->log = calloc(1, DRIVER_TEXT_MAX);
     d->out = malloc(DRIVER_TEXT_MAX);
@@ -104,6 +113,7 @@ void driver_open(struct driver *d, enum protocol protocol)
                                     .pool = wire_pool_create(),
                                     .want_write = want_write,
                                     .now_ns = 1000,
+                                    .budget = &d->budget,
                                     .date = &d->date};
     assert(d->log && d->out && d->host.pool);
     d->session = protocol == PROTOCOL_HTTP1 ? http1_session_create(&d->host, d)
@@ -131,6 +141,7 @@ void driver_close(struct driver *d)
             driver_answer(d, x);
     }
     assert(wire_pool_blocks(d->host.pool) == 0);
+    assert(d->budget.used == 0 && d->budget.vital_used == 0);
     wire_pool_destroy(d->host.pool);
     free(d->log);
     free(d->out);

@@ -14,6 +14,8 @@ struct driver {
     struct session_host host;
     struct wire_limits limits;
     struct exchange_handler handler;
+    struct budget budget;
+    struct exchange_need need; /* of each request; one to /vital is vital */
     struct str date;
     struct session *session;
     bool keep;         /* the handler keeps requests */
@@ -33,7 +35,8 @@ struct driver {
 
 /* protocol: PROTOCOL_HTTP1 or PROTOCOL_HTTP2. Limits are small enough to be reached in a test. */
 void driver_open(struct driver *d, enum protocol protocol);
-/* Answers what was kept, frees everything, and checks that the pool got every block back. */
+/* Answers what was kept, frees everything, and checks that the pool got every block back, and the
+ * budget every byte. */
 void driver_close(struct driver *d);
 /* Closes the session alone, as net/ does when the socket is gone. */
 void driver_hang_up(struct driver *d);

@@ -176,7 +176,7 @@ static void the_code_of_a_refusal_tells_its_status(void **state)
 static void a_refusal_that_passes_says_when(void **state)
 {
     struct driver *d = *state;
-    d->limits.bodies_max = 10;
+    d->session->over = true;
     d->limits.retry_after_s = 7;
     say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\nhello world");
     assert_non_null(strstr(driver_out(d), "HTTP/1.1 503 "));
@@ -343,17 +343,6 @@ static void an_answer_waits_for_room(void **state)
     assert_false(d->session->ops->unsent(d->session));
 }
 
-static void bodies_of_a_worker_are_bounded(void **state)
-{
-    struct driver *d = *state;
-    d->limits.bodies_max = 8;
-    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 8\r\n\r\n8 bytes.");
-    assert_int_equal(d->handled, 1);
-    say(d, "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nnine byte");
-    assert_non_null(strstr(driver_out(d), "HTTP/1.1 503 "));
-    assert_int_equal(d->handled, 1);
-}
-
 static void a_large_body_in_small_pieces_arrives_whole(void **state)
 {
     struct driver *d = *state;
@@ -421,7 +410,6 @@ int main(void)
         T(what_is_half_received_has_a_beginning),
         T(draining_ends_an_idle_connection_and_lets_an_answer_out),
         T(an_answer_waits_for_room),
-        T(bodies_of_a_worker_are_bounded),
         T(a_large_body_in_small_pieces_arrives_whole),
         T(an_upgrade_becomes_stream_one),
         T(an_upgrade_with_bad_settings_is_ignored),

@@ -844,20 +844,6 @@ static void requests_of_a_worker_are_bounded(void **state)
     assert_int_equal(answer_of(p, id)->error_code, NGHTTP2_REFUSED_STREAM);
 }
 
-static void bodies_of_a_worker_are_bounded(void **state)
-{
-    struct pair *p = *state;
-    p->d.limits.bodies_max = 8;
-    int32_t id = ask(p, "POST", "/a", NULL, NULL, "nine byte");
-    exchange_bytes(p);
-    assert_int_equal(answer_of(p, id)->status, 503);
-    id = ask(p, "POST", "/a", NULL, NULL, "8 bytes.");
-    exchange_bytes(p);
-    assert_int_equal(answer_of(p, id)->status, 200);
-    assert_int_equal(p->d.host.body_bytes, 0);
-    assert_int_equal(p->d.host.exchanges, 0);
-}
-
 static void a_session_that_has_rested_goes_on(void **state)
 {
     struct pair *p = *state;
@@ -925,7 +911,6 @@ int main(void)
         T(draining_says_goaway_and_finishes_what_is_under_way),
         T(too_many_streams_are_refused),
         T(requests_of_a_worker_are_bounded),
-        T(bodies_of_a_worker_are_bounded),
         T(a_session_that_has_rested_goes_on),
         T(a_session_with_an_open_stream_does_not_rest),
         T(a_small_call_needs_no_malloc_of_its_own),

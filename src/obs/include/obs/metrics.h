@@ -49,6 +49,10 @@ enum metric_call {
       "connections refused at the limit")                                                          \
     X(CONNECTIONS_TIMED_OUT, "tally_connections_timed_out_total", "", 1,                           \
       "connections closed because the client was too slow")                                        \
+    X(REQUESTS_TIMED_OUT, "tally_requests_timed_out_total", "", 1,                                 \
+      "requests and streams ended because the client was too slow")                                \
+    X(REQUESTS_SHED, "tally_requests_shed_total", "", 1,                                           \
+      "requests refused because their connection, worker or process had no memory for them")       \
     X(BYTES_IN, "tally_received_bytes_total", "", 1, "bytes received")                             \
     X(BYTES_OUT, "tally_sent_bytes_total", "", 1, "bytes sent")                                    \
     X(PROTOCOL_ERRORS, "tally_protocol_errors_total", "", 1,                                       \

@@ -59,11 +59,15 @@
     X(retry_after_s, NUMBER, 1, 1, 3600, RELOAD,                                                   \
       "Retry-After, in seconds, of refusals that pass")                                            \
     X(receive_timeout_ms, DURATION, SECONDS(10), 10, HOURS(1), START,                              \
-      "how long a client may take to send a request once it has begun")                            \
+      "how long a client may take to send a request once it has begun; then it is answered 408")   \
     X(send_timeout_ms, DURATION, SECONDS(10), 10, HOURS(1), START,                                 \
-      "how long a client may leave its answers unread")                                            \
+      "how long a client may take nothing of an answer; then its HTTP/2 stream is reset, or the "  \
+      "connection closed if it takes nothing at all")                                              \
     X(idle_timeout_ms, DURATION, MINUTES(5), 10, DAYS(1), START,                                   \
       "how long a connection may be idle")                                                         \
+    X(connection_age_max_ms, DURATION, 0, 0, DAYS(365), START,                                     \
+      "age at which a connection is told to end (GOAWAY, Connection: close), so that clients "     \
+      "spread over new servers; 0: never")                                                         \
     X(drain_timeout_ms, DURATION, SECONDS(10), 0, HOURS(1), RELOAD,                                \
       "how long a stopping server lets requests and connections finish")
 
@@ -97,7 +101,15 @@
     X(stream_buffer_max, BYTES, KIB(256), KIB(4), MIB(16), START,                                  \
       "unread bytes of a streaming answer")                                                        \
     X(output_max, BYTES, MIB(1), KIB(16), MIB(64), START,                                          \
-      "unread bytes of a connection; beyond it nothing more is read from it")
+      "unread bytes of a connection; beyond it nothing more is read from it")                      \
+    X(connection_memory_max, BYTES, MIB(128), KIB(256), MIB(65536), START,                          \
+      "memory of a connection's requests and answers; beyond it nothing more is read from it "     \
+      "(HTTP/1.1), or its streams are refused (HTTP/2)")                                           \
+    X(worker_memory_max, BYTES, MIB(256), MIB(8), MIB(65536), START,                               \
+      "memory of a worker's requests and answers; beyond it they wait, or are refused. At least "  \
+      "64 times body_max, so that the largest request has room")                                                                                  \
+    X(process_memory_max, BYTES, MIB(1024), MIB(8), MIB(1048576), START,                           \
+      "the same for all workers together; at least worker_memory_max")
 
 #define SETTINGS_ENGINE(X)                                                                         \
     X(lots_max, NUMBER, 1000000, 1, 16000000, START,                                               \

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/command.h"
@@ -71,7 +72,8 @@ struct service_host {
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);
     struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
-    struct metrics *metrics;   /* this worker's shard */
+    struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
+    struct metrics *metrics; /* this worker's shard */
     const struct service_settings *settings;
     uint64_t hash_seed;
     /* Random, the same for all workers of this process: event ids of /v1/watch carry it, so that
@@ -86,6 +88,9 @@ void service_destroy(struct service *s);
 /* For struct exchange_handler; context is the service. */
 void service_handle(void *context, struct exchange *x);
 bool service_wants_stream(void *context, const struct exchange *x);
+/* What the request will take until it is answered: its call with all that the command points to,
+ * and the answer. An upper bound, by the route and what the request says of its own size. */
+void service_need(void *context, const struct exchange *x, struct exchange_need *need);
 /* A command that will be completed as the second next (ahead 2), or next (ahead 1), comes closer.
  */
 void service_prefetch(const struct command *c, unsigned ahead);

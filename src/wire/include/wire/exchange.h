@@ -116,6 +116,17 @@ struct exchange {
     void *service; /* the service's state for this exchange, in the arena */
     struct arena arena;
     uint64_t received_ns; /* monotonic, as of the loop's turn */
+    /* The connection's: what the exchange is charged for, in bytes. */
+    size_t charged;
+    uint16_t base;      /* of them for itself; 0: it is its connection's only one */
+    uint8_t charged_as; /* enum budget_class */
+};
+
+/* What a request will need from here to its answer, told before it is handed over. */
+struct exchange_need {
+    size_t bytes;
+    int64_t wait_ms; /* how long it may wait for so much memory; HTTP/1.1 only */
+    bool vital;      /* health and metrics: answered when nothing else is */
 };
 
 struct exchange_handler {
@@ -124,7 +135,11 @@ struct exchange_handler {
     /* Asked at the end of an HTTP/2 request's headers, before the body: true hands the exchange
      * over at once. NULL: never. */
     bool (*wants_stream)(void *context, const struct exchange *x);
+    /* Asked when a request is complete, and perhaps again later. NULL: EXCHANGE_NEED_BYTES. */
+    void (*need)(void *context, const struct exchange *x, struct exchange_need *need);
 };
+
+enum { EXCHANGE_NEED_BYTES = 8192 };
 
 static inline void exchange_respond(struct exchange *x, const struct response *r)
 {
@@ -142,7 +157,7 @@ struct wire_limits {
     uint32_t streams_max;     /* concurrent HTTP/2 streams of a connection */
     size_t stream_buffer_max; /* unsent bytes of a streaming answer */
     size_t output_max;        /* unsent bytes of a connection: beyond it nothing more is read */
-    size_t bodies_max;        /* bytes of request bodies of a worker; 0: 64 times body_max */
+    size_t memory_max;        /* bytes of a connection's requests and answers; 0: no limit */
     uint32_t exchanges_max;   /* requests of a worker, half received or under way; 0: 262,144 */
 };
 

@@ -25,6 +25,9 @@ void wire_pool_free(struct wire_pool *p, void *block); /* NULL is fine */
 /* Like realloc(): on failure NULL, and the block is as it was. */
 void *wire_pool_realloc(struct wire_pool *p, void *block, size_t size);
 
+/* What a block has room for, at least what was asked for. */
+size_t wire_pool_block_bytes(const void *block);
+
 /* `count` whole pages, zeroed, page-aligned; they go back with the same count. */
 enum { POOL_PAGE_BYTES = 4096, POOL_PAGES_MAX = 8 };
 void *wire_pool_pages_alloc(struct wire_pool *p, size_t count);

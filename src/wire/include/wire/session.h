@@ -2,7 +2,12 @@
  *
  * net/ reads the socket and calls feed(); whenever something may have to be sent it calls pull()
  * until that returns 0. A session does no I/O and keeps no time. Its exchanges may outlive it (see
- * exchange.h): close() marks them gone and lets go. The handler is called only from feed().
+ * exchange.h): close() marks them gone and lets go. The handler is called only from feed() and
+ * resume().
+ *
+ * Memory: what an exchange holds is charged to the worker's budget and counted for its connection,
+ * and what a request will need is charged before it is handed over. Where there is no room for it a
+ * complete HTTP/1.1 request waits, and nothing more is read; an HTTP/2 stream is refused.
  */
 #ifndef TALLY_WIRE_SESSION_H
 #define TALLY_WIRE_SESSION_H
@@ -11,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/error.h"
 #include "wire/exchange.h"
 #include "wire/pool.h"
@@ -26,10 +32,19 @@ struct session_host {
     void (*want_write)(void *connection);
     uint64_t now_ns;        /* net/ sets it once per turn of the loop */
     const struct str *date; /* HTTP Date value, refreshed by net/ once a second */
+    struct budget *budget;  /* the worker's; NULL: without limit */
+    uint64_t receive_ns;    /* for a whole request, once it has begun; 0: without limit */
+    uint64_t send_ns;       /* without progress, while there is something to send; likewise */
     /* the sessions' own, zero at first */
-    size_t body_bytes;  /* of requests in memory */
-    uint32_t exchanges; /* in memory */
+    uint32_t exchanges;                /* in memory */
+    uint64_t shed;                     /* requests refused for want of memory */
+    uint64_t timed_out;                /* requests and streams that were too slow */
+    struct session *line, *line_newest; /* whose request waits for memory, oldest first */
 };
+
+enum session_wait { WAIT_NONE, WAIT_RECEIVE, WAIT_SEND, WAIT_DRAIN };
+
+enum { SESSION_DRAIN_NOTICE_MS = 1000 }; /* for the client to see that streams will be refused */
 
 struct session_ops {
     /* Takes bytes. 0, or TLY_ECLOSED: the client broke the protocol; send what pull() still gives,
@@ -42,8 +57,17 @@ struct session_ops {
     /* True when nothing is under way: no request half read, none unanswered, nothing to send. */
     bool (*idle)(const struct session *s);
     /* When the oldest request began that the client owes us the rest of, as host->now_ns; 0: there
-     * is none. net/ runs a timer meanwhile. */
+     * is none. */
     uint64_t (*receiving_since)(const struct session *s);
+    /* What the session waits for that has a limit, and when that will have passed (`at`, as
+     * host->now_ns): a request of which the rest is owed, or an answer that the client's flow
+     * control holds. */
+    enum session_wait (*due)(const struct session *s, uint64_t *at);
+    /* Ends what is due: the stream with RST_STREAM, the HTTP/1.1 request with 408. */
+    void (*expire)(struct session *s);
+    /* Tries again what waits for memory (`waiting`): true if it goes on. NULL: nothing ever
+     * waits. */
+    bool (*resume)(struct session *s);
     /* True while answers wait in the session, be it that the client's flow control holds them. */
     bool (*unsent)(const struct session *s);
     /* True when answers pile up beyond the limit: net/ stops reading until it is false. */
@@ -53,8 +77,11 @@ struct session_ops {
     /* Nothing has happened for a while: gives back memory that an idle session does not need. May
      * be NULL. */
     void (*rest)(struct session *s);
-    /* No new requests (GOAWAY, Connection: close); those under way are finished. */
+    /* No new requests; those under way are finished. HTTP/2 is told twice: that there will be no
+     * more, and then which stream was the last. */
     void (*drain)(struct session *s);
+    /* The last words on a connection that is idle: GOAWAY, and then it is finished. */
+    void (*goodbye)(struct session *s);
     void (*close)(struct session *s); /* the socket is gone; frees the session */
 };
 
@@ -62,7 +89,18 @@ struct session {
     const struct session_ops *ops;
     void *connection;          /* net/'s, handed to want_write */
     struct session *successor; /* set by an h2c upgrade: net/ goes on with it, closing this one */
+    size_t charged;            /* bytes, of its exchanges */
+    bool over;                 /* net/'s: beyond connections_max, health and metrics alone */
+    bool waiting;              /* a complete request waits for memory: see resume() */
+    bool in_line;              /* ... of the worker */
+    uint64_t waits_until_ns;   /* then it is refused */
+    struct session *line_next, *line_previous;
 };
+
+/* Lets those try again that wait for memory, if some has come back, and those whose time is up. */
+void session_line_run(struct session_host *host);
+void session_line_join(struct session_host *host, struct session *s);
+void session_line_leave(struct session_host *host, struct session *s);
 
 /* NULL when memory is short. */
 struct session *http1_session_create(struct session_host *host, void *connection);
