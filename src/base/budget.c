@@ -23,9 +23,8 @@ bool budget_lease(struct budget *b, enum budget_class class, size_t bytes)
         do {
             if (wanted > height || used > height - wanted)
                 return false;
-        } while (!atomic_compare_exchange_weak_explicit(&b->pot->used, &used, used + wanted,
-                                                        memory_order_relaxed,
-                                                        memory_order_relaxed));
+        } while (!atomic_compare_exchange_weak_explicit(
+            &b->pot->used, &used, used + wanted, memory_order_relaxed, memory_order_relaxed));
     }
     b->leased += wanted;
     return true;

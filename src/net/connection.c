@@ -326,8 +326,8 @@ static bool write_rest(struct connection *c, const uint8_t *data, size_t size)
 static bool write_all(struct connection *c)
 {
     struct net *n = c->net;
-    size_t room = n->host.budget && budget_tight(n->host.budget) ? TIGHT_WRITE_BYTES
-                                                                 : WRITE_BUFFER_BYTES;
+    size_t room =
+        n->host.budget && budget_tight(n->host.budget) ? TIGHT_WRITE_BYTES : WRITE_BUFFER_BYTES;
     for (;;) {
         size_t size = c->transport->output(c, n->write_buffer, room);
         if (size == 0)

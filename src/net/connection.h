@@ -32,7 +32,7 @@ enum {
     WRITE_BUFFER_BYTES = 128 * 1024, /* one a worker */
     ACCEPTS_MAX = 64,                /* in one turn */
     RESUME_ROUNDS_MAX = 8,           /* in one turn */
-    TIGHT_WRITE_BYTES = 16 * 1024, /* at once, while memory is tight: what is not taken is kept */
+    TIGHT_WRITE_BYTES = 16 * 1024,   /* at once, while memory is tight: what is not taken is kept */
     OVER_MAX = 16,    /* connections beyond the limit, for health and metrics alone */
     DIRTY_MAX = 8,    /* flushed while others are still to be read: clients go on meanwhile */
     REST_MS = 1000,   /* idle for so long: memory that is not needed goes back */
@@ -88,7 +88,7 @@ struct connection {
     bool over;    /* beyond connections_max */
     bool aged;    /* was told to drain */
     bool said_goodbye;
-    bool rested;  /* since the last activity */
+    bool rested; /* since the last activity */
     bool eof;
     bool broken; /* the client broke the protocol: close after what there is to send */
     bool lingering;
@@ -112,8 +112,8 @@ struct net {
     uv_idle_t again; /* keeps the loop from sleeping while a connection is to be fed again */
     uint32_t handles_open;
     uint32_t connections;
-    uint64_t refused; /* at connections_max */
-    uint32_t over;    /* of the connections: beyond it */
+    uint64_t refused;         /* at connections_max */
+    uint32_t over;            /* of the connections: beyond it */
     uint64_t shed, timed_out; /* of the host's, as counted so far */
     uint16_t port;
     bool listening, accept_waits, fresh, draining, closing;

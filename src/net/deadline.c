@@ -1,10 +1,10 @@
 /* deadline.c - who is too slow: connections in lists ordered by when to look at them next.
  *
- * What is too slow is ended by itself where the protocol can: a request that is not complete in time,
- * a stream whose answer the client does not take (the session's expire()). A connection is closed
- * whose socket takes nothing, and one that was told to close and does not; an idle one is told first
- * (GOAWAY), and long before that to rest. One that has reached its age is drained. Looking is late
- * by at most one more limit, when the connection has changed its state in between.
+ * What is too slow is ended by itself where the protocol can: a request that is not complete in
+ * time, a stream whose answer the client does not take (the session's expire()). A connection is
+ * closed whose socket takes nothing, and one that was told to close and does not; an idle one is
+ * told first (GOAWAY), and long before that to rest. One that has reached its age is drained.
+ * Looking is late by at most one more limit, when the connection has changed its state in between.
  */
 #include "net/connection.h"
 
@@ -166,8 +166,8 @@ static void passed(struct connection *c, enum check_list list)
     case CHECK_SEND:
     case CHECK_DRAIN:
         if (c->session && c->session->ops->due(c->session, &at) && at <= c->net->host.now_ns &&
-            !(c->stalled && c->progress_ns + c->net->queues[CHECK_SEND].limit_ns <=
-                                c->net->host.now_ns)) {
+            !(c->stalled &&
+              c->progress_ns + c->net->queues[CHECK_SEND].limit_ns <= c->net->host.now_ns)) {
             expire(c);
             return;
         }

@@ -108,9 +108,9 @@ static void render_workers(struct metrics_text *t, const struct metrics_page *pa
             char label[16];
             snprintf(label, sizeof label, "%u", i);
             int64_t value = metric == PAGE_CONNECTIONS ? gauges[i].connections
-                             : metric == PAGE_INFLIGHT  ? gauges[i].inflight
-                             : metric == PAGE_STREAMS   ? gauges[i].streams
-                                                        : (int64_t)gauges[i].memory_bytes;
+                            : metric == PAGE_INFLIGHT  ? gauges[i].inflight
+                            : metric == PAGE_STREAMS   ? gauges[i].streams
+                                                       : (int64_t)gauges[i].memory_bytes;
             labelled(t, metric, str_of(label), value);
         }
     }

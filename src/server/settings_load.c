@@ -257,10 +257,11 @@ int settings_check(const struct settings *s, struct error *e)
         (code = IN_ORDER(worker_memory_max, process_memory_max)) != 0)
         return code;
     if (s->worker_memory_max / BODY_MEMORY < s->body_max)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "worker_memory_max",
-                         "worker_memory_max must be at least %d times body_max, so that the largest "
-                         "request has room",
-                         BODY_MEMORY);
+        return error_set(
+            e, TLY_EINVALID_ARGUMENT, "worker_memory_max",
+            "worker_memory_max must be at least %d times body_max, so that the largest "
+            "request has room",
+            BODY_MEMORY);
     if (s->archive_after_ms && (code = IN_ORDER(order_retention_ms, archive_after_ms)) != 0)
         return code;
     if (s->archive_after_ms && (code = IN_ORDER(refund_window_ms, archive_after_ms)) != 0)

@@ -22,6 +22,8 @@
 enum {
     TICK_MS = 20,
     REFUSED_QUIET_S = 10, /* between two log lines about connections refused at the limit */
+    REPLIES_ROUND = 8,    /* completed between two looks at the clock */
+    REPLIES_NS = 5000000, /* in one turn: long answers do not keep others from being read */
     COMMANDS_MAX = 64, /* handed on while more are still being read: the engine begins meanwhile */
 };
 
@@ -41,6 +43,7 @@ struct worker {
     /* the worker's thread */
     struct mail_chain commands; /* of this turn */
     uint32_t command_count;
+    struct mail *replies; /* taken, and left for the next turn */
     struct settings settings;
     struct service_settings service_settings; /* what the service reads, from `settings` */
     int64_t now_ms;                           /* ledger time of this turn; 0: not read yet */
@@ -165,8 +168,17 @@ static void host_request_done(void *context, const struct request_summary *s)
 /* Thousands of calls may be under way, more than the nearer caches hold. */
 static void take_replies(struct worker *w)
 {
-    struct mail *mail = mailbox_take(&w->port.replies);
-    while (mail) {
+    bool again = w->replies; /* what came behind those woke nobody */
+    struct mail *mail = again ? w->replies : mailbox_take(&w->port.replies);
+    uint64_t until_ns = 0;
+    for (unsigned done = 0; mail; done++) {
+        if (done % REPLIES_ROUND == REPLIES_ROUND - 1) {
+            uint64_t now_ns = uv_hrtime();
+            if (until_ns == 0)
+                until_ns = now_ns + REPLIES_NS;
+            if (now_ns >= until_ns)
+                break;
+        }
         struct command *c = MAIL_OF(mail, struct command);
         mail = mail->next;
         if (mail) {
@@ -175,7 +187,14 @@ static void take_replies(struct worker *w)
                 service_prefetch(MAIL_OF(mail->next, struct command), 2);
         }
         service_complete(w->service, c);
+        if (!mail && again) {
+            again = false;
+            mail = mailbox_take(&w->port.replies);
+        }
     }
+    w->replies = mail;
+    if (mail)
+        uv_async_send(&w->async); /* the loop comes back after it has looked at its sockets */
 }
 
 static void show_gauges(struct worker *w)

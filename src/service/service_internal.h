@@ -80,9 +80,9 @@ struct call {
     uint32_t at_gate;                                    /* asks that are not */
     uint32_t batch_orders;
     size_t charged; /* to the worker's budget, once it goes on without its exchange */
-    uint8_t stage; /* enum call_state */
-    bool own;      /* the service's own call: finish() although there is nobody to answer */
-    bool waiting;  /* in the wheel */
+    uint8_t stage;  /* enum call_state */
+    bool own;       /* the service's own call: finish() although there is nobody to answer */
+    bool waiting;   /* in the wheel */
     uint64_t due_ns;
     struct call *next, *previous; /* in a slot of the wheel; next: in the pool */
     struct arena arena;
@@ -127,9 +127,10 @@ struct service {
     struct stream *streams;
     uint32_t stream_count;
     uint64_t now_ns; /* as of the last tick */
-    const struct exchange *found_for; /* of the last service_need(): the route, so that it is looked */
-    struct origin found;              /* for once */
-    bool pulling;    /* a COMMAND_LOT_CHANGES is with the engine */
+    const struct exchange
+        *found_for;      /* of the last service_need(): the route, so that it is looked */
+    struct origin found; /* for once */
+    bool pulling;        /* a COMMAND_LOT_CHANGES is with the engine */
     uint64_t pull_due_ns;
     struct spare spares[SPARE_COUNT];
     struct arena spare_memory;

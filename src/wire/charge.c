@@ -119,7 +119,7 @@ enum charge exchange_admit(struct session_host *host, struct session *s, struct 
         host->handler->need(host->handler->context, x, need);
     if (s->over && !need->vital)
         return CHARGE_NOT_VITAL;
-    enum budget_class class = need->vital               ? BUDGET_VITAL
+    enum budget_class class = need->vital                ? BUDGET_VITAL
                               : need->bytes > BULK_BYTES ? BUDGET_BULK
                                                          : BUDGET_SMALL;
     return exchange_charge(host, s, x, class, x->base + x->arena.chunk_bytes + need->bytes);

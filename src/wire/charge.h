@@ -1,6 +1,6 @@
-/* charge.h - who is charged for the memory of an exchange: its connection, which is counted, and the
- * worker's budget (base/budget.h). What a request will need is charged before it is handed over;
- * when it was answered, what is there.
+/* charge.h - who is charged for the memory of an exchange: its connection, which is counted, and
+ * the worker's budget (base/budget.h). What a request will need is charged before it is handed
+ * over; when it was answered, what is there.
  */
 #ifndef TALLY_WIRE_CHARGE_H
 #define TALLY_WIRE_CHARGE_H

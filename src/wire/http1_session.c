@@ -4,8 +4,8 @@
  * the end of the queue; at the END the handler gets it. Answers leave in the order of the queue.
  * Failure: broken input is answered with problem+json behind the answers that are under way, then
  * the connection ends; so is one that does not arrive in time (408). While HTTP1_PIPELINE_MAX
- * exchanges are under way, answers of more than limits->output_max bytes wait, or a complete request
- * waits for memory (`parked`), nothing is taken.
+ * exchanges are under way, answers of more than limits->output_max bytes wait, or a complete
+ * request waits for memory (`parked`), nothing is taken.
  */
 #include "wire/http1_session.h"
 
@@ -256,7 +256,8 @@ static bool resume(struct session *base)
     struct response r;
     s->host->shed++;
     refusal_response(&r, &h->x,
-                     &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"});
+                     &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"},
+                     s->host->limits->retry_after_s);
     exchange_respond(&h->x, &r);
     return true;
 }

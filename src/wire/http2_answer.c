@@ -275,7 +275,8 @@ static int stream_write(struct exchange *x, const void *data, size_t size)
         return TLY_EFULL;
     struct str none = {NULL, 0};
     bool waited = h->stream.bytes;
-    if (!send_queue_add(&h->stream, h->host->pool, none, (struct str){data, (uint32_t)size}, none)) {
+    if (!send_queue_add(&h->stream, h->host->pool, none, (struct str){data, (uint32_t)size},
+                        none)) {
         exchange_settle(s->host, &s->s, x, h->stream.bytes);
         return TLY_EFULL;
     }

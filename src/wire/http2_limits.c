@@ -27,7 +27,8 @@ void http2_note_waiting(struct http2_session *s, struct http2_exchange *h)
         s->sending_since_ns = h->waits_ns;
 }
 
-static void sooner(enum session_wait *wait, uint64_t *at, enum session_wait other, uint64_t other_at)
+static void sooner(enum session_wait *wait, uint64_t *at, enum session_wait other,
+                   uint64_t other_at)
 {
     if (*wait == WAIT_NONE || other_at < *at) {
         *wait = other;
@@ -48,8 +49,7 @@ enum session_wait http2_due(const struct session *base, uint64_t *at)
     if (s->unsent_bytes && s->sending_since_ns && host->send_ns)
         sooner(&wait, at, WAIT_SEND, s->sending_since_ns + host->send_ns);
     if (s->noticed_ns)
-        sooner(&wait, at, WAIT_DRAIN,
-               s->noticed_ns + (uint64_t)SESSION_DRAIN_NOTICE_MS * 1000000);
+        sooner(&wait, at, WAIT_DRAIN, s->noticed_ns + (uint64_t)SESSION_DRAIN_NOTICE_MS * 1000000);
     return wait;
 }
 
@@ -68,11 +68,13 @@ static void expire_request(struct http2_session *s, struct http2_exchange *h)
     h->begun_ns = s->host->now_ns;
     http2_list_remove(&s->receiving, h);
     http2_list_add(&s->receiving, h);
-    http2_refuse(h, (struct refusal){TLY_EREQUEST_TIMEOUT, 0, "the request did not arrive in time"});
+    http2_refuse(h,
+                 (struct refusal){TLY_EREQUEST_TIMEOUT, 0, "the request did not arrive in time"});
 }
 
 /* Returns since when the others have waited, at the longest; 0: none does. */
-static uint64_t expire_answers(struct http2_session *s, const struct http2_list *list, uint64_t since)
+static uint64_t expire_answers(struct http2_session *s, const struct http2_list *list,
+                               uint64_t since)
 {
     struct http2_exchange *next;
     for (struct http2_exchange *h = list->first; h; h = next) {

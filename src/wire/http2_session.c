@@ -58,7 +58,10 @@ static struct http2_exchange *exchange_add(struct http2_session *s, int32_t stre
     if (!h)
         return NULL;
     *h = (struct http2_exchange){
-        .x = {.ops = &http2_exchange_ops, .protocol = PROTOCOL_HTTP2, .charged = base, .base = base},
+        .x = {.ops = &http2_exchange_ops,
+              .protocol = PROTOCOL_HTTP2,
+              .charged = base,
+              .base = base},
         .session = s,
         .host = s->host,
         .stream_id = stream_id,

@@ -66,12 +66,12 @@ struct http2_session {
     struct http2_list receiving;    /* oldest first */
     struct http2_list open;         /* the others */
     uint32_t count;
-    uint32_t early_count;            /* exchanges answered before their request was complete */
-    size_t unsent_bytes;             /* of answers */
-    uint64_t sending_since_ns;       /* no stream has waited longer; 0: none does */
-    uint64_t noticed_ns;             /* the first GOAWAY of a drain; 0: none, or the last one was, too */
-    size_t large_bytes;              /* of nghttp2's memory, in large blocks */
-    struct str left;                 /* of the frame that nghttp2 gave last */
+    uint32_t early_count;      /* exchanges answered before their request was complete */
+    size_t unsent_bytes;       /* of answers */
+    uint64_t sending_since_ns; /* no stream has waited longer; 0: none does */
+    uint64_t noticed_ns;       /* the first GOAWAY of a drain; 0: none, or the last one was, too */
+    size_t large_bytes;        /* of nghttp2's memory, in large blocks */
+    struct str left;           /* of the frame that nghttp2 gave last */
     struct http2_exchange *upgraded; /* stream 1 of an upgrade, not yet handed over */
     uint64_t created_ns;
     bool greeted; /* the client's SETTINGS has come */

@@ -537,7 +537,42 @@ static void an_idle_connection_is_closed_after_its_limit(void **state)
     stop(s);
 }
 
-static void connections_beyond_the_limit_are_closed_at_once(void **state)
+/* A client's first words in HTTP/2: the preface and empty SETTINGS. */
+static void say_http2(int fd)
+{
+    static const char text[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    assert_int_equal(send(fd, text, sizeof text - 1, MSG_NOSIGNAL), sizeof text - 1);
+}
+
+/* GET /x on stream 1, every header literal. */
+static void ask_http2(int fd)
+{
+    static const char text[] = "\0\0\x2c\1\5\0\0\0\1"
+                               "\0\7:method\3GET\0\7:scheme\4http\0\5:path\2/x\0\12:authority\1a";
+    size_t size = sizeof text - 1;
+    char frame[sizeof text];
+    memcpy(frame, text, size);
+    frame[2] = (char)(size - 9);
+    assert_int_equal(send(fd, frame, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* Reads to the end of the connection; the last stream of the last GOAWAY, -1 if there was none. */
+static int64_t goaway_before_the_end(int fd)
+{
+    uint8_t bytes[4096];
+    size_t size = 0;
+    ssize_t n;
+    while ((n = recv(fd, bytes + size, sizeof bytes - size, 0)) > 0)
+        size += (size_t)n;
+    int64_t last = -1;
+    for (size_t i = 0; i + 17 <= size; i += 9 + (size_t)(bytes[i + 1] << 8 | bytes[i + 2]))
+        if (bytes[i + 3] == 7)
+            last = (int64_t)bytes[i + 9] << 24 | bytes[i + 10] << 16 | bytes[i + 11] << 8 |
+                   bytes[i + 12];
+    return last;
+}
+
+static void a_connection_beyond_the_limit_is_told_503(void **state)
 {
     struct server *s = *state;
     s->config.connections_max = 2;
@@ -546,8 +581,11 @@ static void connections_beyond_the_limit_are_closed_at_once(void **state)
     int two = dial(s);
     assert_connections(s, 2);
     int three = dial(s);
+    say(three, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(hear(three, "HTTP/1.1 503 "));
     assert_true(ends(three));
     close(three);
+    assert_connections(s, 2);
     say(one, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_true(hear(one, "/x"));
     close(one);
@@ -558,6 +596,76 @@ static void connections_beyond_the_limit_are_closed_at_once(void **state)
     close(two);
     close(four);
     stop(s);
+}
+
+static void an_http2_connection_beyond_the_limit_is_told_goaway(void **state)
+{
+    struct server *s = *state;
+    s->config.connections_max = 1;
+    start(s);
+    int one = dial(s);
+    assert_connections(s, 1);
+    int two = dial(s);
+    say_http2(two);
+    ask_http2(two);
+    assert_int_equal(goaway_before_the_end(two), 0);
+    close(two);
+    int silent = dial(s); /* ... and one that says nothing does not stay */
+    assert_true(ends(silent));
+    close(silent);
+    assert_int_equal(atomic_load(&s->handled), 0);
+    close(one);
+    stop(s);
+}
+
+static void an_idle_http2_connection_is_told_before_it_is_closed(void **state)
+{
+    struct server *s = *state;
+    s->config.idle_timeout_ms = 100;
+    start(s);
+    int fd = dial(s);
+    say_http2(fd);
+    ask_http2(fd);
+    assert_int_equal(goaway_before_the_end(fd), 1);
+    assert_int_equal(atomic_load(&s->handled), 1);
+    close(fd);
+    stop(s);
+}
+
+static void an_old_connection_is_told_to_end(void **state)
+{
+    struct server *s = *state;
+    s->config.age_max_ms = 100;
+    start(s);
+    int fd = dial(s);
+    int idle = dial(s);
+    int busy = dial(s);
+    say_http2(fd);
+    say(idle, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(hear(idle, "/x"));
+    say(busy, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(goaway_before_the_end(fd), 0);
+    assert_true(ends(idle));
+    order(s, ORDER_ANSWER);
+    assert_true(hear(busy, "connection: close\r\n\r\nheld"));
+    assert_true(ends(busy));
+    close(fd);
+    close(idle);
+    close(busy);
+    stop(s);
+}
+
+static void closing_says_goaway(void **state)
+{
+    struct server *s = *state;
+    start(s);
+    int fd = dial(s);
+    say_http2(fd);
+    ask_http2(fd);
+    AWAIT(atomic_load(&s->handled) == 1);
+    stop(s);
+    assert_int_equal(goaway_before_the_end(fd), 1);
+    close(fd);
 }
 
 static void draining_finishes_what_is_under_way(void **state)
@@ -634,7 +742,11 @@ int main(void)
         T(an_answer_from_outside_the_turn_is_sent),
         T(a_thousand_idle_connections_are_kept_and_served),
         T(an_idle_connection_is_closed_after_its_limit),
-        T(connections_beyond_the_limit_are_closed_at_once),
+        T(a_connection_beyond_the_limit_is_told_503),
+        T(an_http2_connection_beyond_the_limit_is_told_goaway),
+        T(an_idle_http2_connection_is_told_before_it_is_closed),
+        T(an_old_connection_is_told_to_end),
+        T(closing_says_goaway),
         T(draining_finishes_what_is_under_way),
         T(two_workers_share_a_port),
         T(an_address_that_cannot_be_had_is_an_error),

@@ -210,7 +210,7 @@ static void health_and_metrics_are_vital_and_nothing_else_is(void **state)
     const struct {
         const char *target;
         bool vital;
-    } rows[] = {{"/livez", true},      {"/readyz", true},   {"/metrics", true},
+    } rows[] = {{"/livez", true},         {"/readyz", true},   {"/metrics", true},
                 {"/openapi.yaml", false}, {"/v1/lots", false}, {"/none", false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         need = (struct exchange_need){0};

@@ -14,8 +14,8 @@ enum { BIG = 1 << 20, MS = 1000000, LIMIT_MS = 1000 };
 static void put(struct driver *d, unsigned kind, unsigned flags, uint32_t stream,
                 const void *payload, size_t size)
 {
-    uint8_t frame[9 + 4096] = {(uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size,
-                               (uint8_t)kind,         (uint8_t)flags,       0,
+    uint8_t frame[9 + 4096] = {(uint8_t)(size >> 16),   (uint8_t)(size >> 8),   (uint8_t)size,
+                               (uint8_t)kind,           (uint8_t)flags,         0,
                                (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
     assert_true(size <= 4096);
     if (size)
@@ -86,8 +86,12 @@ static bool answered(struct driver *d, uint32_t stream)
 
 static void preface(struct driver *d, uint32_t window)
 {
-    uint8_t setting[6] = {0, 4, (uint8_t)(window >> 24), (uint8_t)(window >> 16),
-                          (uint8_t)(window >> 8), (uint8_t)window};
+    uint8_t setting[6] = {0,
+                          4,
+                          (uint8_t)(window >> 24),
+                          (uint8_t)(window >> 16),
+                          (uint8_t)(window >> 8),
+                          (uint8_t)window};
     driver_feed(d, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, 0);
     put(d, SETTINGS, 0, 0, setting, sizeof setting);
     put(d, SETTINGS, ACK, 0, NULL, 0);

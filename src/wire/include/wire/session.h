@@ -36,9 +36,9 @@ struct session_host {
     uint64_t receive_ns;    /* for a whole request, once it has begun; 0: without limit */
     uint64_t send_ns;       /* without progress, while there is something to send; likewise */
     /* the sessions' own, zero at first */
-    uint32_t exchanges;                /* in memory */
-    uint64_t shed;                     /* requests refused for want of memory */
-    uint64_t timed_out;                /* requests and streams that were too slow */
+    uint32_t exchanges;                 /* in memory */
+    uint64_t shed;                      /* requests refused for want of memory */
+    uint64_t timed_out;                 /* requests and streams that were too slow */
     struct session *line, *line_newest; /* whose request waits for memory, oldest first */
 };
 
