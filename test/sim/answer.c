@@ -90,6 +90,17 @@ static void changes_answered(struct world *w, struct request *q)
     lots_answered(w, q, c->changes.lots, c->code == 0 ? c->changes.count : 0);
 }
 
+void request_refused_by_gate(struct world *w, struct request *q)
+{
+    const struct audit_answer answer = {.code = TLY_ESOLD_OUT, .from_gate = true};
+    unlink_request(w, q);
+    q->command_out = false;
+    w->refused_by_gate++;
+    world_trace(w, "#%u the gate says SOLD_OUT", q->asks[0].number);
+    tell_auditor(w, q, 0, &answer);
+    request_free_if_done(q);
+}
+
 void request_answered(struct world *w, struct command *c)
 {
     struct request *q = (struct request *)c; /* its first member */

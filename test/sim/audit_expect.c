@@ -134,6 +134,16 @@ static int take(const struct auditor *a, const struct audit_want *w, const struc
     return missing ? TLY_ESOLD_OUT : 0;
 }
 
+bool audit_names_nothing(const struct auditor *a, const struct audit_ask *ask, int code)
+{
+    const struct audit_instant in = {.rows = ask->rows_at_send, .at_ms = ask->sent_ms};
+    int64_t units[AUDIT_LOTS_MAX] = {0}, taken[AUDIT_LOTS_MAX] = {0};
+    for (uint32_t i = 0; i < ask->want_count; i++)
+        if (take(a, &ask->wants[i], &in, units, taken) == code)
+            return true;
+    return false;
+}
+
 int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
                      const struct audit_instant *in, struct line *lines, uint32_t *count)
 {

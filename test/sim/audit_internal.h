@@ -137,6 +137,9 @@ void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct a
 int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
                      const struct audit_instant *in, struct line *lines, uint32_t *count);
 
+/* A line of it names what there was not, or not of that flavor, when it was asked for. */
+bool audit_names_nothing(const struct auditor *a, const struct audit_ask *ask, int code);
+
 /* ---- refusals (audit_refusals.c) ---- */
 void audit_refused(struct auditor *a, const struct audit_ask *ask,
                    const struct audit_answer *answer, int64_t now_ms);

@@ -464,14 +464,14 @@ static void check_oldest_pending(struct auditor *a, int64_t claimed)
 }
 
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
-                       int64_t oldest_pending, bool foreign)
+                       int64_t oldest_pending)
 {
     for (size_t i = 0; i < count && !a->finding[0]; i++) {
         const struct move *m = &rows[i];
         if (m->seq <= a->last_seq)
             audit_fail(a, "I4", "sequence number %" PRId64 " after %" PRId64, m->seq, a->last_seq);
         a->last_seq = m->seq;
-        if ((m->kind == MOVE_CREATE || m->kind == MOVE_ADJUST) && !foreign && !audit_cause(a, m))
+        if ((m->kind == MOVE_CREATE || m->kind == MOVE_ADJUST) && !audit_cause(a, m))
             audit_fail(a, "I6", "a %s is in the ledger, but nobody is waiting for it",
                        move_kind_name(m->kind));
         if (m->kind != MOVE_CREATE && m->kind != MOVE_ADJUST)
@@ -491,8 +491,6 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
         if (a->holds[i]->left_over_count)
             audit_fail(a, "I2", "a commit ended with units of order %s neither confirmed nor free",
                        a->holds[i]->order_id);
-    if (foreign)
-        return;
     a->commits++;
     check_oldest_pending(a, oldest_pending);
     audit_judge_refusals(a, false);

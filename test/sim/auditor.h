@@ -161,10 +161,10 @@ void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context);
 /* The process is gone, and with it every ask that was not answered. */
 void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context);
 
-/* Rows became durable, all at once. `foreign`: by another writer. `oldest_pending`: what the engine
- * says of holds, see struct batch. */
+/* Rows became durable, all at once. `oldest_pending`: what the engine says of holds, see struct
+ * batch. */
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
-                       int64_t oldest_pending, bool foreign);
+                       int64_t oldest_pending);
 
 /* From now on, or not: nothing fails, so each request that is sent has one right answer. */
 void auditor_strict(struct auditor *a, bool strict);

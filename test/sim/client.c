@@ -73,14 +73,71 @@ static struct request *new_request(struct world *w, enum command_kind command, e
     return q;
 }
 
-static void send_request(struct world *w, struct request *q)
+/* It is on its way: the auditor knows of it from here on. */
+static void leave(struct world *w, struct request *q)
 {
     q->next = w->requests;
     w->requests = q;
     q->asks_out = q->ask_count;
     for (uint32_t i = 0; i < q->ask_count; i++)
         auditor_sent(w->auditor, &q->asks[i], w->now_ms);
+}
+
+static void send_request(struct world *w, struct request *q)
+{
+    leave(w, q);
     process_send(&w->process, &q->command);
+}
+
+/* ---- the gate ---- */
+
+/* The worker asks it about the i-th order. */
+static void ask_gate(struct world *w, struct request *q, uint32_t i, bool order_new)
+{
+    struct reserve_command *r = &q->orders[i];
+    struct gate_ask *ask = &q->gate_asks[i];
+    for (uint16_t j = 0; j < r->want_count; j++) {
+        const struct want *v = &r->wants[j];
+        q->gate_lines[i][j] = (struct gate_line){.lot = v->lot,
+                                                 .sku = v->sku,
+                                                 .flavor = v->flavor,
+                                                 .size = v->size,
+                                                 .quantity = v->quantity};
+    }
+    *ask = (struct gate_ask){.lines = q->gate_lines[i],
+                             .line_count = r->want_count,
+                             .order_new = order_new,
+                             .order_id = r->order_id,
+                             .user_id = r->user_id,
+                             .order_hash = r->order_hash,
+                             .context = q};
+    q->gate_waits++;
+    process_ask(&w->process, ask, w->now_ms);
+}
+
+/* All that were asked about are answered. */
+static void go_on(struct world *w, struct request *q)
+{
+    bool single = q->command.kind == COMMAND_RESERVE;
+    if (single && q->gate_asks[0].verdict == GATE_SOLD_OUT) {
+        request_refused_by_gate(w, q);
+        return;
+    }
+    if (single)
+        q->command.reserve = q->orders[0];
+    process_send(&w->process, &q->command);
+}
+
+void request_admitted(struct world *w, struct gate_ask *ask)
+{
+    struct request *q = ask->context;
+    struct reserve_command *r = &q->orders[ask - q->gate_asks];
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        r->wants[i].lot_hint = ask->lines[i].lot_id;
+        r->wants[i].gate_taken = ask->verdict == GATE_PASS;
+    }
+    if (--q->gate_waits == 0 && q->with_gate)
+        go_on(w, q);
 }
 
 /* ---- orders ---- */
@@ -223,23 +280,12 @@ void client_reserve(struct world *w, struct sim_order *o, bool retry, bool chang
 {
     struct request *q = new_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
     put_order(w, q, 0, o, changed, retry);
-    int64_t available = 0;
     world_trace(w, "#%u reserve %s%s%s", q->asks[0].number, o->order_id, retry ? " again" : "",
                 changed ? ", changed" : "");
     trace_wants(w, q, 0);
-    if (process_admit(&w->process, &q->orders[0], o->server_made && !retry, w->now_ms,
-                      &available)) {
-        q->command.reserve = q->orders[0];
-        send_request(w, q);
-        return;
-    }
-    struct audit_answer answer = {.code = TLY_ESOLD_OUT, .from_gate = true};
-    auditor_sent(w->auditor, &q->asks[0], w->now_ms);
-    auditor_answered(w->auditor, &q->asks[0], &answer, w->now_ms);
-    world_trace(w, "#%u the gate says SOLD_OUT", q->asks[0].number);
-    w->refused_by_gate++;
-    w->last = (struct sim_answer){.code = TLY_ESOLD_OUT};
-    free(q);
+    leave(w, q);
+    q->with_gate = true;
+    ask_gate(w, q, 0, o->server_made && !retry);
 }
 
 static void reserve(struct world *w)
@@ -259,14 +305,15 @@ static void reserve_batch(struct world *w)
         bool retry;
         struct sim_order *o = pick_order(w, &retry);
         put_order(w, q, i, o, retry && rng_chance(&w->rng, 80), retry);
-        int64_t available;
         if (rng_chance(&w->rng, 200)) /* takes its units beforehand, or goes all the same */
-            process_admit(&w->process, &q->orders[i], o->server_made && !retry, w->now_ms,
-                          &available);
+            ask_gate(w, q, i, o->server_made && !retry);
         world_trace(w, "#%u reserve %s in a batch", q->asks[0].number, o->order_id);
         trace_wants(w, q, i);
     }
-    send_request(w, q);
+    leave(w, q);
+    q->with_gate = true;
+    if (q->gate_waits == 0)
+        go_on(w, q);
 }
 
 /* ---- holds ---- */

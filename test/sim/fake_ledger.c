@@ -1,9 +1,9 @@
-/* The durable rows, what is under way, and the dice.
+/* What is under way at the simulated ledger, and the dice.
  *
- * A batch that was submitted is finished by a later call of fake_ledger_progress: committed,
- * rejected, stale (another writer's adjustment became durable instead), or unknown, which a still
- * later call resolves either way. After a rejection or an unknown outcome the ledger is not
- * available until it says so.
+ * Batches are finished in order, each by a later call of fake_ledger_progress: committed, rejected,
+ * or unknown, which a still later call resolves either way. One that is not committed dooms those
+ * behind it. After a rejection or an unknown outcome the ledger is not available until it says so,
+ * but for a rejection that leaves it writable.
  */
 #include "fake_ledger.h"
 
@@ -11,211 +11,198 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_rows.h"
+#include "process.h"
 
-enum { READS_MAX = 64, RUNS_MAX = 2048 };
+enum { READS_MAX = 64 };
 
-struct stored_run {
-    struct order_entry *entries;
-    uint64_t count;
-    int64_t seq_min, seq_max;
+struct waiting_batch {
+    struct batch *batch;
+    bool doomed; /* one before it was not committed */
 };
 
 struct fake_ledger {
-    struct rng *rng;
-    struct fake_ledger_faults faults;
-    enum plant plant;
-    fake_ledger_durable_fn *durable;
-    void *context;
-    struct fake_rows rows;
-    int64_t oldest_pending;
-    struct batch *batch;    /* under way */
-    bool unknown;           /* its outcome was called unknown */
-    struct fake_rows early; /* planted: called committed, but not durable yet */
-    bool undelivered;       /* the process has not heard of the newest outcome yet */
+    struct ledger ledger;
+    struct fake_ledger_config config;
+    struct ledger_events events;
+    struct fake_disk early; /* planted: called committed, but not durable yet */
+    struct waiting_batch batches[LEDGER_BATCHES_MAX]; /* oldest first */
+    uint32_t batch_count;
+    bool doomed_writable;
+    bool unknown;                   /* the oldest one's outcome was called so */
+    bool resolving;                 /* it is known, and not yet what became of those behind it */
+    bool unheard;                   /* the process has not heard of the newest outcome yet */
+    struct fake_ledger_heard hears; /* with its next turn */
     bool owes_available;
     struct question *reads[READS_MAX];
     size_t read_count;
-    struct order_segment *segment; /* under way */
-    struct stored_run runs[RUNS_MAX];
-    size_t run_count;
-    struct reload reloads[AUDITED_LOTS_MAX];
+    struct order_segment *segment; /* under way, newest first */
 };
 
-struct fake_ledger *fake_ledger_create(struct rng *rng, const struct fake_ledger_faults *faults,
-                                       enum plant plant, fake_ledger_durable_fn *durable,
-                                       void *context)
+static struct fake_ledger *self(struct ledger *l)
 {
-    struct fake_ledger *l = calloc(1, sizeof *l);
-    if (!l)
-        abort();
-    *l = (struct fake_ledger){
-        .rng = rng, .faults = *faults, .plant = plant, .durable = durable, .context = context};
-    return l;
+    return (struct fake_ledger *)l;
 }
 
-void fake_ledger_destroy(struct fake_ledger *l)
+/* ---- from the engine ---- */
+
+static void fake_submit(struct ledger *ledger, struct batch *b)
 {
-    fake_rows_close(&l->rows);
-    fake_rows_close(&l->early);
-    for (size_t i = 0; i < l->run_count; i++)
-        free(l->runs[i].entries);
-    free(l);
+    struct fake_ledger *l = self(ledger);
+    assert(l->batch_count < l->config.batches_max && b->move_count > 0);
+    l->batches[l->batch_count++] = (struct waiting_batch){.batch = b};
 }
 
-void fake_ledger_heal(struct fake_ledger *l)
+static void fake_ask(struct ledger *ledger, struct question *q)
 {
-    l->faults = (struct fake_ledger_faults){0};
-}
-
-void fake_ledger_submit(struct fake_ledger *l, struct batch *b)
-{
-    assert(!l->batch && b->move_count > 0);
-    l->batch = b;
-    l->unknown = false;
-}
-
-void fake_ledger_ask(struct fake_ledger *l, struct question *r)
-{
+    struct fake_ledger *l = self(ledger);
     assert(l->read_count < READS_MAX);
-    l->reads[l->read_count++] = r;
+    l->reads[l->read_count++] = q;
 }
 
-void fake_ledger_store(struct fake_ledger *l, struct order_segment *s)
+static void fake_store(struct ledger *ledger, struct order_segment *s)
 {
+    struct fake_ledger *l = self(ledger);
     s->link = l->segment;
     l->segment = s;
 }
 
-bool fake_ledger_idle(const struct fake_ledger *l)
+static uint64_t fake_hash_seed(const struct ledger *ledger)
 {
-    return !l->batch && !l->read_count && !l->segment && !l->owes_available;
+    (void)ledger;
+    return SIM_HASH_SEED;
 }
 
-int64_t fake_ledger_newest_ms(const struct fake_ledger *l)
+static void fake_stats(struct ledger *ledger, struct ledger_stats *out)
 {
-    return l->rows.count ? seq_ms(l->rows.rows[l->rows.count - 1].seq) : 0;
+    const struct fake_disk *d = self(ledger)->config.disk;
+    *out = (struct ledger_stats){.last_seq = d->count ? d->rows[d->count - 1].seq : 0};
+}
+
+bool fake_ledger_idle(const struct ledger *ledger)
+{
+    const struct fake_ledger *l = (const struct fake_ledger *)ledger;
+    return !l->batch_count && !l->read_count && !l->segment && !l->owes_available && !l->unheard;
+}
+
+struct fake_ledger_heard fake_ledger_heard(struct ledger *ledger)
+{
+    struct fake_ledger *l = self(ledger);
+    struct fake_ledger_heard heard = l->hears;
+    l->hears = (struct fake_ledger_heard){0};
+    l->unheard = false;
+    return heard;
 }
 
 /* ---- batches ---- */
 
 static void write_late(struct fake_ledger *l)
 {
-    fake_rows_add(&l->rows, l->early.rows, l->early.count);
-    l->durable(l->context, l->early.rows, l->early.count, l->oldest_pending, false);
-    fake_rows_close(&l->early);
-    l->early = (struct fake_rows){0};
+    fake_disk_add(l->config.disk, l->early.rows, l->early.count);
+    l->config.durable(l->config.context, l->early.rows, l->early.count,
+                      l->config.disk->oldest_pending);
+    fake_disk_close(&l->early);
+    l->early = (struct fake_disk){0};
 }
 
 static void make_durable(struct fake_ledger *l, const struct batch *b)
 {
-    if (l->plant == PLANT_EARLY_ANSWER) {
-        fake_rows_add(&l->early, b->moves, b->move_count);
-        l->oldest_pending = b->oldest_pending;
+    struct fake_disk *d = l->config.disk;
+    d->oldest_pending = b->oldest_pending;
+    if (l->config.plant == PLANT_EARLY_ANSWER) {
+        fake_disk_add(&l->early, b->moves, b->move_count);
         return;
     }
-    fake_rows_add(&l->rows, b->moves, b->move_count);
-    l->oldest_pending = b->oldest_pending;
-    l->durable(l->context, b->moves, b->move_count, b->oldest_pending, false);
-    if (rng_chance(l->rng, 300))
-        fake_rows_snapshot(&l->rows);
+    fake_disk_add(d, b->moves, b->move_count);
+    l->config.durable(l->config.context, b->moves, b->move_count, b->oldest_pending);
+    if (rng_chance(l->config.rng, 300))
+        fake_disk_snapshot(d);
 }
 
-/* Another writer's adjustment, with a number of its own between ours. */
-static void foreign_write(struct fake_ledger *l, int64_t now_ms)
+static void close_writes(struct fake_ledger *l)
 {
-    if (l->rows.lot_count == 0)
-        return;
-    lot_id lot = rng_between(l->rng, 1, l->rows.lot_count);
-    struct stock s = fake_rows_stock(&l->rows, lot);
-    int64_t delta = (int64_t)rng_between(l->rng, 0, 6) - 3;
-    if (delta == 0 || s.on_hand - s.reserved - s.confirmed + delta < 0)
-        return;
-    struct move m = {.seq = l->rows.rows[l->rows.count - 1].seq + 1,
-                     .at_ms = now_ms,
-                     .kind = MOVE_ADJUST,
-                     .line_count = 1,
-                     .line = {lot, delta},
-                     .note = STR("another writer")};
-    fake_rows_add(&l->rows, &m, 1);
-    l->durable(l->context, &m, 1, 0, true);
+    if (!l->owes_available)
+        l->events.available(l->events.context, false, "the dice say so");
+    l->owes_available = true;
 }
 
-static void stale(struct fake_ledger *l, struct batch *b, int64_t now_ms)
+static void reject(struct fake_ledger *l, struct batch *b, bool writable)
 {
-    foreign_write(l, now_ms);
-    for (lot_id i = 1; i <= l->rows.lot_count; i++)
-        l->reloads[i - 1] = (struct reload){.lot = i, .stock = fake_rows_stock(&l->rows, i)};
-    b->reloaded = l->reloads;
-    b->reloaded_count = l->rows.lot_count;
+    b->outcome = LEDGER_REJECTED;
+    b->writable = writable;
+    l->doomed_writable = writable;
+    if (!writable)
+        close_writes(l);
+    for (uint32_t i = 1; i < l->batch_count; i++)
+        l->batches[i].doomed = true;
 }
 
-static bool creates_lots(const struct batch *b)
+static void commit(struct fake_ledger *l, struct batch *b)
 {
-    for (uint32_t i = 0; i < b->move_count; i++)
-        if (b->moves[i].kind == MOVE_CREATE)
-            return true;
-    return false;
+    make_durable(l, b);
+    b->outcome = LEDGER_COMMITTED;
 }
 
-/* The second outcome of an unknown batch. */
+/* The second outcome of an unknown batch. Those behind it may be there too if it is. */
 static void resolve(struct fake_ledger *l, struct batch *b)
 {
-    if (rng_chance(l->rng, 500)) {
-        make_durable(l, b);
-        b->outcome = LEDGER_COMMITTED;
+    if (rng_chance(l->config.rng, 500)) {
+        commit(l, b);
+        if (rng_chance(l->config.rng, 500))
+            for (uint32_t i = 1; i < l->batch_count; i++)
+                l->batches[i].doomed = true;
     } else {
-        b->outcome = LEDGER_REJECTED;
+        reject(l, b, false);
     }
     l->unknown = false;
+    l->doomed_writable = false;
 }
 
-static bool decide(struct fake_ledger *l, struct batch *b)
+static void decide(struct fake_ledger *l, struct batch *b)
 {
-    uint32_t dice = rng_below(l->rng, 1000);
+    const struct fake_ledger_faults *faults = l->config.faults;
+    uint32_t dice = rng_below(l->config.rng, 1000);
     if (l->unknown) {
         resolve(l, b);
-        l->owes_available = true;
-        return true;
-    }
-    if (dice < l->faults.unknown) {
+        l->resolving = true;
+    } else if (l->batches[0].doomed) {
+        b->outcome = LEDGER_REJECTED;
+        b->writable = l->doomed_writable;
+    } else if (dice < faults->unknown) {
         b->outcome = LEDGER_UNKNOWN;
         l->unknown = true;
-        return false;
-    }
-    dice -= l->faults.unknown;
-    if (dice < l->faults.reject) {
-        b->outcome = LEDGER_REJECTED;
-        l->owes_available = true;
-    } else if (dice - l->faults.reject < l->faults.stale && !creates_lots(b)) {
-        b->outcome = LEDGER_STALE;
+        close_writes(l);
+    } else if (dice - faults->unknown < faults->reject) {
+        reject(l, b, rng_chance(l->config.rng, faults->writable));
     } else {
-        make_durable(l, b);
-        b->outcome = LEDGER_COMMITTED;
+        commit(l, b);
     }
-    return false;
 }
 
-static void progress_batch(struct fake_ledger *l, struct fake_ledger_news *news)
+static void progress_batch(struct fake_ledger *l)
 {
-    struct batch *b = l->batch;
-    news->resolves = decide(l, b);
-    news->outcome = b;
-    if (l->plant == PLANT_UNKNOWN_FAILED && b->outcome == LEDGER_UNKNOWN) {
+    struct batch *b = l->batches[0].batch;
+    decide(l, b);
+    if (l->config.plant == PLANT_UNKNOWN_FAILED && b->outcome == LEDGER_UNKNOWN) {
         resolve(l, b); /* the truth, which nobody hears */
         b->outcome = LEDGER_REJECTED;
-        l->owes_available = true;
     }
-    if (l->plant == PLANT_REJECT_HIDDEN && b->outcome == LEDGER_REJECTED)
+    if (l->config.plant == PLANT_REJECT_HIDDEN && b->outcome == LEDGER_REJECTED)
         b->outcome = LEDGER_COMMITTED;
-    if (b->outcome != LEDGER_UNKNOWN)
-        l->batch = NULL;
+    l->hears.unknown = b->outcome == LEDGER_UNKNOWN;
+    if (b->outcome != LEDGER_UNKNOWN) {
+        l->batch_count--;
+        memmove(l->batches, l->batches + 1, l->batch_count * sizeof l->batches[0]);
+        l->hears.resolved = l->hears.resolved || (l->resolving && l->batch_count == 0);
+        l->resolving = l->resolving && l->batch_count > 0;
+    }
+    l->unheard = true;
+    l->events.outcome(l->events.context, b);
 }
 
 /* ---- order runs ---- */
 
 /* Its filter may be a poor one, so that the ledger is asked for nothing. */
-static struct order_run *run_of(const struct fake_ledger *l, const struct stored_run *stored)
+static struct order_run *run_of(struct rng *rng, const struct fake_run *stored)
 {
     struct order_run *run = calloc(1, sizeof *run);
     if (!run)
@@ -223,123 +210,138 @@ static struct order_run *run_of(const struct fake_ledger *l, const struct stored
     run->count = stored->count;
     run->seq_min = stored->seq_min;
     run->seq_max = stored->seq_max;
-    run->filter = bloom_create(stored->count, rng_chance(l->rng, 300) ? 1 : 12);
+    run->filter = bloom_create(stored->count, rng_chance(rng, 300) ? 1 : 12);
     for (uint64_t i = 0; i < stored->count; i++)
         bloom_add(run->filter, stored->entries[i].hash);
     return run;
 }
 
-static void progress_segment(struct fake_ledger *l, struct fake_ledger_news *news)
+static void progress_segment(struct fake_ledger *l)
 {
     struct order_segment **last = &l->segment;
     while ((*last)->link)
         last = &(*last)->link;
     struct order_segment *s = *last;
     *last = NULL;
-    assert(l->run_count < RUNS_MAX);
-    struct stored_run *stored = &l->runs[l->run_count++];
-    *stored = (struct stored_run){.count = s->count, .seq_min = s->seq_min, .seq_max = s->seq_max};
-    stored->entries = calloc(s->count ? s->count : 1, sizeof *stored->entries);
-    s->copy(s, stored->entries);
-    news->segment = s;
-    news->run = run_of(l, stored);
+    struct order_run *run = run_of(l->config.rng, fake_disk_keep_run(l->config.disk, s));
+    l->unheard = true;
+    l->events.segment_stored(l->events.context, s, run);
 }
 
-/* ---- the ledger's turn ---- */
-
-void fake_ledger_progress(struct fake_ledger *l, struct fake_ledger_news *news)
+static void progress_read(struct fake_ledger *l)
 {
-    *news = (struct fake_ledger_news){0};
+    size_t i = rng_below(l->config.rng, (uint32_t)l->read_count);
+    struct question *q = l->reads[i];
+    l->reads[i] = l->reads[--l->read_count];
+    fake_disk_answer(l->config.disk, q);
+    if (rng_chance(l->config.rng, l->config.faults->read_fails)) {
+        free(q->record);
+        q->record = NULL;
+        q->code = TLY_EUNAVAILABLE;
+    }
+    l->unheard = true;
+    l->events.answered(l->events.context, q);
+}
+
+void fake_ledger_progress(struct ledger *ledger)
+{
+    struct fake_ledger *l = self(ledger);
     if (l->early.count)
         write_late(l);
-    if (rng_chance(l->rng, l->faults.slow))
+    if (rng_chance(l->config.rng, l->config.faults->slow))
         return;
-    uint32_t what = rng_below(l->rng, 4);
-    if (what == 0 && l->segment && !rng_chance(l->rng, l->faults.store_slow)) {
-        progress_segment(l, news);
+    uint32_t what = rng_below(l->config.rng, 4);
+    if (what == 0 && l->segment && !rng_chance(l->config.rng, l->config.faults->store_slow)) {
+        progress_segment(l);
     } else if (what <= 1 && l->read_count) {
-        size_t i = rng_below(l->rng, (uint32_t)l->read_count);
-        news->read = l->reads[i];
-        l->reads[i] = l->reads[--l->read_count];
-        fake_rows_answer(&l->rows, news->read);
-        if (rng_chance(l->rng, l->faults.read_fails)) {
-            free(news->read->record);
-            news->read->record = NULL;
-            news->read->code = TLY_EUNAVAILABLE;
-        }
-    } else if (l->batch && !l->undelivered) {
-        l->undelivered = true;
-        progress_batch(l, news);
-    } else if (l->owes_available) {
+        progress_read(l);
+    } else if (l->batch_count && !(l->unheard && l->unknown)) {
+        progress_batch(l);
+    } else if (l->owes_available && !l->unknown) {
         l->owes_available = false;
-        news->available = true;
+        l->unheard = true;
+        l->events.available(l->events.context, true, NULL);
     }
 }
 
-void fake_ledger_deliver(struct fake_ledger *l, struct batch *b, int64_t now_ms)
-{
-    l->undelivered = false;
-    if (b->outcome == LEDGER_STALE)
-        stale(l, b, now_ms);
-}
-
-void fake_ledger_crash(struct fake_ledger *l)
-{
-    l->undelivered = false;
-    if (l->batch && rng_chance(l->rng, 500))
-        make_durable(l, l->batch);
-    fake_rows_close(&l->early);
-    l->early = (struct fake_rows){0};
-    l->batch = NULL;
-    l->unknown = false;
-    l->owes_available = false;
-    l->read_count = 0;
-    l->segment = NULL;
-}
-
-/* ---- recovery ---- */
+/* ---- start and end ---- */
 
 /* Everything up to there is known from runs, finished, and in the snapshot. */
 static int64_t skip_up_to(const struct fake_ledger *l, bool *use_runs)
 {
-    int64_t covered = l->run_count ? l->runs[l->run_count - 1].seq_max : 0;
-    int64_t seq = l->rows.snapshot_seq;
-    *use_runs = l->run_count > 0 && rng_chance(l->rng, 700);
+    const struct fake_disk *d = l->config.disk;
+    int64_t covered = d->run_count ? d->runs[d->run_count - 1].seq_max : 0;
+    int64_t seq = d->snapshot_seq;
+    *use_runs = d->run_count > 0 && rng_chance(l->config.rng, 700);
     if (!*use_runs)
         return 0;
     if (covered < seq)
         seq = covered;
-    return l->oldest_pending - 1 < seq ? l->oldest_pending - 1 : seq;
+    return d->oldest_pending - 1 < seq ? d->oldest_pending - 1 : seq;
 }
 
-int fake_ledger_recover(struct fake_ledger *l, struct engine *e, struct error *err)
+static int fake_recover(struct ledger *ledger, const struct ledger_loader *loader,
+                        struct error *err)
 {
-    bool use_runs, full_replay = rng_chance(l->rng, 200);
+    struct fake_ledger *l = self(ledger);
+    struct fake_disk *d = l->config.disk;
+    enum plant plant = l->config.plant;
+    bool use_runs, full_replay = rng_chance(l->config.rng, 200);
     int64_t skip = skip_up_to(l, &use_runs);
     if (full_replay && skip == 0)
-        fake_rows_forget_snapshot(&l->rows);
-    size_t loaded = l->rows.count - (l->plant == PLANT_SHORT_RECOVERY && l->rows.count > 0);
-    int rc = fake_rows_load_lots(&l->rows, e, loaded, err);
-    for (size_t i = 0; i < l->run_count && use_runs && rc == 0; i++)
-        rc = engine_load_order_run(e, run_of(l, &l->runs[i]));
-    if (!use_runs) {
-        for (size_t i = 0; i < l->run_count; i++)
-            free(l->runs[i].entries);
-        l->run_count = 0;
-    }
+        fake_disk_forget_snapshot(d);
+    size_t loaded = d->count - (plant == PLANT_SHORT_RECOVERY && d->count > 0);
+    int rc = fake_disk_lots(d, loader, loaded, err);
+    for (size_t i = 0; i < d->run_count && use_runs && rc == 0; i++)
+        rc = loader->order_run(loader->context, run_of(l->config.rng, &d->runs[i]));
+    if (!use_runs)
+        fake_disk_drop_runs(d);
     for (size_t i = 0; i < loaded && rc == 0; i++) {
-        const struct move *m = &l->rows.rows[i];
-        bool in_stock = m->seq <= l->rows.snapshot_seq && l->plant != PLANT_STOCK_TWICE;
+        const struct move *m = &d->rows[i];
+        bool in_stock = m->seq <= d->snapshot_seq && plant != PLANT_STOCK_TWICE;
         if (m->seq > skip)
-            rc = engine_load_move(e, m, in_stock, err);
+            rc = loader->move(loader->context, m, in_stock, err);
     }
     return rc;
 }
 
-bool fake_ledger_orders(struct fake_ledger *l, fake_ledger_order_fn *fn, void *context)
+static int fake_start(struct ledger *ledger, const struct ledger_events *events, struct error *e)
 {
-    for (size_t i = 0; i < l->rows.count; i++)
-        if (l->rows.rows[i].kind == MOVE_RESERVE)
-            fn(context, l->rows.rows[i].order_hash);
-    return l->run_count == 0;
+    (void)e;
+    self(ledger)->events = *events;
+    return 0;
+}
+
+/* What was under way is decided one way or the other, in order, and nobody hears. */
+static void fake_destroy(struct ledger *ledger)
+{
+    struct fake_ledger *l = self(ledger);
+    for (uint32_t i = 0; i < l->batch_count && !l->batches[i].doomed; i++) {
+        if (!rng_chance(l->config.rng, 500))
+            break;
+        make_durable(l, l->batches[i].batch);
+    }
+    fake_disk_close(&l->early);
+    free(l);
+}
+
+static const struct ledger_ops fake_ops = {
+    .recover = fake_recover,
+    .start = fake_start,
+    .submit = fake_submit,
+    .ask = fake_ask,
+    .store_segment = fake_store,
+    .hash_seed = fake_hash_seed,
+    .stats = fake_stats,
+    .destroy = fake_destroy,
+};
+
+struct ledger *fake_ledger_create(const struct fake_ledger_config *config)
+{
+    struct fake_ledger *l = calloc(1, sizeof *l);
+    if (!l)
+        abort();
+    l->ledger = (struct ledger){.ops = &fake_ops, .traits.batches_max = config->batches_max};
+    l->config = *config;
+    return &l->ledger;
 }

@@ -17,12 +17,19 @@ struct request {
     struct reserve_command orders[SIM_BATCH_MAX];
     struct sim_order *of[SIM_BATCH_MAX]; /* the customer's order; NULL for other requests */
     struct want wants[SIM_BATCH_MAX][SIM_WANTS_MAX];
+    struct gate_ask gate_asks[SIM_BATCH_MAX];
+    struct gate_line gate_lines[SIM_BATCH_MAX][SIM_WANTS_MAX];
+    uint32_t gate_waits; /* for so many of them */
+    bool with_gate;      /* all of them asked: it goes on when the last is answered */
     struct line lines[SIM_BATCH_MAX][ORDER_LINES_MAX];
     struct lot_view views[SIM_LOTS_MAX + 8];
     struct engine_stats stats;
     char text[256];
 };
 
+/* An ask of one of its orders is answered. */
+void request_admitted(struct world *w, struct gate_ask *ask);
+void request_refused_by_gate(struct world *w, struct request *q);
 void request_free_if_done(struct request *q);
 
 #endif

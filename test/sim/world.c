@@ -45,21 +45,22 @@ bool world_broken(struct world *w)
 
 /* ---- the process ---- */
 
-static void on_durable(void *context, const struct move *rows, size_t count, int64_t oldest_pending,
-                       bool foreign)
+static void on_durable(void *context, const struct move *rows, size_t count, int64_t oldest_pending)
 {
     struct world *w = context;
     for (size_t i = 0; i < count; i++)
         world_trace(w, "    durable: %s %" PRId64 " of %" PRId64 " %s",
                     move_kind_name(rows[i].kind), rows[i].reservation_id, rows[i].line.quantity,
                     refund_reason_name(rows[i].reason));
-    auditor_committed(w->auditor, rows, count, oldest_pending, foreign);
+    auditor_committed(w->auditor, rows, count, oldest_pending);
 }
 
 static void on_ask_freed(void *context, struct audit_ask *ask)
 {
-    (void)context;
+    struct world *w = context;
     struct request *q = ask->context;
+    if (ask->kind == AUDIT_RESERVE) /* its gate must find out by itself */
+        process_settle(&w->process, q->orders[ask - q->asks].order_hash);
     q->asks_out--;
     request_free_if_done(q);
 }
@@ -68,7 +69,7 @@ static void turn(struct world *w, size_t commands)
 {
     struct process_turn t;
     process_turn(&w->process, w->now_ms, commands, &t);
-    if (t.unknown)
+    if (t.heard.unknown)
         auditor_unknown(w->auditor);
     struct command *c = t.replies;
     while (c) {
@@ -77,28 +78,44 @@ static void turn(struct world *w, size_t commands)
             request_answered(w, c);
         c = next;
     }
-    if (t.resolved)
+    if (t.heard.resolved)
         auditor_resolved(w->auditor, on_ask_freed, w);
+}
+
+static void on_admitted(void *context, struct gate_ask *ask)
+{
+    request_admitted(context, ask);
 }
 
 static void start(struct world *w)
 {
     struct error e = {0};
-    int64_t newest_ms = fake_ledger_newest_ms(w->ledger);
-    if (w->now_ms < newest_ms)
-        w->now_ms = newest_ms;
-    if (process_start(&w->process, w->ledger, &w->config, &w->rng, w->plant, w->now_ms, &e)) {
+    const struct fake_ledger_config config = {.disk = &w->disk,
+                                              .rng = &w->rng,
+                                              .faults = &w->faults,
+                                              .plant = w->plant,
+                                              .batches_max = w->config.batches_max,
+                                              .durable = on_durable,
+                                              .context = w};
+    const struct process_config process = {.ledger = fake_ledger_create(&config),
+                                           .engine = &w->config,
+                                           .gate = w->gate,
+                                           .rng = &w->rng,
+                                           .plant = w->plant,
+                                           .admitted = on_admitted,
+                                           .context = w};
+    if (process_start(&w->process, &process, w->now_ms, &e)) {
         char text[AUDIT_TEXT_MAX];
         snprintf(text, sizeof text, "I3: recovery failed: %s", e.text);
         fail(w, text);
     }
+    w->now_ms = w->process.now_ms;
     w->running = true;
 }
 
 static void crash(struct world *w)
 {
     world_trace(w, "CRASH");
-    fake_ledger_crash(w->ledger); /* its batch is the process's memory */
     process_stop(&w->process);
     w->running = false;
     w->crashes++;
@@ -140,6 +157,8 @@ static void judge_stillness(struct world *w)
             process_gate_units(&w->process, lot, auditor_lot_key(w->auditor, lot), w->now_ms);
         if (units >= 0)
             auditor_quiet(w->auditor, lot, units);
+        if (process_gate_open_units(&w->process, lot))
+            fail(w, "I2: nothing is under way, and the gate holds units for an order");
     }
     judge_gauges(w);
 }
@@ -155,6 +174,7 @@ void world_settle(struct world *w)
             }
         }
         process_ledger(&w->process);
+        process_gate(&w->process);
         turn(w, PROCESS_QUEUE_MAX);
     }
     fail(w, "I7: requests stay unanswered although nothing is wrong any more");
@@ -165,7 +185,7 @@ void world_wait(struct world *w, int64_t until_ms)
     turn(w, 0);
     world_settle(w);
     while (w->now_ms < until_ms && !world_broken(w)) {
-        int64_t next_ms = engine_next_deadline(w->process.engine);
+        int64_t next_ms = engine_next_deadline(w->process.lane.engine);
         w->now_ms = next_ms > w->now_ms && next_ms < until_ms ? next_ms : until_ms;
         turn(w, 0);
         world_settle(w);
@@ -216,8 +236,10 @@ static void step(struct world *w)
             client_act(w);
     } else if (dice < 650) {
         turn(w, rng_below(&w->rng, 8));
-    } else if (dice < 890) {
+    } else if (dice < 850) {
         process_ledger(&w->process);
+    } else if (dice < 890) {
+        process_gate(&w->process);
     } else if (dice < 990) {
         time_goes_on(w);
     } else if (rng_chance(&w->rng, 300)) {
@@ -243,7 +265,7 @@ static void judge_watcher(struct world *w)
  * millisecond. */
 static void calm_down(struct world *w)
 {
-    fake_ledger_heal(w->ledger);
+    w->faults = (struct fake_ledger_faults){0};
     if (!w->running)
         start(w);
     auditor_calm(w->auditor, w->now_ms);
@@ -297,6 +319,7 @@ static void choose_config(struct world *w)
         .hash_seed = SIM_HASH_SEED,
         .lots_max = SIM_LOTS_MAX,
         .holds_max = rng_chance(&w->rng, 200) ? 6 : 1000,
+        .batches_max = rng_between(&w->rng, 1, LEDGER_BATCHES_MAX),
         .batch_moves_max = rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 6) : 64,
         .waiting_max = storm && rng_chance(&w->rng, 200) ? 8 : 256,
         .questions_max = storm && rng_chance(&w->rng, 200) ? 2 : 64,
@@ -311,6 +334,7 @@ static void choose_config(struct world *w)
     if (w->class != WORLD_CALM && rng_chance(&w->rng, 400))
         w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
     w->adjusts_often = rng_chance(&w->rng, 150);
+    w->gate = rng_chance(&w->rng, 400) && !w->plant ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
@@ -323,7 +347,7 @@ static struct fake_ledger_faults choose_faults(struct world *w)
         return faults;
     faults.reject = sometimes(w, 400, 60);
     faults.unknown = sometimes(w, 400, 60);
-    faults.stale = sometimes(w, 150, 80);
+    faults.writable = sometimes(w, 500, 1000);
     faults.read_fails = sometimes(w, 300, 200);
     faults.store_slow = sometimes(w, 500, 1000);
     if (w->plant == PLANT_REJECT_HIDDEN || w->plant == PLANT_UNKNOWN_FAILED)
@@ -341,11 +365,10 @@ static void create_first_lots(struct world *w)
 
 static void close_world(struct world *w)
 {
-    fake_ledger_crash(w->ledger);
     process_stop(&w->process);
     auditor_crashed(w->auditor, on_ask_freed, w);
     requests_lost(w);
-    fake_ledger_destroy(w->ledger);
+    fake_disk_close(&w->disk);
     auditor_destroy(w->auditor);
 }
 
@@ -360,7 +383,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     choose_config(w);
     clients_init(w);
     w->config.lots_max = w->lot_count + TOUR_LOTS;
-    struct fake_ledger_faults faults = choose_faults(w);
+    w->faults = choose_faults(w);
     struct audit_rules rules = {.refund_window_ms = w->config.refund_window_ms,
                                 .hold_total_max_ms = w->config.hold_total_max_ms,
                                 .hold_default_ms = w->config.hold_default_ms,
@@ -368,12 +391,11 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
                                 .retention_ms = w->config.order_retention_ms,
                                 .holds_max = w->config.holds_max,
                                 .lots_max = w->config.lots_max,
-                                .batches_max = 1,
+                                .batches_max = w->config.batches_max,
                                 .tight = w->class == WORLD_STORM,
                                 .faults = w->class == WORLD_STORM};
     w->auditor = auditor_create(&rules);
     auditor_strict(w->auditor, w->class != WORLD_STORM);
-    w->ledger = fake_ledger_create(&w->rng, &faults, plant, on_durable, w);
     world_trace(w, "holds %u, batch %u, waiting %u, reads %u, index %u, steps %u",
                 w->config.holds_max, w->config.batch_moves_max, w->config.waiting_max,
                 w->config.questions_max, w->config.order_memory_max, w->steps);

@@ -60,7 +60,9 @@ struct world {
     struct rng rng;
     int64_t now_ms;
     struct engine_config config;
-    struct fake_ledger *ledger;
+    enum process_gate gate;
+    struct fake_disk disk;
+    struct fake_ledger_faults faults;
     struct process process;
     bool running; /* the process is */
     bool calm;    /* nothing fails any more */

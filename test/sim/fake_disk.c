@@ -1,5 +1,5 @@
 /* Rows are searched from end to end: a simulation has some hundreds. */
-#include "fake_rows.h"
+#include "fake_disk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,10 @@ static void free_dims(const struct lot_dims *d)
     free((void *)(uintptr_t)d);
 }
 
-void fake_rows_close(struct fake_rows *r)
+void fake_disk_close(struct fake_disk *r)
 {
+    fake_disk_drop_runs(r);
+    free(r->runs);
     for (size_t i = 0; i < r->count; i++) {
         struct move *m = &r->rows[i];
         free_text(m->order_id);
@@ -67,7 +69,7 @@ void fake_rows_close(struct fake_rows *r)
     free(r->rows);
 }
 
-void fake_rows_add(struct fake_rows *r, const struct move *moves, size_t count)
+void fake_disk_add(struct fake_disk *r, const struct move *moves, size_t count)
 {
     if (r->count + count > r->room) {
         r->room = 2 * (r->count + count);
@@ -96,18 +98,40 @@ void fake_rows_add(struct fake_rows *r, const struct move *moves, size_t count)
     }
 }
 
-void fake_rows_snapshot(struct fake_rows *r)
+void fake_disk_drop_runs(struct fake_disk *r)
+{
+    for (size_t i = 0; i < r->run_count; i++)
+        free(r->runs[i].entries);
+    r->run_count = 0;
+}
+
+const struct fake_run *fake_disk_keep_run(struct fake_disk *r, const struct order_segment *s)
+{
+    if (r->run_count == r->run_room) {
+        r->run_room = r->run_room ? 2 * r->run_room : 16;
+        r->runs = realloc(r->runs, r->run_room * sizeof *r->runs);
+        if (!r->runs)
+            abort();
+    }
+    struct fake_run *run = &r->runs[r->run_count++];
+    *run = (struct fake_run){.count = s->count, .seq_min = s->seq_min, .seq_max = s->seq_max};
+    run->entries = calloc(s->count ? s->count : 1, sizeof *run->entries);
+    s->copy(s, run->entries);
+    return run;
+}
+
+void fake_disk_snapshot(struct fake_disk *r)
 {
     if (r->count)
         r->snapshot_seq = r->rows[r->count - 1].seq;
 }
 
-void fake_rows_forget_snapshot(struct fake_rows *r)
+void fake_disk_forget_snapshot(struct fake_disk *r)
 {
     r->snapshot_seq = 0;
 }
 
-static struct stock stock_up_to(const struct fake_rows *r, lot_id lot, int64_t seq)
+static struct stock stock_up_to(const struct fake_disk *r, lot_id lot, int64_t seq)
 {
     struct stock s = {0};
     for (size_t i = 0; i < r->count && r->rows[i].seq <= seq; i++) {
@@ -122,20 +146,20 @@ static struct stock stock_up_to(const struct fake_rows *r, lot_id lot, int64_t s
     return s;
 }
 
-struct stock fake_rows_stock(const struct fake_rows *r, lot_id lot)
+struct stock fake_disk_stock(const struct fake_disk *r, lot_id lot)
 {
     return stock_up_to(r, lot, INT64_MAX);
 }
 
-int fake_rows_load_lots(const struct fake_rows *r, struct engine *e, size_t row_count,
-                        struct error *err)
+int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
+                   struct error *err)
 {
     for (size_t i = 0; i < row_count; i++) {
         const struct move *m = &r->rows[i];
         if (m->kind != MOVE_CREATE)
             continue;
         struct stock s = stock_up_to(r, m->line.lot, r->snapshot_seq);
-        int rc = engine_load_lot(e, m->line.lot, m->dims, &s, err);
+        int rc = loader->lot(loader->context, m->line.lot, m->dims, &s, err);
         if (rc)
             return rc;
     }
@@ -203,7 +227,7 @@ static void follow(struct record_block *b, const struct move *m)
                                                           .reason = m->reason};
 }
 
-static struct reservation_record *record_of(const struct fake_rows *r, int64_t reservation_id)
+struct reservation_record *fake_disk_record(const struct fake_disk *r, int64_t reservation_id)
 {
     struct record_block *b = NULL;
     for (size_t i = 0; i < r->count; i++) {
@@ -221,7 +245,7 @@ static struct reservation_record *record_of(const struct fake_rows *r, int64_t r
 }
 
 /* The newest: an earlier one is past retention. */
-static int64_t reservation_of_order(const struct fake_rows *r, struct str order_id)
+int64_t fake_disk_order(const struct fake_disk *r, struct str order_id)
 {
     for (size_t i = r->count; i-- > 0;)
         if (r->rows[i].kind == MOVE_RESERVE && str_equal(r->rows[i].order_id, order_id))
@@ -229,28 +253,30 @@ static int64_t reservation_of_order(const struct fake_rows *r, struct str order_
     return 0;
 }
 
-static void answer_adjustment(const struct fake_rows *r, struct question *read)
+const struct move *fake_disk_adjustment(const struct fake_disk *r, struct str adjustment_id)
 {
+    for (size_t i = r->count; i-- > 0;)
+        if (r->rows[i].kind == MOVE_ADJUST && str_equal(r->rows[i].detail, adjustment_id))
+            return &r->rows[i];
+    return NULL;
+}
+
+void fake_disk_answer(const struct fake_disk *r, struct question *read)
+{
+    read->record = NULL;
     read->code = TLY_ENOT_FOUND;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct move *m = &r->rows[i];
-        if (m->kind != MOVE_ADJUST || !str_equal(m->detail, read->order_id))
-            continue;
+    if (read->kind == QUESTION_ADJUSTMENT) {
+        const struct move *m = fake_disk_adjustment(r, read->order_id);
+        if (!m)
+            return;
         read->code = 0;
         read->move_seq = m->seq;
         read->adjusted = m->line;
-    }
-}
-
-void fake_rows_answer(const struct fake_rows *r, struct question *read)
-{
-    read->record = NULL;
-    if (read->kind == QUESTION_ADJUSTMENT) {
-        answer_adjustment(r, read);
         return;
     }
-    int64_t id = read->kind == QUESTION_ORDER ? reservation_of_order(r, read->order_id)
-                                              : read->reservation_id;
-    read->record = record_of(r, id);
-    read->code = read->record ? 0 : TLY_ENOT_FOUND;
+    int64_t id =
+        read->kind == QUESTION_ORDER ? fake_disk_order(r, read->order_id) : read->reservation_id;
+    read->record = fake_disk_record(r, id);
+    if (read->record)
+        read->code = 0;
 }
