@@ -95,6 +95,7 @@ struct audit_rules {
     uint32_t holds_max;
     uint32_t lots_max;
     uint32_t batches_max; /* with the ledger at once */
+    bool gate_late;       /* the gate hears of units that come free when that is committed */
     bool tight;           /* limits are so small that requests may be turned away */
     bool faults;          /* what is not asked strictly may fail */
 };

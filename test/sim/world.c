@@ -335,6 +335,8 @@ static void choose_config(struct world *w)
         w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
     w->adjusts_often = rng_chance(&w->rng, 150);
     w->gate = rng_chance(&w->rng, 400) && !w->plant ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
+    if (w->gate == PROCESS_GATE_LATE) /* nothing is deferred */
+        w->config.batch_moves_max = 4096;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
@@ -392,6 +394,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
                                 .holds_max = w->config.holds_max,
                                 .lots_max = w->config.lots_max,
                                 .batches_max = w->config.batches_max,
+                                .gate_late = w->gate == PROCESS_GATE_LATE,
                                 .tight = w->class == WORLD_STORM,
                                 .faults = w->class == WORLD_STORM};
     w->auditor = auditor_create(&rules);
