@@ -36,7 +36,7 @@ static void die(const char *what, const char *why)
 
 static void remove_db(const char *dir)
 {
-    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm",
+    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "mark",
                                         "raw.db",    "raw.db-wal",    "raw.db-shm"};
     char path[512];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -162,6 +162,7 @@ static void open_ledger(struct bench *x, const char *dir)
 {
     struct error e = {0};
     struct ledger_sqlite_config config = {.dir = dir,
+                                          .accept_loss = -1,
                                           .order_retention_ms = INT64_C(7) * 86400000,
                                           .wal_bytes_max = 64 << 20,
                                           .dirty_lots_max = 256,

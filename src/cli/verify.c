@@ -172,7 +172,8 @@ int cli_verify(int argc, char **argv)
         .synopsis = "DATA",
         .text =
             "Proves from the rows of a ledger alone that nothing was oversold (I1), no unit was\n"
-            "lost (I2), no order has two outcomes (I4) and no hold outlives its deadline (I5).\n"
+            "lost (I2), no order has two outcomes (I4) and no hold outlives its deadline (I5);\n"
+            "and, from what stands beside them, that none is missing that was durable (I3).\n"
             "DATA is a data folder, or a ledger file such as a backup; a server may be running\n"
             "on it. Exit code 1 if anything is wrong.\n",
         .options = options,

@@ -23,6 +23,7 @@
 #define VERIFY_CHECKS(X)                                                                           \
     X(FILE, "file", "the file is sound")                                                           \
     X(LOG, "log", "the log is in order; snapshot and cursors lie within it")                       \
+    X(DURABLE, "I3", "nothing is missing of what had been durable")                                \
     X(LOT, "I1", "every lot has one beginning and the key of its dimensions")                      \
     X(STOCK, "I1", "replayed move by move, no lot is ever oversold or negative")                   \
     X(STORED, "I1", "the stored stock is what the moves add up to")                                \

@@ -68,6 +68,20 @@ struct verify_hold {
     struct verify_line left[ORDER_LINES_MAX]; /* what a partial CONFIRM must RELEASE next */
 };
 
+/* DIR/mark: how far the ledger had come when it was last written. */
+struct verify_mark {
+    bool is_there, is_sound;
+    int64_t generation;
+    uint64_t ledger;
+    int64_t seq, base_seq, moves, checkpoint_seq, backup_at_ms;
+};
+
+struct verify_wal {
+    uint32_t frames;
+    uint32_t bad_frame;     /* the first, from 1; 0: all are sound */
+    uint32_t later_commits; /* behind it; 0: it is the torn end of the log */
+};
+
 struct verify {
     const struct verify_config *config;
     struct verify_report *report;
@@ -77,8 +91,11 @@ struct verify {
     int64_t lot_max;
     int64_t snapshot_seq;
     bool snapshot_checked;
-    int64_t archived_seq; /* newest reservation that retention removed, with all its moves */
+    int64_t archived_seq;    /* newest reservation that retention removed, with all its moves */
+    int64_t archived_newest; /* newest move that retention removed */
     bool archived_added;
+    struct verify_mark mark;
+    struct verify_wal wal;
     struct order_sort *orders;
     struct verify_hold hold;
 };
@@ -94,6 +111,8 @@ void verify_note(struct verify *v, enum verify_check check, struct place where, 
 
 /* ---- verify_ledger.c: the file and its small tables ---- */
 int verify_open(struct verify *v, struct error *e) MUST_CHECK;
+/* Read-only. `immutable`: as if it had no log beside it. SQLite's code. */
+int verify_open_file(const char *path, bool immutable, sqlite3 **out);
 int verify_check_file(struct verify *v, struct error *e) MUST_CHECK;
 int verify_load_tables(struct verify *v, struct error *e) MUST_CHECK;
 int verify_add_archived(struct verify *v, struct error *e) MUST_CHECK;
@@ -106,6 +125,12 @@ int verify_prepare(struct verify *v, const char *sql, sqlite3_stmt **out,
 /* SQLITE_ROW or SQLITE_DONE, or an error (negative). */
 int verify_step(struct verify *v, sqlite3_stmt *stmt, struct error *e) MUST_CHECK;
 struct verify_lot *verify_lot_of(struct verify *v, int64_t lot_id); /* NULL if there is none */
+
+/* ---- verify_durable.c, verify_wal.c ---- */
+void verify_read_mark(struct verify *v); /* before the rows are read */
+/* Of a ledger on which no server runs. */
+void verify_scan_wal(struct verify *v, const char *ledger_path);
+int verify_check_durable(struct verify *v, struct error *e) MUST_CHECK;
 
 /* ---- verify_moves.c: the scan ---- */
 int verify_scan(struct verify *v, struct error *e) MUST_CHECK;

@@ -78,7 +78,7 @@ static int number(struct verify *v, const char *sql, int64_t none, int64_t *out,
     return code;
 }
 
-static int open_at(struct verify *v, const char *path, bool immutable, struct error *e)
+int verify_open_file(const char *path, bool immutable, sqlite3 **out)
 {
     char uri[3 * PATH_BYTES] = "file:";
     size_t len = strlen(uri);
@@ -89,10 +89,15 @@ static int open_at(struct verify *v, const char *path, bool immutable, struct er
             uri[len++] = *p;
     }
     snprintf(uri + len, sizeof(uri) - len, "%s", immutable ? "?immutable=1" : "");
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
+    return sqlite3_open_v2(uri, out, flags, NULL);
+}
+
+static int open_at(struct verify *v, const char *path, bool immutable, struct error *e)
+{
     sqlite3_close(v->db);
     v->db = NULL;
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(uri, &v->db, flags, NULL) != SQLITE_OK)
+    if (verify_open_file(path, immutable, &v->db) != SQLITE_OK)
         return error_set(e, TLY_EIO, path, "cannot be opened: %s", sqlite3_errmsg(v->db));
     sqlite3_busy_timeout(v->db, 5000);
     char pragma[64];
@@ -112,12 +117,18 @@ int verify_open(struct verify *v, struct error *e)
         return error_set(e, TLY_EIO, data, "%s", strerror(errno));
     bool folder = S_ISDIR(info.st_mode);
     snprintf(path, sizeof(path), folder ? "%s/ledger.db" : "%s", data);
-    if (stat(path, &info) != 0)
-        return error_set(e, TLY_EIO, path, "there is no ledger: %s", strerror(errno));
+    if (folder)
+        verify_read_mark(v);
+    if (stat(path, &info) != 0) {
+        const char *mark = v->mark.is_there ? "; a file mark is there, so there was one" : "";
+        return error_set(e, TLY_EIO, path, "there is no ledger: %s%s", strerror(errno), mark);
+    }
     v->report->bytes = info.st_size;
     v->report->live = folder && is_live(data);
     v->now_ms = v->config->now_ms ? v->config->now_ms : wall_clock_ms();
 
+    if (!v->report->live)
+        verify_scan_wal(v, path);
     int code = open_at(v, path, false, e);
     if (code && !v->report->live && sqlite3_errcode(v->db) == SQLITE_CANTOPEN)
         code = open_at(v, path, true, e);
@@ -261,13 +272,16 @@ int verify_load_tables(struct verify *v, struct error *e)
         code = number(v, "SELECT value FROM meta WHERE key='archived_seq'", 0, &v->archived_seq, e);
     if (!code)
         code = number(v, "SELECT sum(moves) FROM archived", 0, &r->archived_moves, e);
+    if (!code) /* a ledger of the first schema did not note it: it may have been any */
+        code = number(v, "SELECT value FROM meta WHERE key='archived_newest'",
+                      r->archived_moves ? INT64_MAX : 0, &v->archived_newest, e);
     if (code)
         return code;
     if (!v->config->now_ms && r->newest_at_ms > v->now_ms)
         v->now_ms = r->newest_at_ms;
     /* Retention may have removed the newest moves, the last ones of a reservation that it removed.
      */
-    if (v->snapshot_seq > r->newest_seq && r->archived_moves == 0)
+    if (v->snapshot_seq > r->newest_seq && v->snapshot_seq > v->archived_newest)
         verify_fault(v, VERIFY_LOG, (struct place){.seq = v->snapshot_seq},
                      "the snapshot is newer than the newest move");
     if (v->archived_seq > v->snapshot_seq)

@@ -42,6 +42,8 @@ static int run_steps(struct verify *v, struct error *e)
     }
     if (!code)
         code = verify_load_tables(v, e);
+    if (!code)
+        code = verify_check_durable(v, e);
     if (code)
         return code;
     uint64_t started_ns = clock_monotonic_ns();

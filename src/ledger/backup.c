@@ -1,22 +1,26 @@
 /* A consistent copy while the server runs.
  *
- * Happy path: a read transaction holds one moment of the ledger; its pages are copied to a
- * temporary name in the new folder, synced, and renamed. The archive is copied the same way if
- * there is one. Order runs are not copied: a start makes them again from the log of moves.
- * Failure modes: whatever fails, the new folder is removed again. While the copy runs the server's
- * write-ahead log cannot start over, so it grows.
+ * Happy path: a read transaction holds one moment of the ledger; its pages are copied into
+ * a folder TO.partial and synced; when all is there it is renamed to TO. The archive is copied the
+ * same way if there is one. Order runs are not copied: a start makes them again from the log of
+ * moves. Failure modes: whatever fails, TO.partial is removed again; one that was left because the
+ * process was killed is removed by the next try. While the copy runs the server's write-ahead log
+ * cannot start over, so it grows.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ledger/db.h"
+#include "ledger/guard.h"
 #include "ledger/ledger_sqlite.h"
 
-enum { STEP_PAGES = 512, PATH_SIZE = 4096, BUSY_WAIT_MS = 20 };
+enum { STEP_PAGES = 512, PATH_SIZE = 4096, FILE_SIZE = PATH_SIZE + 32, BUSY_WAIT_MS = 20 };
 
 typedef void progress_fn(void *context, int64_t done, int64_t total);
 
@@ -40,25 +44,33 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, progress_fn *progress, void *c
     return 0;
 }
 
-static int copy_file(const char *from_path, const char *to_path, progress_fn *progress,
-                     void *context, struct error *e)
+/* The mark says how far the copy goes, and that it is one. */
+static int write_mark(sqlite3 *from, const char *to, struct error *e)
+{
+    struct mark_facts facts;
+    struct timespec now;
+    int rc = guard_facts(from, &facts, e);
+    clock_gettime(CLOCK_REALTIME, &now);
+    facts.backup_at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return rc ? rc : mark_create(to, &facts, e);
+}
+
+/* With `mark_to` the folder gets a mark of what is copied. */
+static int copy_file(const char *from_path, const char *to_path, const char *mark_to,
+                     progress_fn *progress, void *context, struct error *e)
 {
     sqlite3 *from = NULL, *to = NULL;
-    char partial[PATH_SIZE + 16];
-    snprintf(partial, sizeof partial, "%s.partial", to_path);
     int rc = db_open(&from, from_path, NULL, DB_READER, e);
     if (rc == 0)
         rc = db_exec(from, "BEGIN; SELECT count(*) FROM sqlite_schema", e);
     if (rc == 0)
-        rc = db_open(&to, partial, NULL, DB_COPY, e);
+        rc = db_open(&to, to_path, NULL, DB_COPY, e);
     if (rc == 0)
         rc = copy_pages(from, to, progress, context, e);
+    if (rc == 0 && mark_to)
+        rc = write_mark(from, mark_to, e);
     db_close(from);
     db_close(to);
-    if (rc == 0 && rename(partial, to_path))
-        rc = error_set(e, TLY_EIO, to_path, "cannot be renamed: %s", strerror(errno));
-    if (rc)
-        unlink(partial);
     return rc;
 }
 
@@ -76,36 +88,74 @@ static int sync_folder(const char *path, struct error *e)
 static int copy_both(const char *dir, const char *to, progress_fn *progress, void *context,
                      struct error *e)
 {
-    char from_path[PATH_SIZE], to_path[PATH_SIZE];
+    char from_path[FILE_SIZE], to_path[FILE_SIZE];
     snprintf(from_path, sizeof from_path, "%s/ledger.db", dir);
     snprintf(to_path, sizeof to_path, "%s/ledger.db", to);
-    int rc = copy_file(from_path, to_path, progress, context, e);
+    int rc = copy_file(from_path, to_path, to, progress, context, e);
     if (rc)
         return rc;
     snprintf(from_path, sizeof from_path, "%s/archive.db", dir);
     snprintf(to_path, sizeof to_path, "%s/archive.db", to);
     if (access(from_path, F_OK) == 0)
-        rc = copy_file(from_path, to_path, progress, context, e);
+        rc = copy_file(from_path, to_path, NULL, progress, context, e);
     return rc ? rc : sync_folder(to, e);
+}
+
+/* Every file that a copy may have made in the folder, and the folder. */
+static void remove_partial(const char *folder)
+{
+    static const char *const names[] = {"ledger.db", "archive.db"};
+    static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
+    char path[FILE_SIZE + 16];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        for (size_t j = 0; j < sizeof endings / sizeof endings[0]; j++) {
+            snprintf(path, sizeof path, "%s/%s%s", folder, names[i], endings[j]);
+            unlink(path);
+        }
+    }
+    snprintf(path, sizeof path, "%s/mark", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
+static int sync_parent(const char *path, struct error *e)
+{
+    char parent[PATH_SIZE];
+    snprintf(parent, sizeof parent, "%s", path);
+    return sync_folder(dirname(parent), e);
+}
+
+static int move_in_place(const char *partial, const char *to, struct error *e)
+{
+    if (rename(partial, to))
+        return error_set(e, errno == EEXIST || errno == ENOTEMPTY ? TLY_EALREADY_EXISTS : TLY_EIO,
+                         to, "the copy cannot be moved there: %s", strerror(errno));
+    return sync_parent(to, e);
 }
 
 int ledger_sqlite_backup(const char *dir, const char *to, progress_fn *progress, void *context,
                          struct error *e)
 {
-    char path[PATH_SIZE];
-    if (strlen(dir) > PATH_SIZE - 32 || strlen(to) > PATH_SIZE - 32)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "path", "it is too long");
+    char path[PATH_SIZE], partial[PATH_SIZE + 16];
+    if (strlen(dir) > PATH_SIZE - 64 || strlen(to) > PATH_SIZE - 64 || !to[0])
+        return error_set(e, TLY_EINVALID_ARGUMENT, "path", "it is empty or too long");
     snprintf(path, sizeof path, "%s/ledger.db", dir);
     if (access(path, R_OK))
         return error_set(e, TLY_ENOT_FOUND, path, "cannot be read: %s", strerror(errno));
-    if (mkdir(to, 0700))
-        return error_set(e, errno == EEXIST ? TLY_EALREADY_EXISTS : TLY_EIO, to,
-                         "the folder cannot be made: %s", strerror(errno));
-    int rc = copy_both(dir, to, progress, context, e);
-    if (rc) {
-        snprintf(path, sizeof path, "%s/ledger.db", to);
-        unlink(path);
-        rmdir(to);
-    }
+    size_t len = strlen(to);
+    while (len > 1 && to[len - 1] == '/')
+        len--;
+    snprintf(path, sizeof path, "%.*s", (int)len, to);
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    if (access(path, F_OK) == 0)
+        return error_set(e, TLY_EALREADY_EXISTS, path, "it is there already");
+    remove_partial(partial); /* what a backup left that was killed */
+    if (mkdir(partial, 0700))
+        return error_set(e, TLY_EIO, partial, "the folder cannot be made: %s", strerror(errno));
+    int rc = copy_both(dir, partial, progress, context, e);
+    if (rc == 0)
+        rc = move_in_place(partial, path, e);
+    if (rc)
+        remove_partial(partial);
     return rc;
 }

@@ -2,7 +2,7 @@
  *
  * Who touches what: `writer` and all in it is the writer thread's (before start: the caller's);
  * `reader` the reader thread's; `log` is used under its mutex by any thread; `orders` guards
- * itself; counters and last_seq are atomics that the writer stores and anybody loads.
+ * itself, `mark` too; counters and last_seq are atomics that the writer stores and anybody loads.
  */
 #ifndef TALLY_LEDGER_LEDGER_INTERNAL_H
 #define TALLY_LEDGER_LEDGER_INTERNAL_H
@@ -12,7 +12,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ledger/guard.h"
 #include "ledger/ledger_sqlite.h"
+#include "ledger/mark.h"
 #include "ledger/order_store.h"
 #include "ledger/reader.h"
 #include "ledger/writer.h"
@@ -40,6 +42,8 @@ struct ledger_sqlite {
     struct reader reader;
     struct order_store orders;
     struct log_connection log;
+    struct guard guard;
+    struct mark mark;
     struct ledger_counters counters;
     bool recovered;
     bool started;

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "ledger/db.h"
 #include "ledger/ledger_internal.h"
 
@@ -30,6 +32,8 @@ static int on_start(struct ledger *port, const struct ledger_events *events, str
         rc = reader_start(&l->reader, l, e);
     if (rc == 0)
         rc = order_store_start(&l->orders, &l->events, e);
+    if (rc == 0)
+        rc = mark_start(&l->mark, &l->guard.mark, e);
     l->started = true;
     if (rc)
         port->ops->stop(port);
@@ -91,6 +95,7 @@ static void on_stop(struct ledger *port)
     l->log.db = NULL;
     pthread_mutex_unlock(&l->log.lock);
     writer_stop(&l->writer);
+    mark_stop(&l->mark);
     l->started = false;
 }
 
@@ -102,6 +107,7 @@ static void on_destroy(struct ledger *port)
     on_stop(port);
     writer_close(&l->writer);
     order_store_close(&l->orders);
+    mark_close(&l->mark);
     pthread_mutex_destroy(&l->log.lock);
     free(l->dir);
     free(l->db_path);
@@ -123,6 +129,50 @@ static const struct ledger_ops sqlite_ops = {
     .stop = on_stop,
     .destroy = on_destroy,
 };
+
+/* The loss that the operator accepted becomes a row before anything else is written. */
+static int note_loss(struct ledger_sqlite *l, struct error *e)
+{
+    const struct loss *loss = &l->guard.loss;
+    struct timespec now;
+    if (!loss->is)
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    char *sql = sqlite3_mprintf("INSERT OR REPLACE INTO accepted_loss VALUES"
+                                " (%lld, %lld, nullif(%lld, 0), nullif(%lld, 0), %Q)",
+                                loss->newest_seq, (int64_t)now.tv_sec * 1000, loss->upto_seq,
+                                loss->moves, loss->why);
+    int rc = sql ? db_exec(l->writer.db, sql, e)
+                 : error_set(e, TLY_ENO_MEMORY, "ledger", "no memory to note the loss");
+    sqlite3_free(sql);
+    return rc;
+}
+
+static void tell_restored(const struct ledger_sqlite *l)
+{
+    char text[96], at[RFC3339_SIZE];
+    if (l->guard.restored_at_ms == 0 || !l->config.tell)
+        return;
+    rfc3339_format(l->guard.restored_at_ms, at);
+    snprintf(text, sizeof text, "this is the backup of %s; what came after it is not there", at);
+    l->config.tell(l->config.tell_context, "ledger.restored", text);
+}
+
+/* Everything that is asked before the writer may write. */
+static int open_files(struct ledger_sqlite *l, struct error *e)
+{
+    int rc = mark_init(&l->mark, l->dir, &l->counters.mark_errors_total, e);
+    if (rc == 0)
+        rc = guard_check(&l->guard, &l->config, e);
+    if (rc == 0)
+        rc = writer_open(&l->writer, l, e);
+    if (rc == 0)
+        rc = note_loss(l, e);
+    if (rc == 0)
+        tell_restored(l);
+    l->guard.mark.ledger = mark_ledger_of(l->seed);
+    return rc;
+}
 
 int ledger_sqlite_create(struct ledger **out, const struct ledger_sqlite_config *config,
                          struct error *e)
@@ -146,7 +196,7 @@ int ledger_sqlite_create(struct ledger **out, const struct ledger_sqlite_config 
         return error_set(e, TLY_ENO_MEMORY, "ledger", "no memory for the ledger");
     }
     snprintf(l->db_path, size, "%s/ledger.db", config->dir);
-    int rc = writer_open(&l->writer, l, e);
+    int rc = open_files(l, e);
     int store_rc =
         order_store_init(&l->orders, l->dir, l->db_path, config->vfs, l->seed,
                          config->order_retention_ms, &l->counters.last_seq, rc ? NULL : e);

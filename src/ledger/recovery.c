@@ -31,14 +31,17 @@ struct recovery {
 /* Whatever is visible now is answered as done from now on, so it must be durable first: a killed
  * process may have written a commit to the log without the fsync that it would have waited for, or
  * after one that failed. A full disk may refuse the checkpoint; then the log is enough. */
-static int make_durable(sqlite3 *db, struct error *e)
+static int make_durable(struct ledger_sqlite *l, struct error *e)
 {
+    sqlite3 *db = l->writer.db;
     int64_t rows;
     int rc = db_get_int(db, "SELECT count(*) FROM snapshot", &rows, e); /* opens the log */
     if (rc)
         return rc;
-    if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+    if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK) {
+        l->guard.mark.checkpoint_seq = l->guard.mark.seq;
         return 0;
+    }
     return db_rewrite_log(db, e);
 }
 
@@ -148,7 +151,7 @@ static int read_marks(struct recovery *r, struct error *e)
 static int load(struct recovery *r, struct error *e)
 {
     struct writer *w = &r->ledger->writer;
-    int64_t covered;
+    int64_t covered, lost = 0;
     int rc = read_marks(r, e);
     if (rc == 0)
         rc = load_lots(r, e);
@@ -163,8 +166,11 @@ static int load(struct recovery *r, struct error *e)
         r->from = covered;
     w->last_at_ms = r->last_seq ? seq_ms(r->last_seq) : 0;
     rc = load_moves(r, e);
-    atomic_store(&r->ledger->counters.last_seq, r->last_seq);
-    return rc;
+    if (rc == 0)
+        rc = db_get_int(r->db, "SELECT max(missing_to_seq) FROM accepted_loss", &lost, e);
+    /* The numbers of moves that were lost are not given out again. */
+    atomic_store(&r->ledger->counters.last_seq, r->last_seq > lost ? r->last_seq : lost);
+    return rc == TLY_ENOT_FOUND ? 0 : rc;
 }
 
 int ledger_recover(struct ledger *port, const struct ledger_loader *loader, struct error *e)
@@ -172,7 +178,7 @@ int ledger_recover(struct ledger *port, const struct ledger_loader *loader, stru
     struct ledger_sqlite *l = (struct ledger_sqlite *)port;
     struct recovery r = {
         .ledger = l, .loader = loader, .db = l->writer.db, .told_ns = clock_monotonic_ns()};
-    int rc = make_durable(r.db, e);
+    int rc = make_durable(l, e);
     if (rc == 0)
         rc = db_exec(r.db, "BEGIN", e);
     if (rc)

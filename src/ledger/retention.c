@@ -179,8 +179,11 @@ static int keep_copy(struct step *s, struct error *e)
 
 static int remove_all(struct step *s, struct error *e)
 {
-    char mark[96];
-    snprintf(mark, sizeof mark, "UPDATE meta SET value = '%" PRId64 "' WHERE key = 'archived_seq'",
+    char mark[320];
+    snprintf(mark, sizeof mark,
+             "UPDATE meta SET value = '%" PRId64 "' WHERE key = 'archived_seq';"
+             "UPDATE meta SET value = max(CAST(value AS INTEGER),"
+             " (SELECT max(seq) FROM temp.leaving)) WHERE key = 'archived_newest'",
              s->upto);
     int rc = writer_begin(s->w, e);
     if (rc)

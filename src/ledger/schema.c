@@ -59,7 +59,7 @@ static int migrate(sqlite3 *db, int64_t from, struct error *e)
     return rc;
 }
 
-static int read_seed(sqlite3 *db, uint64_t *seed, struct error *e)
+int schema_seed(sqlite3 *db, uint64_t *seed, struct error *e)
 {
     sqlite3_stmt *statement;
     int rc = db_prepare(db, &statement, "SELECT value FROM meta WHERE key = 'hash_seed'", e);
@@ -91,5 +91,5 @@ int schema_apply(sqlite3 *db, uint64_t *seed, struct error *e)
                          version, LEDGER_SCHEMA_VERSION);
     if (version < LEDGER_SCHEMA_VERSION)
         rc = migrate(db, version, e);
-    return rc ? rc : read_seed(db, seed, e);
+    return rc ? rc : schema_seed(db, seed, e);
 }

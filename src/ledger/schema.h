@@ -16,4 +16,7 @@ extern const char ledger_schema_2[]; /* schema_2.sql */
  * than LEDGER_SCHEMA_VERSION is refused and left alone (TLY_EINVALID_ARGUMENT). */
 int schema_apply(sqlite3 *db, uint64_t *seed, struct error *e) MUST_CHECK;
 
+/* The hash seed of a ledger that is open. */
+int schema_seed(sqlite3 *db, uint64_t *seed, struct error *e) MUST_CHECK;
+
 #endif

@@ -206,6 +206,7 @@ static void settle(struct writer *w, struct batch *b, uint64_t began_ns)
     counter_add(&c->rows_total, b->move_count);
     counter_add(&c->commit_us_total, (int64_t)((now_ns - began_ns) / 1000));
     atomic_store(&c->last_seq, last->seq);
+    mark_committed(&w->ledger->mark, last->seq, b->move_count);
     w->last_at_ms = last->at_ms;
     w->last_at_ns = w->last_commit_ns = now_ns;
 }

@@ -97,8 +97,10 @@ static void checkpoint(struct writer *w, int mode)
         return;
     counter_add(&w->ledger->counters.checkpoints_total, 1);
     w->wal_pending = copied < frames;
-    if (!w->wal_pending)
+    if (!w->wal_pending) {
         w->wal_frames = w->wal_frames_checked = 0;
+        mark_checkpointed(&w->ledger->mark, atomic_load(&w->ledger->counters.last_seq));
+    }
     counter_set(&w->ledger->counters.wal_bytes, (int64_t)wal_bytes(w->wal_frames));
 }
 

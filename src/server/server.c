@@ -85,6 +85,12 @@ static unsigned default_workers(void)
 
 /* ---- start ---- */
 
+static void tell_about_data(void *context, const char *event, const char *text)
+{
+    (void)context;
+    log_event(LOG_WARN, event, log_text("what", text));
+}
+
 static int create_ledger(struct server *s, struct error *e)
 {
     const struct settings *set = &s->settings;
@@ -93,6 +99,8 @@ static int create_ledger(struct server *s, struct error *e)
         .order_retention_ms = set->order_retention_ms,
         .archive_after_ms = set->archive_after_ms,
         .archive_keep = set->archive_keep,
+        .accept_loss = set->accept_loss[0] ? strtoll(set->accept_loss, NULL, 10) : -1,
+        .tell = tell_about_data,
         .archive_step_rows = (uint32_t)set->archive_step_rows,
         .wal_bytes_max = (uint64_t)set->wal_bytes_max,
         .dirty_lots_max = (uint32_t)set->dirty_lots_max,

@@ -242,6 +242,10 @@ int settings_check(const struct settings *s, struct error *e)
     int code = settings_split_address(s->listen, host, sizeof host, &port, e);
     if (code)
         return code;
+    if (s->accept_loss[strspn(s->accept_loss, "0123456789")])
+        return error_set(e, TLY_EINVALID_ARGUMENT, "accept_loss",
+                         "accept_loss = %s: must be the number that the refused start named",
+                         s->accept_loss);
     if (log_level_parse(s->log_level) < 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "log_level",
                          "log_level = %s: must be debug, info, warn or error", s->log_level);

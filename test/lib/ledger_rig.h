@@ -54,6 +54,7 @@ struct rig {
     bool archive_keep;
     uint32_t archive_step_rows, dirty_lots_max, snapshot_moves; /* 0: a default */
     uint64_t wal_bytes_max;
+    int64_t accept_loss; /* of missing moves; 0: none */
     const char *vfs;
 
     int64_t seq; /* the newest used */

@@ -19,6 +19,7 @@ static int create(struct rig *rig, struct ledger **out, struct error *e)
         .wal_bytes_max = rig->wal_bytes_max ? rig->wal_bytes_max : 1 << 20,
         .dirty_lots_max = rig->dirty_lots_max ? rig->dirty_lots_max : 64,
         .snapshot_moves = rig->snapshot_moves ? rig->snapshot_moves : 1000,
+        .accept_loss = rig->accept_loss ? rig->accept_loss : -1,
         .vfs = rig->vfs ? rig->vfs : FAULT_VFS,
     };
     fault_vfs_install();

@@ -210,6 +210,60 @@ static void a_backup_overwrites_nothing(void **state)
     rig_close(&rig);
 }
 
+static bool folder_has(const char *dir, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void a_failed_backup_leaves_nothing_and_the_next_one_works(void **state)
+{
+    struct rig rig;
+    struct error e = {0};
+    char to[512], archive[512];
+    (void)state;
+    open_rig(&rig);
+    rig_create(&rig, 9);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    snprintf(to, sizeof to, "%s/copy", rig.dir);
+    snprintf(archive, sizeof archive, "%s/archive.db", rig.dir);
+    FILE *file = fopen(archive, "w");
+    fputs("this is no database, and long enough to be looked at as one ..........................."
+          "..................................................................................",
+          file);
+    fclose(file);
+    assert_int_equal(ledger_sqlite_backup(rig.dir, to, NULL, NULL, &e), TLY_ECORRUPT);
+    assert_true(e.text[0] != 0);
+    assert_false(folder_has(rig.dir, "copy"));
+    assert_false(folder_has(rig.dir, "copy.partial"));
+    unlink(archive);
+    assert_int_equal(ledger_sqlite_backup(rig.dir, to, NULL, NULL, &e), 0);
+    assert_true(folder_has(to, "ledger.db") && folder_has(to, "mark"));
+    rig_close(&rig);
+}
+
+static void a_backup_that_was_killed_is_not_in_the_next_ones_way(void **state)
+{
+    struct rig rig;
+    struct error e = {0};
+    char to[512], path[600];
+    static const char *const left[] = {"ledger.db", "ledger.db-journal", "mark"};
+    (void)state;
+    open_rig(&rig);
+    snprintf(to, sizeof to, "%s/copy/", rig.dir);
+    snprintf(path, sizeof path, "%s/copy.partial", rig.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        snprintf(path, sizeof path, "%s/copy.partial/%s", rig.dir, left[i]);
+        fclose(fopen(path, "w"));
+    }
+    assert_int_equal(ledger_sqlite_backup(rig.dir, to, NULL, NULL, &e), 0);
+    assert_true(folder_has(to, "ledger.db"));
+    assert_false(folder_has(rig.dir, "copy.partial"));
+    rig_close(&rig);
+}
+
 /* ---- upkeep ---- */
 
 static void many_changed_lots_wait_for_a_snapshot_and_the_view_is_right(void **state)
@@ -301,6 +355,8 @@ int main(void)
         cmocka_unit_test(the_view_reservation_says_what_the_moves_say),
         cmocka_unit_test(a_backup_under_load_is_one_moment_of_the_ledger),
         cmocka_unit_test(a_backup_overwrites_nothing),
+        cmocka_unit_test(a_failed_backup_leaves_nothing_and_the_next_one_works),
+        cmocka_unit_test(a_backup_that_was_killed_is_not_in_the_next_ones_way),
         cmocka_unit_test(many_changed_lots_wait_for_a_snapshot_and_the_view_is_right),
         cmocka_unit_test(a_snapshot_comes_at_the_latest_after_so_many_moves),
         cmocka_unit_test(the_log_of_sqlite_does_not_grow_without_bound),

@@ -362,7 +362,7 @@ static void a_damaged_run_is_made_again_from_the_log(void **state)
     }
 }
 
-static void leftovers_and_runs_beyond_the_log_are_removed(void **state)
+static void leftovers_and_runs_of_another_folder_are_removed(void **state)
 {
     char path[512], dir[512];
     struct rig rig;
@@ -424,7 +424,7 @@ int main(void)
         cmocka_unit_test(a_missing_run_is_made_again_from_the_log),
         cmocka_unit_test(without_the_newest_run_the_log_is_read_from_there),
         cmocka_unit_test(a_damaged_run_is_made_again_from_the_log),
-        cmocka_unit_test(leftovers_and_runs_beyond_the_log_are_removed),
+        cmocka_unit_test(leftovers_and_runs_of_another_folder_are_removed),
         cmocka_unit_test(a_block_that_goes_bad_while_running_is_repaired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

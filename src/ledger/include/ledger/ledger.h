@@ -201,6 +201,7 @@ struct ledger_events {
     X(db_bytes, GAUGE, "size of the ledger file")                                                  \
     X(archived_total, COUNTER, "finished reservations removed by retention")                       \
     X(order_run_bytes, GAUGE, "size of the order index on disk")                                   \
+    X(mark_errors_total, COUNTER, "writes of the file mark that failed")                           \
     X(last_seq, GAUGE, "sequence number of the newest committed move")
 
 struct ledger_stats {

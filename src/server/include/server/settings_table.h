@@ -137,6 +137,9 @@
       "lots whose stock is written with each commit; beyond it, it waits for the next snapshot")   \
     X(snapshot_moves, NUMBER, 1000000, 1000, 1000000000, START,                                    \
       "moves after which stock is written out in full, which bounds the time of a restart")        \
+    X(accept_loss, TEXT, "", 0, 19, START,                                               \
+      "the number that a start named which found moves missing: go on without them; it has no "   \
+      "effect if nothing is missing")                                                              \
     X(archive_after_ms, DURATION, DAYS(30), 0, DAYS(36500), START,                                 \
       "age at which finished reservations leave the ledger; 0: never")                             \
     X(archive_keep, SWITCH, true, 0, 1, START,                                                     \
