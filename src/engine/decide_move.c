@@ -2,13 +2,15 @@
  *
  * A PENDING hold is in memory; any other is brought in from the ledger's record, which the command
  * waits for, and stays until the commit of its move. A move that happened already is answered as it
- * was (replayed), one that the table forbids with INVALID_TRANSITION; both change nothing. The
- * answer waits for all undecided moves of the hold.
+ * was (replayed), if it is the same: another payment_id, other lines or another reason is
+ * ORDER_MISMATCH. One that the table forbids is INVALID_TRANSITION. None of them changes anything.
+ * The answer waits for all undecided moves of the hold.
  *
  * EXTEND: a hold_ms over the limit of one hold breaks a rule (INVALID_ARGUMENT); a deadline over
  * the limit of all a hold's time is LIMIT_EXCEEDED, and the text says how long it may be.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "engine/engine_internal.h"
 
@@ -122,12 +124,52 @@ static int confirm_part(struct engine *e, struct command *c, struct hold *h)
     return 0;
 }
 
-static int confirm(struct engine *e, struct command *c, struct hold *h)
+/* The units that are asked for, or all that were reserved, are those that were confirmed. */
+static bool same_units(const struct engine *e, const struct command *c,
+                       const struct reservation_record *was)
 {
-    if (h->state == HOLD_CONFIRMED) {
-        c->move.replayed = true;
-        return 0;
+    if (!c->move.want_count)
+        return was->line_count == was->line_count_reserved &&
+               !memcmp(was->lines, was->reserved_lines, was->line_count * sizeof *was->lines);
+    int64_t left[ORDER_LINES_MAX];
+    for (uint32_t i = 0; i < was->line_count; i++)
+        left[i] = was->lines[i].quantity;
+    for (uint16_t i = 0; i < c->move.want_count; i++) {
+        lot_id id = engine_find_lot(e, c->move.wants[i].lot);
+        uint32_t j = 0;
+        while (j < was->line_count && was->lines[j].lot != id)
+            j++;
+        if (j == was->line_count)
+            return false;
+        left[j] -= c->move.wants[i].quantity;
     }
+    for (uint32_t i = 0; i < was->line_count; i++) {
+        if (left[i])
+            return false;
+    }
+    return true;
+}
+
+/* The same confirm again is answered as it was; another one is told what the first one was. */
+static int confirmed_before(const struct engine *e, struct command *c,
+                            const struct reservation_record *was)
+{
+    struct str payment_id = c->move.payment_id;
+    if (was->payment_id.len)
+        memcpy(c->move.payment_id_stored, was->payment_id.p, was->payment_id.len);
+    c->move.payment_id_stored_len = (uint8_t)was->payment_id.len;
+    if ((!str_empty(payment_id) && !str_equal(payment_id, was->payment_id)) ||
+        !same_units(e, c, was))
+        return TLY_EORDER_MISMATCH;
+    c->move.replayed = true;
+    return 0;
+}
+
+static int confirm(struct engine *e, struct command *c, struct hold *h,
+                   const struct reservation_record *was)
+{
+    if (h->state == HOLD_CONFIRMED)
+        return confirmed_before(e, c, was);
     if (!hold_move_target((int)h->state, MOVE_CONFIRM))
         return wrong_state(c, h, "confirmed");
     if (!engine_takes_writes(e))
@@ -160,6 +202,9 @@ static int too_late(const struct engine *e, struct command *c)
 static int refund(struct engine *e, struct command *c, struct hold *h)
 {
     if (h->state == HOLD_REFUNDED) {
+        /* Nobody asked for an expiry: whoever wanted it to end has that. */
+        if (c->move.reason && c->move.reason != h->reason && h->reason != REASON_EXPIRED)
+            return TLY_EORDER_MISMATCH;
         c->move.replayed = true;
         return 0;
     }
@@ -227,11 +272,12 @@ static void fill_answer(struct command *c, const struct hold *h)
         c->move.lines[i] = lines[i];
 }
 
-static int move_hold(struct engine *e, struct command *c, struct hold *h)
+static int move_hold(struct engine *e, struct command *c, struct hold *h,
+                     const struct reservation_record *was)
 {
     switch (c->kind) {
     case COMMAND_CONFIRM:
-        return confirm(e, c, h);
+        return confirm(e, c, h, was);
     case COMMAND_REFUND:
         return refund(e, c, h);
     default:
@@ -245,6 +291,7 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
     c->move.replayed = false;
     c->move.line_count = 0;
     c->move.order_id_len = 0;
+    c->move.payment_id_stored_len = 0;
     c->move.payment_id_stored_len = 0;
     struct hold *h = holds_find(&e->holds, id);
     if (!h && e->config.shared) {
@@ -266,9 +313,17 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
         engine_refuse(e, c, TLY_EOUTCOME_UNKNOWN, NULL);
         return;
     }
+    const struct reservation_record *was = record;
+    if (!was && e->config.shared)
+        was = shared_record(e, id);
+    if (c->kind == COMMAND_CONFIRM && h->state == HOLD_CONFIRMED &&
+        !(was && was->state == HOLD_CONFIRMED)) {
+        batch_attach_again(e, c, h->touched); /* then its row tells what it was */
+        return;
+    }
     bool due = hold_is_due(e, h);
     c->code = due && !(engine_takes_writes(e) && hold_expire(e, h)) ? TLY_EUNAVAILABLE
-                                                                    : move_hold(e, c, h);
+                                                                    : move_hold(e, c, h, was);
     fill_answer(c, h);
     uint8_t touched = h->touched;
     hold_release(e, h);

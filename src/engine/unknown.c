@@ -35,9 +35,19 @@ static void add(struct stock *to, const struct stock *from, int sign)
     to->version += sign * from->version;
 }
 
+/* It would be due again without its REFUND, and that is shown alike. Unless its RESERVE is of an
+ * unknown batch as well: then neither counts. */
+static bool has_ended(const struct engine *e, const struct move *m)
+{
+    return m->kind == MOVE_REFUND && m->reason == REASON_EXPIRED &&
+           m->reservation_id < e->flights[0]->moves[0].seq;
+}
+
 static size_t note_batch(struct engine *e, const struct engine_batch *f, size_t n)
 {
     for (uint32_t i = 0; i < f->count; i++) {
+        if (has_ended(e, &f->moves[i]))
+            continue;
         const struct line *line = move_lines(&f->moves[i]);
         for (uint16_t j = 0; j < f->moves[i].line_count; j++)
             e->effects[n++] = effect_of(&f->moves[i], &line[j]);
@@ -92,7 +102,7 @@ uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out)
     struct lot_effect key = {.lot = id};
     const struct lot_effect *effect =
         bsearch(&key, e->effects, e->effect_count, sizeof key, by_lot);
-    assert(effect);
-    add(&out->stock, &effect->stock, -1);
+    if (effect)
+        add(&out->stock, &effect->stock, -1);
     return lot->touched & (uint8_t)~e->unknown;
 }

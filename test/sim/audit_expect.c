@@ -207,25 +207,59 @@ static bool holds_wants(const struct auditor *a, const struct audit_ask *ask,
     return true;
 }
 
+static int64_t units_of(const struct auditor *a, const struct line *lines, uint32_t count,
+                        struct str lot)
+{
+    int64_t units = 0;
+    for (uint32_t i = 0; i < count; i++)
+        units += str_equal(str_of(a->lots[lines[i].lot - 1].key), lot) ? lines[i].quantity : 0;
+    return units;
+}
+
+/* Without lines all was wanted that was reserved. */
+static bool confirms_the_same(const struct auditor *a, const struct audit_ask *ask,
+                              const struct audit_hold *h, const struct line *lines, uint32_t count)
+{
+    int64_t wanted = 0, confirmed = 0;
+    if (!ask->want_count)
+        return audit_lines_equal(lines, count, h->first_lines, h->first_line_count);
+    for (uint32_t i = 0; i < ask->want_count; i++) {
+        int64_t of_lot = 0;
+        for (uint32_t j = 0; j < ask->want_count; j++)
+            of_lot += str_equal(ask->wants[i].lot, ask->wants[j].lot) ? ask->wants[j].quantity : 0;
+        if (of_lot != units_of(a, lines, count, ask->wants[i].lot))
+            return false;
+        wanted += ask->wants[i].quantity;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        confirmed += lines[i].quantity;
+    return wanted == confirmed;
+}
+
 static void expect_confirm(const struct auditor *a, const struct audit_ask *ask,
                            const struct audit_hold *h, const struct audit_step *s,
                            struct audit_expected *out)
 {
     uint32_t count;
     const struct line *lines = lines_at(h, s, &count);
-    if (s->state == HOLD_CONFIRMED)
-        out->replayed = true;
-    else if (s->state != HOLD_PENDING)
+    if (s->state == HOLD_CONFIRMED) {
+        out->replayed = confirms_the_same(a, ask, h, lines, count);
+        out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
+    } else if (s->state != HOLD_PENDING)
         out->code = TLY_EINVALID_TRANSITION;
     else if (!holds_wants(a, ask, lines, count))
         out->code = TLY_EINVALID_ARGUMENT;
 }
 
-static void expect_refund(const struct auditor *a, const struct audit_hold *h,
-                          const struct audit_step *s, const struct audit_instant *in,
-                          struct audit_expected *out)
+static void expect_refund(const struct auditor *a, const struct audit_ask *ask,
+                          const struct audit_hold *h, const struct audit_step *s,
+                          const struct audit_instant *in, struct audit_expected *out)
 {
-    if (s->state == HOLD_REFUNDED)
+    bool other = ask->reason && ask->reason != h->reason;
+    if (s->state == HOLD_REFUNDED && other && h->state == HOLD_REFUNDED &&
+        h->reason != REASON_EXPIRED)
+        out->code = TLY_EORDER_MISMATCH;
+    else if (s->state == HOLD_REFUNDED)
         out->replayed = true;
     else if (s->state == HOLD_CONFIRMED && in->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
         out->code = TLY_EINVALID_TRANSITION;
@@ -262,7 +296,7 @@ static void expect_move(const struct auditor *a, const struct audit_ask *ask,
     if (ask->kind == AUDIT_CONFIRM)
         expect_confirm(a, ask, h, &s, out);
     else if (ask->kind == AUDIT_REFUND)
-        expect_refund(a, h, &s, in, out);
+        expect_refund(a, ask, h, &s, in, out);
     else
         expect_extend(a, ask, h, &s, in, out);
 }

@@ -39,9 +39,10 @@ struct audit_want {
 struct audit_ask {
     struct audit_ask *next;
     enum audit_kind kind;
-    uint32_t number;        /* for the trace */
-    struct str order_id;    /* RESERVE, GET_RESERVATION by order */
-    int64_t reservation_id; /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
+    uint32_t number;           /* for the trace */
+    struct str order_id;       /* RESERVE, GET_RESERVATION by order */
+    int64_t reservation_id;    /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
+    enum refund_reason reason; /* REFUND; NONE: whichever */
     struct str user_id;
     uint64_t fingerprint;                     /* RESERVE: of its content */
     struct str lot;                           /* CREATE, ADJUST, GET_LOT */

@@ -379,6 +379,7 @@ void client_refund(struct world *w, int64_t reservation_id, enum refund_reason r
 {
     struct request *q = new_move(w, COMMAND_REFUND, AUDIT_REFUND, reservation_id);
     q->command.move.reason = (uint8_t)reason;
+    q->asks[0].reason = reason;
     send_request(w, q);
 }
 

@@ -269,6 +269,22 @@ static void a_hold_of_an_unknown_batch_that_comes_due_counts_once(void **state)
     assert_int_equal(shop_rows(s, MOVE_REFUND), HOLDS + 1);
 }
 
+/* Without its REFUND it would be due again. */
+static void a_refund_of_unknown_outcome_takes_nothing_back(void **state)
+{
+    struct shop *s = *state;
+    all_become_due(s);
+    shop_seal(s);
+    shop_outcome(s, LEDGER_UNKNOWN);
+    struct ask *lot = shop_get_lot(s, key);
+    assert_true(lot->answered);
+    assert_int_equal(lot->c.get_lot.lot.stock.reserved, 0);
+    int64_t version = lot->c.get_lot.lot.stock.version;
+    shop_outcome(s, LEDGER_REJECTED);
+    assert_given_back(s);
+    assert_int_equal(shop_stock(s, 1).version, version);
+}
+
 static void a_due_hold_whose_order_is_undone_leaves_nothing_behind(void **state)
 {
     struct shop *s = *state;
@@ -355,6 +371,7 @@ int main(void)
         T(units_to_write_off_are_there_when_due_holds_are),
         T(after_a_restart_they_are_given_back_before_anything_is_answered),
         T(a_hold_of_an_unknown_batch_that_comes_due_counts_once),
+        T(a_refund_of_unknown_outcome_takes_nothing_back),
         T(a_due_hold_whose_order_is_undone_leaves_nothing_behind),
 #undef T
         cmocka_unit_test(what_one_turn_does_not_take_down_no_look_up_sees_the_half_of),
