@@ -227,6 +227,7 @@ void grpc_failure_response(struct response *r, struct arena *a, const struct fai
     r->status = 200;
     r->content_type = STR("application/grpc");
     r->header_count = 0;
+    r->length_unsaid = false;
     r->body = (struct str){0};
     r->trailers_only = true;
     r->trailer_count = grpc_failure_trailers(r->trailers, a, f);
@@ -237,6 +238,7 @@ void grpc_ok_response(struct response *r, struct str framed_message)
     r->status = 200;
     r->content_type = STR("application/grpc");
     r->header_count = 0;
+    r->length_unsaid = false;
     r->body = framed_message;
     r->trailers_only = false;
     r->trailers[0] = (struct header){STR("grpc-status"), STR("0")};

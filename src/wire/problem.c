@@ -69,6 +69,7 @@ static void plain(struct response *r, int status, struct str content_type, struc
     r->status = status;
     r->content_type = content_type;
     r->header_count = 0;
+    r->length_unsaid = false;
     r->body = body;
     r->trailer_count = 0;
     r->trailers_only = false;
