@@ -362,6 +362,7 @@ static int create_net(struct worker *w, struct error *e)
                    .header_bytes_max = (size_t)s->header_bytes_max,
                    .header_count_max = (size_t)s->header_count_max,
                    .retry_after_s = (uint32_t)s->retry_after_s,
+                   .h2c_upgrade = s->h2c_upgrade,
                    .target_max = (size_t)s->target_max,
                    .body_max = (size_t)s->body_max,
                    .streams_max = (uint32_t)s->streams_max,

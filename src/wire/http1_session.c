@@ -178,13 +178,13 @@ static bool base64url_decode(struct str *text)
     return true;
 }
 
-/* The request becomes stream 1 of an HTTP/2 session. An upgrade that cannot be is ignored, as the
- * client must expect. */
+/* The request becomes stream 1 of an HTTP/2 session. An upgrade that cannot be, or is not allowed,
+ * is ignored, as the client must expect. */
 static bool upgrade(struct http1_session *s, struct http1_exchange *h,
                     const struct http1_message *m)
 {
-    if (!m->upgrade_h2c || !m->connection_h2c || m->minor == 0 || m->close || m->length ||
-        m->chunked || !s->settings.p || s->first != h || s->draining)
+    if (!s->host->limits->h2c_upgrade || !m->upgrade_h2c || !m->connection_h2c || m->minor == 0 ||
+        m->close || m->length || m->chunked || !s->settings.p || s->first != h || s->draining)
         return false;
     if (!base64url_decode(&s->settings))
         return false;

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t step = 1 + data[0] % 32;
     driver_open(&whole, PROTOCOL_HTTP1);
     driver_open(&cut, PROTOCOL_HTTP1);
+    whole.limits.h2c_upgrade = cut.limits.h2c_upgrade = true;
     driver_feed(&whole, data + 1, size - 1, 0);
     driver_feed(&cut, data + 1, size - 1, step);
     assert(whole.handled == cut.handled);

@@ -20,7 +20,7 @@ UNITS = 10_000_000
 class LoadClients(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = TallyServer("--io-workers", "2")
+        cls.server = TallyServer("--io-workers", "2", "--h2c-upgrade")
         cls.server.start()
         cls.folder = tempfile.TemporaryDirectory()
 

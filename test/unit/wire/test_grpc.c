@@ -166,9 +166,10 @@ static void a_refusal_is_trailers_only_with_the_status_of_the_table(void **state
                 {TLY_EUNAVAILABLE, "14"},     {TLY_EINTERNAL, "13"},     {TLY_ELIMIT_EXCEEDED, "8"},
                 {TLY_EOUTCOME_UNKNOWN, "4"},  {TLY_EUNIMPLEMENTED, "12"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct response r = {.status = 7};
+        struct response r = {.status = 7, .length_unsaid = true};
         struct failure f = {.code = rows[i].code};
         grpc_failure_response(&r, &arena, &f);
+        assert_false(r.length_unsaid);
         assert_int_equal(r.status, 200);
         assert_text(r.content_type, "application/grpc");
         assert_true(r.trailers_only);

@@ -363,15 +363,27 @@ static void a_large_body_in_small_pieces_arrives_whole(void **state)
 static void an_upgrade_becomes_stream_one(void **state)
 {
     struct driver *d = *state;
+    d->limits.h2c_upgrade = true;
     say(d, "GET /up HTTP/1.1\r\n" HOST UPGRADE "\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert_memory_equal(d->out, "HTTP/1.1 101 Switching Protocols\r\n", 34);
     assert_string_equal(d->log, "GET /up? \n");
     assert_false(d->broken);
 }
 
+static void an_upgrade_that_is_not_allowed_is_ignored(void **state)
+{
+    struct driver *d = *state;
+    assert_false(d->limits.h2c_upgrade);
+    say(d, "GET /up HTTP/1.1\r\n" HOST UPGRADE "\r\nGET /next HTTP/1.1\r\n" HOST "\r\n");
+    assert_memory_equal(d->out, "HTTP/1.1 200 OK\r\n", 17);
+    assert_null(d->session->successor);
+    assert_string_equal(d->log, "GET /up? \nGET /next? \n");
+}
+
 static void an_upgrade_with_bad_settings_is_ignored(void **state)
 {
     struct driver *d = *state;
+    d->limits.h2c_upgrade = true;
     say(d, "GET /up HTTP/1.1\r\n" HOST "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
            "HTTP2-Settings: !!!!\r\n\r\n");
     assert_memory_equal(d->out, "HTTP/1.1 200 OK\r\n", 17);
@@ -380,6 +392,7 @@ static void an_upgrade_with_bad_settings_is_ignored(void **state)
 static void an_upgrade_of_a_request_with_a_body_is_ignored(void **state)
 {
     struct driver *d = *state;
+    d->limits.h2c_upgrade = true;
     say(d, "POST /up HTTP/1.1\r\n" HOST UPGRADE "Content-Length: 1\r\n\r\nx");
     assert_memory_equal(d->out, "HTTP/1.1 200 OK\r\n", 17);
 }
@@ -412,6 +425,7 @@ int main(void)
         T(an_answer_waits_for_room),
         T(a_large_body_in_small_pieces_arrives_whole),
         T(an_upgrade_becomes_stream_one),
+        T(an_upgrade_that_is_not_allowed_is_ignored),
         T(an_upgrade_with_bad_settings_is_ignored),
         T(an_upgrade_of_a_request_with_a_body_is_ignored),
     };

@@ -33,7 +33,8 @@ static void assert_text(struct str text, const char *want)
 static void sold_out_says_how_many_are_available(void **state)
 {
     (void)state;
-    struct response r = {.trailers_only = true, .trailer_count = 2, .header_count = 1};
+    struct response r = {
+        .trailers_only = true, .trailer_count = 2, .header_count = 1, .length_unsaid = true};
     struct failure f = {.code = TLY_ESOLD_OUT,
                         .text = STR("0 units are available, 1 was asked for"),
                         .lot = STR("cola#0a1b2c3d"),
@@ -44,6 +45,7 @@ static void sold_out_says_how_many_are_available(void **state)
     assert_int_equal(r.header_count, 0);
     assert_int_equal(r.trailer_count, 0);
     assert_false(r.trailers_only);
+    assert_false(r.length_unsaid);
     assert_text(r.body, "{\"type\":\"https://tallystick.dev/problems/sold_out\","
                         "\"title\":\"fewer units are available than were asked for\","
                         "\"status\":409,\"detail\":\"0 units are available, 1 was asked for\","
@@ -137,7 +139,8 @@ static void without_memory_the_status_is_still_sent(void **state)
 static void an_answer_in_json_says_so(void **state)
 {
     (void)state;
-    struct response r = {.trailers_only = true, .trailer_count = 1, .header_count = 2};
+    struct response r = {
+        .trailers_only = true, .trailer_count = 1, .header_count = 2, .length_unsaid = true};
     json_response(&r, 201, STR("{}"));
     assert_int_equal(r.status, 201);
     assert_text(r.content_type, "application/json");
@@ -145,6 +148,7 @@ static void an_answer_in_json_says_so(void **state)
     assert_int_equal(r.header_count, 0);
     assert_int_equal(r.trailer_count, 0);
     assert_false(r.trailers_only);
+    assert_false(r.length_unsaid);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

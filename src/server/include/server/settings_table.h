@@ -74,6 +74,9 @@
 #define SETTINGS_LIMITS(X)                                                                         \
     X(io_workers, NUMBER, 0, 0, 64, START,                                                         \
       "threads that talk to clients; 0: one less than there are processors, at least one")         \
+    X(h2c_upgrade, SWITCH, false, 0, 1, START,                                                     \
+      "whether an HTTP/1.1 request may turn its connection into HTTP/2 (Upgrade: h2c); the rules " \
+      "of a proxy in front end where such a tunnel begins")                                        \
     X(connections_max, NUMBER, 20000, 1, 1000000, START,                                           \
       "connections at one time, shared evenly by the workers")                                     \
     X(backlog, NUMBER, 4096, 1, 65535, START,                                                      \

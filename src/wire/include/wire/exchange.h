@@ -151,6 +151,7 @@ struct wire_limits {
     size_t header_line_max;  /* bytes of one header line */
     size_t header_bytes_max; /* of all headers of a request */
     size_t header_count_max;
+    bool h2c_upgrade;         /* an HTTP/1.1 request may turn its connection into HTTP/2 */
     uint32_t retry_after_s;   /* in refusals that pass; may change while running */
     size_t target_max;        /* bytes of the request target */
     size_t body_max;          /* bytes */
