@@ -49,17 +49,23 @@ static int64_t wall_clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A running server holds a lock on DIR/lock. */
+static bool is_locked(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return locked;
+}
+
+/* A running server holds locks on the folder and on DIR/lock, of which either may be there alone:
+ * the file can be deleted, and not every file system locks folders. */
 static bool is_live(const char *data)
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof(path), "%s/lock", data);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool live = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return live;
+    return is_locked(data) || is_locked(path);
 }
 
 /* One number of a query's first row; `none` if there is no row or it is NULL. */

@@ -1,8 +1,8 @@
 /* data_dir.h - the data folder, held by one process at a time.
  *
- * DIR/lock is locked with flock() while the server lives, so the lock goes with the process,
- * however it ends. Inside stands who holds it, as JSON: {"pid":1234,"listen":"127.0.0.1:7070",
- * "started":"2026-11-22T10:00:00.000Z"}.
+ * The folder and DIR/lock in it are locked with flock() while the server lives, so the locks go
+ * with the process, however it ends, and deleting DIR/lock lets nobody in. Inside stands who holds
+ * it, as JSON: {"pid":1234,"listen":"127.0.0.1:7070", "started":"2026-11-22T10:00:00.000Z"}.
  */
 #ifndef TALLY_SERVER_DATA_DIR_H
 #define TALLY_SERVER_DATA_DIR_H
@@ -10,7 +10,8 @@
 #include "base/error.h"
 
 struct data_dir {
-    int lock_fd; /* -1: not held */
+    int folder_fd; /* -1: not held */
+    int lock_fd;
 };
 
 /* Makes the folder (mode 0700, one level) if it is not there. TLY_EBUSY, naming the holder, if

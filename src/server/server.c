@@ -394,7 +394,7 @@ int server_run(int argc, char *const *argv, char *const *environment, struct err
     s->argc = argc;
     s->argv = argv;
     s->environment = environment;
-    s->data_dir.lock_fd = -1;
+    s->data_dir.lock_fd = s->data_dir.folder_fd = -1;
     s->engine_thread.state = &s->state;
     prepare_process(s);
     int code = state_init(&s->state, e);

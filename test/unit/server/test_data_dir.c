@@ -84,6 +84,32 @@ static void a_second_holder_is_refused_by_name_of_the_first(void **state)
     data_dir_release(&first);
 }
 
+static void a_deleted_lock_file_lets_nobody_in(void **state)
+{
+    (void)state;
+    struct data_dir first, second;
+    struct error e = {0};
+    assert_int_equal(data_dir_hold(&first, folder, "127.0.0.1:7070", NULL), 0);
+    assert_int_equal(unlink(lock_file), 0);
+    assert_int_equal(data_dir_hold(&second, folder, "127.0.0.1:7071", &e), TLY_EBUSY);
+    assert_non_null(strstr(e.text, folder));
+    data_dir_release(&first);
+    assert_int_equal(data_dir_hold(&second, folder, "127.0.0.1:7071", &e), 0);
+    data_dir_release(&second);
+}
+
+/* A file system that locks no folders has the file. */
+static void the_lock_file_alone_keeps_a_second_one_out(void **state)
+{
+    (void)state;
+    struct data_dir d;
+    assert_int_equal(mkdir(folder, 0700), 0);
+    int fd = open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(data_dir_hold(&d, folder, "127.0.0.1:7071", NULL), TLY_EBUSY);
+    close(fd);
+}
+
 static void a_released_or_dead_holder_leaves_the_folder_free(void **state)
 {
     (void)state;
@@ -146,6 +172,8 @@ static void a_folder_that_cannot_be_made_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        DIR_TEST(a_deleted_lock_file_lets_nobody_in),
+        DIR_TEST(the_lock_file_alone_keeps_a_second_one_out),
         DIR_TEST(the_folder_is_made_for_its_owner_alone),
         DIR_TEST(the_lock_file_tells_who_holds_it),
         DIR_TEST(a_second_holder_is_refused_by_name_of_the_first),
