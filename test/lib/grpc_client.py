@@ -38,8 +38,8 @@ tally_pb2 = load_messages()
 class GrpcClient:
     """One channel; calls by name with dicts in and out."""
 
-    def __init__(self, address):
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address, options=()):
+        self.channel = grpc.insecure_channel(address, options)
 
     def close(self):
         self.channel.close()
