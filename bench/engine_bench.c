@@ -59,6 +59,7 @@ static struct engine *engine_new(void)
 static void commit(struct engine *e)
 {
     struct batch *b = engine_seal(e);
+    engine_sealed(e);
     if (b) {
         b->outcome = LEDGER_COMMITTED;
         engine_outcome(e, b);

@@ -124,7 +124,7 @@ void batch_clear(struct engine_batch *b)
 {
     assert(!b->due.first && !b->again.first);
     b->count = 0;
-    b->unknown = b->dead = false;
+    b->unknown = b->dead = b->expires = false;
     b->text.current = 0;
     b->text.used = 0;
     b->batch = (struct batch){0};
@@ -258,6 +258,10 @@ struct batch *engine_seal(struct engine *e)
         .oldest_pending = e->config.shared ? 0 : oldest_pending(e),
         .load = e->config.shared ? &e->shared.loads[e->shared.current] : NULL,
     };
-    engine_pump(e);
     return &b->batch;
+}
+
+void engine_sealed(struct engine *e)
+{
+    engine_pump(e);
 }

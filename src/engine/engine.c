@@ -274,6 +274,14 @@ int64_t engine_next_deadline(const struct engine *e)
     return under_way || !engine_takes_writes(e) ? INT64_MAX : s->look_ms;
 }
 
+int64_t engine_settled_deadline(const struct engine *e)
+{
+    bool open = e->due.first || e->parked.first || e->open->expires;
+    for (uint32_t i = 0; i < e->flight_count; i++)
+        open = open || e->flights[i]->expires;
+    return open ? 0 : engine_next_deadline(e);
+}
+
 /* Never goes back: neither with the clock nor when a millisecond's numbers are used up. */
 int64_t engine_next_seq(struct engine *e)
 {

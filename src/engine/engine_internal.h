@@ -67,6 +67,7 @@ struct engine_batch {
     uint32_t room;
     uint8_t bit;  /* its own: stands in `touched` of lots and holds */
     bool unknown; /* its outcome is */
+    bool expires; /* it lets go of holds that were due */
     bool dead;    /* undone; the ledger has not told yet that it let go of it */
     struct text_pool text;
     struct command_list due;   /* answered when it is committed */

@@ -127,6 +127,7 @@ bool hold_expire(struct engine *e, struct hold *h)
 {
     if (!hold_refund(e, h, REASON_EXPIRED))
         return false;
+    e->open->expires = true;
     e->stats.expired_total++;
     return true;
 }

@@ -25,6 +25,12 @@ static void on_outcome(void *context, struct batch *b)
         ;
 }
 
+static void on_loaded(void *context, struct load *load)
+{
+    struct lane *l = context;
+    hand_over(l, &l->loads, &load->mail);
+}
+
 static void on_answered(void *context, struct question *q)
 {
     struct lane *l = context;
@@ -58,6 +64,7 @@ void lane_events(struct lane *l, struct ledger_events *out)
 {
     *out = (struct ledger_events){.context = l,
                                   .outcome = on_outcome,
+                                  .loaded = on_loaded,
                                   .answered = on_answered,
                                   .segment_stored = on_segment_stored,
                                   .available = on_available};
@@ -66,8 +73,9 @@ void lane_events(struct lane *l, struct ledger_events *out)
 bool lane_work_waits(struct lane *l, bool ledger_only)
 {
     return l->pending || (!ledger_only && !mailbox_empty(&l->commands)) ||
-           !mailbox_empty(&l->outcomes) || !mailbox_empty(&l->questions) ||
-           !mailbox_empty(&l->segments) || !mailbox_empty(&l->runs) ||
+           !mailbox_empty(&l->outcomes) || !mailbox_empty(&l->loads) ||
+           !mailbox_empty(&l->questions) || !mailbox_empty(&l->segments) ||
+           !mailbox_empty(&l->runs) ||
            atomic_load_explicit(&l->availability_changes, memory_order_relaxed) !=
                l->availability_seen;
 }

@@ -216,7 +216,8 @@ void lane_tell_gate(struct lane *l, const struct command *answered)
     tell_lots(l);
     if (l->gate->ops->committed)
         tell_committed(l, answered);
-    int64_t deadline_ms = engine_next_deadline(l->engine);
+    int64_t deadline_ms = l->gate->ops->decided ? engine_next_deadline(l->engine)
+                                                : engine_settled_deadline(l->engine);
     if (deadline_ms != l->deadline_told_ms) {
         l->deadline_told_ms = deadline_ms;
         l->gate->ops->next_deadline(l->gate, deadline_ms);

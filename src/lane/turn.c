@@ -2,7 +2,8 @@
  *
  * Happy path: take what the ledger answered; let due holds go; decide what was sent, a bounded
  * number; hand the batch to the ledger if it is free; hand out look-ups; tell the gate what
- * changed; hand back replies.
+ * changed; hand back replies. Over a shared ledger what was sent gathers, and is decided when its
+ * load is answered.
  *
  * Order matters in three places. The gate learns of freed units before the replies leave, so that
  * nobody who saw a refund is refused its units; and of the next deadline after the units that came
@@ -45,6 +46,18 @@ static void take_outcomes(struct lane *l)
     }
 }
 
+/* Here all that gathered is decided. */
+static void take_loads(struct lane *l)
+{
+    struct mail *mail = mailbox_take(&l->loads);
+    while (mail) {
+        struct load *load = MAIL_OF(mail, struct load);
+        mail = mail->next;
+        l->busy = true;
+        engine_loaded(l->engine, load);
+    }
+}
+
 static void take_answers(struct lane *l)
 {
     struct mail *mail = mailbox_take(&l->questions);
@@ -77,6 +90,7 @@ static void take_from_ledger(struct lane *l)
     uint32_t changes = atomic_load_explicit(&l->availability_changes, memory_order_acquire);
     bool available = lane_available(l);
     take_outcomes(l);
+    take_loads(l);
     take_answers(l);
     take_segments(l);
     if (changes != l->availability_seen) {
@@ -133,13 +147,19 @@ static void ask_ledger(struct lane *l)
 {
     const struct ledger_ops *ops = l->ledger->ops;
     struct batch *b;
+    struct load *load;
+    while ((load = engine_next_release(l->engine)))
+        ops->release(l->ledger, load);
     while ((b = engine_seal(l->engine))) {
         l->under_way++;
         lane_note_stocks(l, b);
+        engine_sealed(l->engine);
         if (l->host.submitted)
             l->host.submitted(l->host.context, b);
         ops->submit(l->ledger, b);
     }
+    while ((load = engine_next_load(l->engine)))
+        ops->load(l->ledger, load);
     struct question *q;
     while ((q = engine_next_question(l->engine)))
         ops->ask(l->ledger, q);

@@ -125,6 +125,8 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
     const struct engine_config config = {
         .node = (uint16_t)set->node,
         .hash_seed = hash_seed,
+        .shared = s->engine_thread.lane.ledger->traits.shared,
+        .batches_max = s->engine_thread.lane.ledger->traits.batches_max,
         .lots_max = (uint32_t)set->lots_max,
         .holds_max = (uint32_t)set->holds_max,
         .batch_moves_max = (uint32_t)set->batch_moves_max,

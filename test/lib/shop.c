@@ -324,8 +324,10 @@ void shop_keep_row(struct shop *s, const struct move *m)
 bool shop_seal(struct shop *s)
 {
     struct batch *b = engine_seal(s->engine);
-    if (b)
+    if (b) {
         s->flights[s->flight_count++] = b;
+        engine_sealed(s->engine);
+    }
     s->flight = s->flights[0];
     return s->flight != NULL;
 }

@@ -76,6 +76,23 @@ static void however_many_are_due_all_are_seen_as_given_back_at_once(void **state
     assert_given_back(s);
 }
 
+static void
+who_goes_by_commits_is_told_of_the_next_deadline_when_all_due_holds_are_committed(void **state)
+{
+    struct shop *s = *state;
+    int64_t first_ms = engine_next_deadline(s->engine);
+    assert_int_equal(engine_settled_deadline(s->engine), first_ms);
+    all_become_due(s);
+    assert_int_equal(engine_next_deadline(s->engine), INT64_MAX);
+    for (int i = 0; i < HOLDS; i++) {
+        assert_int_equal(engine_settled_deadline(s->engine), 0);
+        shop_seal(s);
+        assert_int_equal(engine_settled_deadline(s->engine), 0);
+        shop_outcome(s, LEDGER_COMMITTED);
+    }
+    assert_int_equal(engine_settled_deadline(s->engine), INT64_MAX);
+}
+
 static void look_ups_of_lots_show_it_without_waiting_for_the_rows(void **state)
 {
     struct shop *s = *state;
@@ -360,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
         T(however_many_are_due_all_are_seen_as_given_back_at_once),
+        T(who_goes_by_commits_is_told_of_the_next_deadline_when_all_due_holds_are_committed),
         T(look_ups_of_lots_show_it_without_waiting_for_the_rows),
         T(watchers_hear_of_it_at_once_and_the_version_is_the_one_of_the_rows),
         T(a_due_hold_is_looked_up_as_expired_before_its_row_is_there),

@@ -263,6 +263,23 @@ static void what_is_decided_again_does_not_overfill_a_batch(void **state)
     assert_stock(s, 10, 4, 0);
 }
 
+static void a_sealed_batch_can_be_looked_at_before_newer_decisions(void **state)
+{
+    struct shop *s = *state;
+    shop_reserve(s, "a", key, 1);
+    shop_reserve(s, "b", key, 1);
+    struct ask *c = shop_reserve(s, "c", key, 1); /* the batch is full */
+    struct batch *b = engine_seal(s->engine);
+    assert_non_null(b);
+    assert_int_equal(shop_available(s, 1), 8);
+    engine_sealed(s->engine);
+    assert_int_equal(shop_available(s, 1), 7);
+    b->outcome = LEDGER_COMMITTED;
+    engine_outcome(s->engine, b);
+    shop_commit(s);
+    assert_int_equal(c->c.code, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +295,8 @@ int main(void)
         T(behind_an_unknown_batch_that_was_done_the_second_may_be_refused),
         T(an_unknown_batch_that_is_not_there_takes_the_second_with_it),
 #undef T
+        cmocka_unit_test_setup_teardown(a_sealed_batch_can_be_looked_at_before_newer_decisions,
+                                        open_small, close_shop),
         cmocka_unit_test_setup_teardown(what_is_decided_again_does_not_overfill_a_batch, open_small,
                                         close_shop),
     };

@@ -58,10 +58,39 @@ static void play_store(struct ledger *l, struct order_segment *s)
     r->events.segment_stored(r->events.context, s, NULL);
 }
 
+static void play_load(struct ledger *l, struct load *load)
+{
+    struct rig *r = (struct rig *)l;
+    assert_null(r->load);
+    r->load = load;
+    r->loads++;
+}
+
+static void play_release(struct ledger *l, struct load *load)
+{
+    struct rig *r = (struct rig *)l;
+    assert_ptr_equal(r->load, load);
+    r->load = NULL;
+    r->releases++;
+}
+
+void rig_loaded(struct rig *r, int64_t reserved)
+{
+    static struct loaded_lot lot;
+    lot = (struct loaded_lot){.id = 1, .dims = cola, .stock = {RIG_UNITS, reserved, 0, 1}};
+    r->load->lots = &lot;
+    r->load->lot_count = 1;
+    r->load->lots_highest = 1;
+    r->load->next_deadline_ms = INT64_MAX;
+    r->events.loaded(r->events.context, r->load);
+}
+
 static const struct ledger_ops play_ops = {.recover = play_recover,
                                            .stats = play_stats,
                                            .submit = play_submit,
                                            .ask = play_ask,
+                                           .load = play_load,
+                                           .release = play_release,
                                            .store_segment = play_store};
 
 void rig_outcome(struct rig *r, enum ledger_outcome outcome)
@@ -73,6 +102,8 @@ void rig_outcome(struct rig *r, enum ledger_outcome outcome)
         memmove(r->batches, r->batches + 1, r->batch_count * sizeof *r->batches);
     }
     b->outcome = outcome;
+    if (b->load == r->load && outcome != LEDGER_UNKNOWN)
+        r->load = NULL;
     r->events.outcome(r->events.context, b);
 }
 
@@ -163,9 +194,10 @@ enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quan
 
 /* ---- life ---- */
 
-struct rig *rig_create(void)
+struct rig *rig_create(bool shared)
 {
     const struct engine_config config = {.hash_seed = RIG_SEED,
+                                         .shared = shared,
                                          .lots_max = 100,
                                          .holds_max = 100000,
                                          .batch_moves_max = 8192,
@@ -197,14 +229,24 @@ struct rig *rig_create(void)
     return r;
 }
 
-int rig_begin(void **state)
+static int begin(void **state, bool shared)
 {
-    struct rig *r = rig_create();
+    struct rig *r = rig_create(shared);
     struct lane_recovery recovery = {.hash_seed = RIG_SEED};
     *state = r;
     assert_int_equal(lane_recover(r->lane, &recovery, NULL), 0);
     lane_open(r->lane, r->now_ms);
     return 0;
+}
+
+int rig_begin(void **state)
+{
+    return begin(state, false);
+}
+
+int rig_begin_shared(void **state)
+{
+    return begin(state, true);
 }
 
 int rig_finish(void **state)

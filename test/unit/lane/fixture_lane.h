@@ -17,6 +17,8 @@ struct rig {
     int64_t now_ms;
     struct batch *batches[RIG_BATCHES]; /* submitted, without an outcome yet */
     uint32_t batch_count;
+    struct load *load; /* asked, not answered or held */
+    uint32_t loads, releases;
     struct command *answered[64]; /* oldest first */
     uint32_t answered_count;
     uint32_t wakes;
@@ -40,8 +42,10 @@ struct rig_order {
 
 /* Recovered and open: one lot of RIG_UNITS. */
 int rig_begin(void **state);
+/* The same over a shared ledger. */
+int rig_begin_shared(void **state);
 /* Created, not recovered yet. */
-struct rig *rig_create(void);
+struct rig *rig_create(bool shared);
 int rig_finish(void **state);
 
 struct command *rig_order(struct rig_order *o, const char *id, int64_t quantity);
@@ -49,6 +53,8 @@ void rig_send(struct rig *r, struct command *c);
 bool rig_turn(struct rig *r);
 /* The oldest batch under way; its outcome is for the next turn. */
 void rig_outcome(struct rig *r, enum ledger_outcome outcome);
+/* Answers the load with the lot: `reserved` of its units are taken. */
+void rig_loaded(struct rig *r, int64_t reserved);
 /* What the gate says to an order of that id; what it took is given back. */
 enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quantity);
 

@@ -79,7 +79,7 @@ static void time_starts_after_the_last_number_though_its_move_is_archived(void *
 
 static int create(void **state)
 {
-    *state = rig_create();
+    *state = rig_create(false);
     return 0;
 }
 

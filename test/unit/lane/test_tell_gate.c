@@ -69,7 +69,7 @@ static const struct gate_ops ops = {.lot_known = lot_known,
 
 static int begin(void **state)
 {
-    struct rig *r = rig_create();
+    struct rig *r = rig_create(false);
     struct lane_recovery recovery = {.hash_seed = RIG_SEED};
     gate_destroy(r->lane->gate);
     told = (struct told){.gate.ops = &ops, .rig = r};

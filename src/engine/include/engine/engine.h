@@ -85,6 +85,9 @@ void engine_prefetch(const struct engine *e, const struct command *c);
 /* The open batch, closed; NULL if it is empty, or as many as may be are with the ledger. Stays the
  * engine's until its final outcome; outcomes come in order. */
 struct batch *engine_seal(struct engine *e);
+/* After a seal: what was put off because the batch was full is decided into the next one. Apart, so
+ * that who wants to look at the lots as they are with that batch can do so in between. */
+void engine_sealed(struct engine *e);
 void engine_outcome(struct engine *e, struct batch *b);
 /* Over a shared ledger commands gather, and are decided when what they touch is loaded:
  *     load = engine_next_load()      ops->load(); NULL: none is to be asked for now
@@ -107,6 +110,8 @@ void engine_set_available(struct engine *e, bool available);
  * earliest hold ended before it was due); INT64_MAX if nothing is pending. In the past only while
  * more holds are due than one turn takes down: the next turn should come at once. */
 int64_t engine_next_deadline(const struct engine *e);
+/* The same for who goes by commits: 0 until the REFUNDs of all holds that are due are committed. */
+int64_t engine_settled_deadline(const struct engine *e);
 /* Full segments of the order index that the store may write out (order_index.h); NULL if none. */
 struct order_segment *engine_next_segment(struct engine *e);
 void engine_segment_stored(struct engine *e, struct order_segment *s, struct order_run *run);

@@ -14,6 +14,7 @@
  *     mailbox     pushed by          holds
  *     commands    whoever asks       struct command
  *     outcomes    a ledger's thread  struct batch
+ *     loads       a ledger's thread  struct load, answered: a shared ledger only
  *     questions   a ledger's thread  struct question, answered
  *     segments    a ledger's thread  struct order_segment, with its run
  *     runs        a ledger's thread  struct order_run: merged from others
@@ -78,6 +79,7 @@ struct lane {
     struct mailbox commands;
     _Atomic uint32_t command_count; /* sent since the last take: a hint */
     struct mailbox outcomes;
+    struct mailbox loads;
     struct mailbox questions;
     struct mailbox segments;
     struct mailbox runs;
