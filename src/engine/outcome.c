@@ -234,17 +234,10 @@ static void on_rejected(struct engine *e, bool writable)
     decide_again(e, rested);
 }
 
-static void on_stale(struct engine *e, const struct reload *reloaded, uint32_t count)
+static void on_stale(struct engine *e)
 {
     struct command_list due = {0};
     struct command_list later = undo_from(e, 0, &due);
-    for (uint32_t i = 0; i < count; i++) {
-        if (reloaded[i].lot > 0 && reloaded[i].lot <= e->lots.count) {
-            stock_set(e, reloaded[i].lot, &reloaded[i].stock);
-            if (lots_at(&e->lots, reloaded[i].lot)->created)
-                stock_changed(e, reloaded[i].lot);
-        }
-    }
     batch_clear(batch_land(e));
     struct command_list retried = {0};
     struct command *c;
@@ -309,7 +302,7 @@ void engine_outcome(struct engine *e, struct batch *b)
     } else if (b->outcome == LEDGER_REJECTED) {
         on_rejected(e, b->writable);
     } else {
-        on_stale(e, b->reloaded, b->reloaded_count);
+        on_stale(e);
     }
     if (e->config.shared && !e->unknown)
         shared_ended(e);

@@ -192,8 +192,6 @@ static void deliver(struct writer *w, struct batch *b, enum ledger_outcome outco
 {
     b->outcome = outcome;
     b->writable = false; /* the connection is closed, and available() comes when it is up again */
-    b->reloaded = NULL;
-    b->reloaded_count = 0;
     w->ledger->events.outcome(w->ledger->events.context, b);
 }
 

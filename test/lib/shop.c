@@ -357,14 +357,6 @@ void shop_reject(struct shop *s)
     shop_outcome(s, LEDGER_REJECTED);
 }
 
-void shop_stale(struct shop *s, lot_id lot, struct stock stock)
-{
-    struct reload reload = {.lot = lot, .stock = stock};
-    s->flight->reloaded = &reload;
-    s->flight->reloaded_count = 1;
-    shop_outcome(s, LEDGER_STALE);
-}
-
 void shop_commit(struct shop *s)
 {
     if (s->truth) {

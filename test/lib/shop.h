@@ -90,7 +90,6 @@ struct ask *shop_ask(struct shop *s, enum command_kind kind);
 bool shop_seal(struct shop *s);                                 /* false: nothing is under way */
 void shop_outcome(struct shop *s, enum ledger_outcome outcome); /* of the oldest */
 void shop_reject(struct shop *s);                               /* the oldest; writing goes on */
-void shop_stale(struct shop *s, lot_id lot, struct stock stock);
 void shop_commit(struct shop *s); /* until nothing is open: seal, reads, COMMITTED */
 void shop_answer_reads(struct shop *s);
 bool shop_answer_one_read(struct shop *s); /* false: there is none */

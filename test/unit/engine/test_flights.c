@@ -263,6 +263,27 @@ static void what_is_decided_again_does_not_overfill_a_batch(void **state)
     assert_stock(s, 10, 4, 0);
 }
 
+static void units_that_the_gate_took_go_back_once_though_an_order_is_decided_twice(void **state)
+{
+    struct shop *s = *state;
+    shop_reserve(s, "a", key, 1);
+    shop_seal(s);
+    s->gate[1] -= 4;
+    struct ask *b = shop_order(s, "b");
+    shop_want_lot(b, key, 4);
+    b->wants[0].gate_taken = true;
+    b->wants[0].lot_hint = 1;
+    shop_send(s, b);
+    shop_seal(s);
+    assert_stock(s, 10, 5, 0);
+    shop_reject(s);
+    assert_stock(s, 10, 4, 0);
+    shop_reject(s);
+    shop_commit(s);
+    assert_int_equal(b->c.code, 0);
+    assert_stock(s, 10, 4, 0);
+}
+
 static void a_sealed_batch_can_be_looked_at_before_newer_decisions(void **state)
 {
     struct shop *s = *state;
@@ -290,6 +311,7 @@ int main(void)
         T(where_writing_goes_on_only_the_rejected_batch_is_told_and_later_ones_are_decided_again),
         T(a_writable_rejection_is_told_to_each_kind_of_writer),
         T(a_retry_whose_order_was_undone_becomes_the_order),
+        T(units_that_the_gate_took_go_back_once_though_an_order_is_decided_twice),
         T(the_second_batch_may_fail_alone),
         T(behind_an_unknown_batch_all_is_unknown),
         T(behind_an_unknown_batch_that_was_done_the_second_may_be_refused),

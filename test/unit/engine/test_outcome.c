@@ -321,55 +321,6 @@ static void a_batch_does_not_point_into_its_commands(void **state)
     shop_outcome(s, LEDGER_COMMITTED);
 }
 
-static void a_stale_lot_is_reloaded_and_the_order_decided_again(void **state)
-{
-    struct shop *s = *state;
-    struct ask *a = shop_reserve(s, "o-1", key, 4);
-    shop_seal(s);
-    struct ask *b = shop_reserve(s, "o-2", key, 6);
-    shop_stale(s, 1, (struct stock){.on_hand = 10, .reserved = 2, .version = 7});
-    assert_false(a->answered);
-    assert_true(b->answered);
-    assert_int_equal(b->c.code, TLY_ESOLD_OUT);
-    assert_stock(s, 10, 6, 0);
-    assert_int_equal(shop_stock(s, 1).version, 8);
-    shop_commit(s);
-    assert_int_equal(a->c.code, 0);
-}
-
-static void a_command_that_stays_stale_is_refused_after_k_tries(void **state)
-{
-    struct shop *s = *state;
-    struct ask *a = shop_reserve(s, "o-1", key, 4);
-    struct stock true_stock = {.on_hand = 10, .version = 1};
-    for (uint32_t i = 0; i < s->config.stale_tries_max; i++) {
-        assert_false(a->answered);
-        assert_true(shop_seal(s));
-        shop_stale(s, 1, true_stock);
-    }
-    assert_true(a->answered);
-    assert_int_equal(a->c.code, TLY_EOVERLOADED);
-    assert_false(shop_seal(s));
-    assert_stock(s, 10, 0, 0);
-}
-
-static void a_stale_order_that_the_gate_let_pass_settles_once(void **state)
-{
-    struct shop *s = *state;
-    s->gate[1] -= 4;
-    struct ask *a = shop_order(s, "o-1");
-    shop_want_lot(a, key, 4);
-    a->wants[0].gate_taken = true;
-    a->wants[0].lot_hint = 1;
-    shop_send(s, a);
-    assert_stock(s, 10, 4, 0);
-    shop_seal(s);
-    shop_stale(s, 1, (struct stock){.on_hand = 10, .version = 1});
-    assert_stock(s, 10, 4, 0);
-    shop_commit(s);
-    assert_stock(s, 10, 4, 0);
-}
-
 static void commands_beyond_a_full_batch_wait_their_turn_in_order(void **state)
 {
     struct engine_config config = shop_config();
@@ -464,9 +415,6 @@ int main(void)
         T(a_retry_of_a_committed_order_gets_it_though_a_later_move_was_rejected),
         T(an_unknown_batch_that_failed_after_all_is_undone_silently),
         T(a_batch_does_not_point_into_its_commands),
-        T(a_stale_lot_is_reloaded_and_the_order_decided_again),
-        T(a_command_that_stays_stale_is_refused_after_k_tries),
-        T(a_stale_order_that_the_gate_let_pass_settles_once),
         T(commands_beyond_a_full_batch_wait_their_turn_in_order),
         T(more_waiting_commands_than_the_limit_are_refused),
         T(more_reads_than_the_limit_are_refused),

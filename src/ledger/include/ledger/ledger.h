@@ -61,11 +61,6 @@ enum ledger_outcome {
     LEDGER_UNKNOWN,   /* may or may not be done; a second outcome will follow for the same batch */
 };
 
-struct reload {
-    lot_id lot;
-    struct stock stock;
-};
-
 struct batch {
     struct mail mail;
     const struct move *moves;
@@ -76,8 +71,6 @@ struct batch {
     /* set by the ledger before the outcome is delivered */
     enum ledger_outcome outcome;
     bool writable; /* LEDGER_REJECTED: the next batch may be taken at once */
-    const struct reload *reloaded;
-    uint32_t reloaded_count;
 };
 
 /* ---- the load step ---- */
