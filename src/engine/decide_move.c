@@ -27,6 +27,11 @@ static int no_memory(struct command *c)
     return engine_say(c, TLY_EOVERLOADED, "out of memory");
 }
 
+static int does_not_add_up(struct command *c)
+{
+    return engine_say(c, TLY_ECORRUPT, "the stock in the ledger is less than this reservation has");
+}
+
 /* Splits the hold's lines into what is confirmed and what goes back. */
 static int split(struct engine *e, struct command *c, const struct hold *h, struct line *confirmed,
                  struct line *rest)
@@ -177,6 +182,8 @@ static int confirm(struct engine *e, struct command *c, struct hold *h,
     if (c->move.payment_id.len > PAYMENT_ID_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "payment_id has at most %d bytes",
                           PAYMENT_ID_MAX);
+    if (!hold_fits(e, h, MOVE_CONFIRM))
+        return does_not_add_up(c);
     if (c->move.want_count)
         return confirm_part(e, c, h);
     struct line one;
@@ -220,6 +227,8 @@ static int refund(struct engine *e, struct command *c, struct hold *h)
         reason = pending ? REASON_CANCELLED : REASON_RETURNED;
     if (reason > REASON_UNSETTLED)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "there is no such reason");
+    if (!hold_fits(e, h, pending ? MOVE_REFUND : MOVE_RETURN))
+        return does_not_add_up(c);
     if (!hold_refund(e, h, reason))
         return no_memory(c);
     e->stats.refunded_total++;

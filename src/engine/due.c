@@ -125,7 +125,9 @@ void due_take(struct engine *e)
 bool due_expire(struct engine *e)
 {
     while (e->due.first && engine_takes_writes(e) && (e->config.shared || !batch_full(e))) {
-        if (!hold_expire(e, e->due.first))
+        if (!hold_fits(e, e->due.first, MOVE_REFUND))
+            hold_disarm(e, e->due.first); /* till somebody has put the stock right */
+        else if (!hold_expire(e, e->due.first))
             return false;
     }
     return true;

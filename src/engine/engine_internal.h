@@ -312,6 +312,8 @@ void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms);
 /* Frees it if nothing keeps it in memory. */
 void hold_release(struct engine *e, struct hold *h);
 struct hold *hold_from_record(struct engine *e, const struct reservation_record *record);
+/* Its lots can take that move of all its units. Always so where nobody else writes. */
+bool hold_fits(const struct engine *e, const struct hold *h, enum move_kind kind);
 /* Out of the timers, or of the due ones. */
 void hold_disarm(struct engine *e, struct hold *h);
 /* Refunds a hold that is due; false: no memory. */

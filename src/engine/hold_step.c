@@ -110,6 +110,17 @@ struct hold *hold_from_record(struct engine *e, const struct reservation_record 
     return h;
 }
 
+bool hold_fits(const struct engine *e, const struct hold *h, enum move_kind kind)
+{
+    struct line one;
+    const struct line *lines = hold_lines(h, &one);
+    for (uint8_t i = 0; e->config.shared && i < h->line_count; i++) {
+        if (!stock_allows(e, kind, lines[i].lot, lines[i].quantity))
+            return false;
+    }
+    return true;
+}
+
 bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason)
 {
     enum move_kind kind = h->state == HOLD_PENDING ? MOVE_REFUND : MOVE_RETURN;

@@ -1,5 +1,6 @@
 /* stock.c - the only place where a lot's counters change. I1 is asserted at every change:
- * on_hand = available + reserved + confirmed, all four >= 0.
+ * on_hand = available + reserved + confirmed, all four >= 0. (Over a shared ledger others may write
+ * what does not add up; then moves are refused that would make it worse.)
  *
  * Every change of available goes to the gate as a difference, and every unit that the gate took for
  * an ask goes back to it when the ask is decided, whichever way: so its count is always available
@@ -26,16 +27,25 @@ static struct stock after(const struct stock *s, enum move_kind kind, int64_t un
     };
 }
 
+/* Somebody may have written a stock that does not add up: no move makes that worse. */
+static bool no_worse(const struct stock *before, const struct stock *then)
+{
+    return then->on_hand >= 0 && then->reserved >= 0 && then->confirmed >= 0 &&
+           (stock_available(then) >= 0 || stock_available(then) >= stock_available(before)) &&
+           then->on_hand <= QUANTITY_MAX;
+}
+
 bool stock_allows(const struct engine *e, enum move_kind kind, lot_id id, int64_t quantity)
 {
-    struct stock then = after(&lots_at(&e->lots, id)->stock, kind, quantity);
-    return sound(&then);
+    const struct stock *before = &lots_at(&e->lots, id)->stock;
+    struct stock then = after(before, kind, quantity);
+    return e->config.shared ? no_worse(before, &then) : sound(&then);
 }
 
 static void put(struct engine *e, lot_id id, const struct stock *stock)
 {
     struct lot *lot = lots_at(&e->lots, id);
-    assert(sound(stock));
+    assert(e->config.shared || sound(stock));
     e->stats.units_on_hand += stock->on_hand - lot->stock.on_hand;
     e->stats.units_reserved += stock->reserved - lot->stock.reserved;
     e->stats.units_confirmed += stock->confirmed - lot->stock.confirmed;

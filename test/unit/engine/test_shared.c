@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "shop.h"
+#include "shop_internal.h"
 
 #define KEY  "cola#00000001"
 #define LIME "lime#00000002"
@@ -512,6 +512,46 @@ static void a_deadlocks_victim_is_told_and_the_next_batch_goes_on(void **state)
     assert_truth(1, 10, 4, 0);
 }
 
+static void a_row_by_hand(enum move_kind kind, int64_t quantity)
+{
+    struct move m = {.seq = shop_last_row(a)->seq + 1,
+                     .kind = (uint8_t)kind,
+                     .reservation_id = 1,
+                     .line_count = 1,
+                     .line = {.lot = 1, .quantity = quantity}};
+    shop_keep_row(a, &m);
+}
+
+static void a_stock_that_somebody_wrote_too_low_is_lived_with(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 6);
+    a_row_by_hand(MOVE_ADJUST, -8); /* 2 on hand, 6 reserved */
+    assert_int_equal(reserve(b, "o-2", 1)->c.code, TLY_ESOLD_OUT);
+    struct ask *confirm = shop_confirm(b, order->c.reserve.reservation_id);
+    settle();
+    assert_int_equal(confirm->c.code, 0);
+    assert_truth(1, 2, 0, 6);
+}
+
+static void a_hold_whose_units_somebody_took_is_refused_and_not_given_back_twice(void **state)
+{
+    (void)state;
+    struct ask *order = reserve(a, "o-1", 6);
+    a_row_by_hand(MOVE_RELEASE, 5);
+    struct ask *confirm = shop_confirm(b, order->c.reserve.reservation_id);
+    struct ask *refund = shop_refund(b, order->c.reserve.reservation_id, REASON_NONE);
+    settle();
+    assert_int_equal(confirm->c.code, TLY_ECORRUPT);
+    assert_int_equal(refund->c.code, TLY_ECORRUPT);
+    shop_advance(b, b->config.hold_default_ms);
+    struct ask *other = shop_reserve(b, "o-2", KEY, 9);
+    shop_load(b);
+    shop_write(b);
+    assert_int_equal(other->c.code, 0);
+    assert_truth(1, 10, 10, 0);
+}
+
 static void what_came_too_late_for_its_load_is_refused(void **state)
 {
     (void)state;
@@ -557,6 +597,8 @@ int main(void)
         T(an_order_without_a_fingerprint_is_compared_with_its_row),
         T(an_unknown_batch_keeps_its_load_until_it_is_known),
         T(a_deadlocks_victim_is_told_and_the_next_batch_goes_on),
+        T(a_stock_that_somebody_wrote_too_low_is_lived_with),
+        T(a_hold_whose_units_somebody_took_is_refused_and_not_given_back_twice),
         T(what_came_too_late_for_its_load_is_refused),
 #undef T
     };
