@@ -17,7 +17,6 @@ enum {
     QUIET_MAX_US = 1000,        /* commands wait so long for a commit under way, at most */
     QUIET_COMMANDS_MAX = 128,   /* so many commands are decided during the commit after all */
     QUIET_COMMIT_NS = 20000000, /* a commit that takes longer is not waited for */
-    OVERDUE_WAIT_US = 50000,    /* between looks at holds that wait for the ledger */
     UNKNOWN_WAIT_NS = 200000,   /* between looks whether the engine was told */
 };
 
@@ -118,7 +117,7 @@ static int64_t time_to_sleep_us(struct engine_thread *t, bool quiet)
     int64_t longest_us = quiet ? QUIET_MAX_US : IDLE_MAX_US;
     int64_t deadline_ms = engine_next_deadline(t->lane.engine);
     if (deadline_ms <= now_ms)
-        return quiet ? QUIET_MAX_US : OVERDUE_WAIT_US;
+        return 0; /* more holds are due than one turn takes down */
     if (deadline_ms - now_ms >= IDLE_MAX_US / 1000)
         return longest_us;
     int64_t until_us = deadline_ms * 1000 - t->clock.now_ns / 1000;
