@@ -21,10 +21,9 @@ static enum charge take(struct session_host *host, struct session *s, enum budge
     return CHARGE_DONE;
 }
 
-void *exchange_memory(struct session_host *host, struct session *s, size_t size, bool only)
+void *exchange_memory(struct session_host *host, struct session *s, size_t size, size_t charged)
 {
     uint32_t max = host->limits->exchanges_max ? host->limits->exchanges_max : EXCHANGES_MAX;
-    size_t charged = only ? 0 : size;
     if (host->exchanges >= max)
         return NULL;
     if (charged && take(host, s, BUDGET_BEGIN, charged, s->charged))

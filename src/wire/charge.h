@@ -7,9 +7,9 @@
 
 #include "wire/session.h"
 
-/* Memory for an exchange of `size` bytes, charged unless it is the `only` one of its connection,
- * which every connection has for itself; NULL when there is none or at a limit. */
-void *exchange_memory(struct session_host *host, struct session *s, size_t size, bool only);
+/* Memory for an exchange of `size` bytes; NULL when there is none or at a limit. `charged`: what it
+ * is charged for itself, nothing if it is its connection's only one, which every connection has. */
+void *exchange_memory(struct session_host *host, struct session *s, size_t size, size_t charged);
 /* Gives back the exchange that stands at the start of `memory`. `s` is NULL once it has left. */
 void exchange_memory_free(struct session_host *host, struct session *s, void *memory,
                           struct exchange *x);

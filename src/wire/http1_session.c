@@ -24,16 +24,16 @@ static const struct http1_session *of_const(const struct session *s)
 
 static struct http1_exchange *exchange_add(struct http1_session *s)
 {
-    bool only = s->count == 0;
-    struct http1_exchange *h = exchange_memory(s->host, &s->s, HTTP1_EXCHANGE_SIZE, only);
+    uint16_t base = s->count ? HTTP1_EXCHANGE_SIZE : 0;
+    struct http1_exchange *h = exchange_memory(s->host, &s->s, HTTP1_EXCHANGE_SIZE, base);
     if (!h)
         return NULL;
     *h = (struct http1_exchange){
         .x = {.ops = &http1_exchange_ops,
               .protocol = PROTOCOL_HTTP1,
               .received_ns = s->host->now_ns,
-              .charged = only ? 0 : HTTP1_EXCHANGE_SIZE,
-              .base = only ? 0 : HTTP1_EXCHANGE_SIZE},
+              .charged = base,
+              .base = base},
         .session = s,
         .host = s->host,
     };

@@ -126,9 +126,14 @@ void http2_drain(struct session *base)
     if (s->noticed_ns || s->failed)
         return;
     s->noticed_ns = s->host->now_ns;
-    if (nghttp2_submit_shutdown_notice(s->ng) ||
-        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, NULL))
+    if (nghttp2_submit_shutdown_notice(s->ng))
         end_drain(s);
+}
+
+/* nghttp2 sends a PING before what waits: it is asked for when the GOAWAY is on its way. */
+int http2_drain_said(struct http2_session *s)
+{
+    return s->noticed_ns ? nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, NULL) : 0;
 }
 
 void http2_drain_seen(struct http2_session *s)

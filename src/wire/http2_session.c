@@ -51,10 +51,8 @@ void http2_list_remove(struct http2_list *list, struct http2_exchange *h)
 
 static struct http2_exchange *exchange_add(struct http2_session *s, int32_t stream_id)
 {
-    bool only = s->count == 0;
-    size_t bytes = HTTP2_EXCHANGE_SIZE + HTTP2_STREAM_BYTES;
-    uint16_t base = only ? 0 : (uint16_t)bytes;
-    struct http2_exchange *h = exchange_memory(s->host, &s->s, bytes, only);
+    uint16_t base = s->count ? HTTP2_EXCHANGE_SIZE + HTTP2_STREAM_BYTES : 0;
+    struct http2_exchange *h = exchange_memory(s->host, &s->s, HTTP2_EXCHANGE_SIZE, base);
     if (!h)
         return NULL;
     *h = (struct http2_exchange){
@@ -124,9 +122,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct http2_session *s = user;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct http2_exchange *h = NULL;
-    if (s->unsent_bytes <= s->host->limits->output_max)
-        h = exchange_add(s, frame->hd.stream_id);
+    struct http2_exchange *h = exchange_add(s, frame->hd.stream_id);
     s->current = h;
     if (!h) {
         s->host->shed++;
@@ -166,6 +162,8 @@ static void hand_over(struct http2_session *s, struct http2_exchange *h)
         return;
     }
     enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
+    if (rv == CHARGE_DONE && s->unsent_bytes > s->host->limits->output_max && !need.vital)
+        rv = CHARGE_CONNECTION_FULL;
     move_to_open(s, h);
     if (rv) {
         refuse_stream(s, h, rv);
@@ -290,6 +288,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, 
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct http2_session *s = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        return http2_drain_said(s);
     if (s->early_count == 0 || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
         (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS))
         return 0;

@@ -99,6 +99,8 @@ enum session_wait http2_due(const struct session *base, uint64_t *at);
 void http2_expire(struct session *base);
 void http2_drain(struct session *base);
 void http2_goodbye(struct session *base);
+/* A GOAWAY has been sent. 0, or nghttp2's error. */
+int http2_drain_said(struct http2_session *s);
 /* The client has answered the PING behind the first GOAWAY. */
 void http2_drain_seen(struct http2_session *s);
 

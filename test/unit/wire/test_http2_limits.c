@@ -182,6 +182,20 @@ static void streams_that_the_worker_has_no_memory_for_are_refused(void **state)
     answer_all(d);
 }
 
+static void what_is_vital_is_answered_behind_answers_that_are_not_read(void **state)
+{
+    struct driver *d = *state;
+    preface(d, 0);
+    d->limits.output_max = 8;
+    ask(d, 1, "/0123456789", true);
+    ask(d, 3, "/x", true);
+    ask(d, 5, "/vital", true);
+    driver_pull(d);
+    assert_int_equal(d->handled, 2);
+    assert_int_equal(reset_code(d, 3), REFUSED_STREAM);
+    assert_true(answered(d, 5));
+}
+
 static void a_body_that_there_is_no_memory_for_is_refused(void **state)
 {
     struct driver *d = *state;
@@ -423,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(streams_that_a_connection_has_no_memory_for_are_refused),
         T(streams_that_the_worker_has_no_memory_for_are_refused),
+        T(what_is_vital_is_answered_behind_answers_that_are_not_read),
         T(a_body_that_there_is_no_memory_for_is_refused),
         T(a_stream_is_full_when_there_is_no_memory),
         T(a_header_that_is_announced_is_charged),
