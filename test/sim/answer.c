@@ -147,11 +147,16 @@ void request_answered(struct world *w, struct command *c)
     request_free_if_done(q);
 }
 
-void requests_lost(struct world *w)
+void requests_lost(struct world *w, uint32_t node)
 {
-    while (w->requests) {
-        struct request *q = w->requests;
-        w->requests = q->next;
+    struct request **at = &w->requests;
+    while (*at) {
+        struct request *q = *at;
+        if (q->node != node) {
+            at = &q->next;
+            continue;
+        }
+        *at = q->next;
         q->command_out = false;
         request_free_if_done(q);
     }

@@ -144,7 +144,8 @@ static int64_t due_units(const struct auditor *a, lot_id id, size_t rows, int64_
 
 /* The durable version that a lot was shown after: holds that were due by some instant of the span
  * count as given back, each by a move. All that were due at its beginning do, but to a watcher, who
- * may be told of the past. While an outcome is unknown, what that batch did of them is unknown too.
+ * may be told of the past. While an outcome is unknown, what that batch did of them is unknown too;
+ * and where two write, a look-up does not wait for what is due.
  * 0: there was no such. */
 static int64_t shown_version(const struct auditor *a, const struct audit_ask *ask, lot_id id,
                              const struct stock *shown, const struct span *span)
@@ -160,8 +161,8 @@ static int64_t shown_version(const struct auditor *a, const struct audit_ask *as
         if (shown->version - v > most)
             return 0;
         int64_t missing = was->reserved - shown->reserved;
-        if (a->unknown && was->on_hand == shown->on_hand && was->confirmed == shown->confirmed &&
-            missing >= 0 && missing <= most_units)
+        if ((a->unknown || a->rules.shared) && was->on_hand == shown->on_hand &&
+            was->confirmed == shown->confirmed && missing >= 0 && missing <= most_units)
             return v;
         if (shown->version - v < least && ask->kind != AUDIT_CHANGES)
             continue;

@@ -8,6 +8,7 @@
 struct audit_lot {
     char *key, *sku, *flavor, *size, *batch;
     int32_t expires_on;
+    int64_t last_seq;
     struct stock stock;
     struct stock *versions; /* [n]: the stock after n moves */
     size_t *version_rows;   /* [n]: the row that was the n-th move */
@@ -92,8 +93,8 @@ struct auditor {
     size_t hold_count, hold_room;
     struct audit_effect *effects;
     size_t effect_count, effect_room;
-    size_t row_count;
-    int64_t last_seq;
+    size_t row_count, rows_told;
+    int64_t last_seq; /* the highest */
     struct audit_adjustment *adjustments;
     size_t adjustment_count, adjustment_room;
     int64_t calm_since_ms; /* INT64_MAX: not calm */

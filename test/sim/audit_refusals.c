@@ -93,9 +93,9 @@ static bool may_go_on(const struct auditor *a, const struct audit_hold *h)
 }
 
 /* How many units of the lots that match `w` there were at the worst instant of the span, counting
- * as free those of holds that were due when the request left (I5), if who refused could know. */
+ * as free those of holds that were due when the request left (I5). */
 static int64_t least_available(struct auditor *a, const struct audit_want *w,
-                               const struct span *span, bool knows_due)
+                               const struct span *span)
 {
     int64_t units = 0;
     bool matches[AUDIT_LOTS_MAX + 1] = {false};
@@ -105,7 +105,7 @@ static int64_t least_available(struct auditor *a, const struct audit_want *w,
         if (matches[i + 1])
             units += audit_available(lot);
     }
-    for (size_t i = 0; i < a->hold_count && knows_due; i++) {
+    for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_hold *h = a->holds[i];
         if (h->state != HOLD_PENDING || h->deadline_ms > span->from_ms || may_go_on(a, h))
             continue;
@@ -115,7 +115,7 @@ static int64_t least_available(struct auditor *a, const struct audit_want *w,
     int64_t least = units;
     for (size_t i = a->effect_count; i-- > 0 && a->effects[i].row >= span->from;) {
         const struct audit_effect *e = &a->effects[i];
-        if (!matches[e->lot] || (e->expired_deadline_ms <= span->from_ms && knows_due))
+        if (!matches[e->lot] || e->expired_deadline_ms <= span->from_ms)
             continue;
         units -= e->available;
         if (units < least)
@@ -144,9 +144,12 @@ static void sold_out(struct auditor *a, const struct audit_ask *ask, const struc
                      bool from_gate)
 {
     int64_t had = 0;
+    struct span known = *span;
+    if (from_gate && a->rules.gate_late && ask->rows_told < known.from)
+        known.from = ask->rows_told;
     for (uint32_t i = 0; i < ask->want_count; i++) {
         const struct audit_want *w = &ask->wants[i];
-        had = least_available(a, w, span, !(from_gate && a->rules.gate_late));
+        had = least_available(a, w, &known);
         for (uint32_t l = 0; l < a->lot_count; l++)
             if (audit_lot_matches(&a->lots[l], w))
                 had -= spoken_for(a, ask, l + 1);

@@ -40,6 +40,7 @@ struct audit_ask {
     struct audit_ask *next;
     enum audit_kind kind;
     uint32_t number;           /* for the trace */
+    uint32_t node;             /* the process that it goes to */
     struct str order_id;       /* RESERVE, GET_RESERVATION by order */
     int64_t reservation_id;    /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
     enum refund_reason reason; /* REFUND; NONE: whichever */
@@ -58,9 +59,10 @@ struct audit_ask {
     /* the auditor's */
     int64_t sent_ms;
     size_t rows_at_send;
-    bool ghost;  /* answered with OUTCOME_UNKNOWN: may still happen */
-    bool strict; /* nothing could go wrong: there is one right answer */
-    bool caused; /* a row */
+    size_t rows_told; /* of them, the process had heard of so many */
+    bool ghost;       /* answered with OUTCOME_UNKNOWN: may still happen */
+    bool strict;      /* nothing could go wrong: there is one right answer */
+    bool caused;      /* a row */
 };
 
 struct audit_lot_view {
@@ -96,9 +98,11 @@ struct audit_rules {
     uint32_t holds_max;
     uint32_t lots_max;
     uint32_t batches_max; /* with the ledger at once */
-    bool gate_late;       /* the gate hears of units that come free when that is committed */
-    bool tight;           /* limits are so small that requests may be turned away */
-    bool faults;          /* what is not asked strictly may fail */
+    bool shared;          /* two processes write */
+    bool trusting;  /* shared: they go by what they knew of lots that they take nothing from */
+    bool gate_late; /* the gate hears of units that come free when that is committed */
+    bool tight;     /* limits are so small that requests may be turned away */
+    bool faults;    /* what is not asked strictly may fail */
 };
 
 /* What can come of requests and of holds; name, and how often it must have come by the end. */
@@ -156,12 +160,14 @@ void auditor_sent(struct auditor *a, struct audit_ask *ask, int64_t now_ms);
 bool auditor_answered(struct auditor *a, struct audit_ask *ask, const struct audit_answer *answer,
                       int64_t now_ms);
 typedef void audit_freed_fn(void *context, struct audit_ask *ask);
+/* The process has heard of all that is durable. */
+void auditor_told(struct auditor *a);
 /* A batch's outcome is unknown, and the process has heard so. */
-void auditor_unknown(struct auditor *a);
+void auditor_unknown(struct auditor *a, uint32_t node);
 /* The unknown outcome is known and the process has heard of it: ghosts are gone. */
-void auditor_resolved(struct auditor *a, audit_freed_fn *freed, void *context);
+void auditor_resolved(struct auditor *a, uint32_t node, audit_freed_fn *freed, void *context);
 /* The process is gone, and with it every ask that was not answered. */
-void auditor_crashed(struct auditor *a, audit_freed_fn *freed, void *context);
+void auditor_crashed(struct auditor *a, uint32_t node, audit_freed_fn *freed, void *context);
 
 /* Rows became durable, all at once. `oldest_pending`: what the engine says of holds, see struct
  * batch. */

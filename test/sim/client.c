@@ -64,9 +64,14 @@ static struct request *new_request(struct world *w, enum command_kind command, e
     q->command_out = true;
     q->ask_count = 1;
     q->asks[0].kind = kind;
-    for (size_t i = 0; i < SIM_BATCH_MAX; i++)
+    q->node = rng_below(&w->rng, w->node_count);
+    while (!w->nodes[q->node].running)
+        q->node = (q->node + 1) % w->node_count;
+    for (size_t i = 0; i < SIM_BATCH_MAX; i++) {
         q->asks[i].context = q;
-    if (w->class == WORLD_STORM && !w->calm && rng_chance(&w->rng, 100))
+        q->asks[i].node = q->node;
+    }
+    if (w->class >= WORLD_STORM && !w->calm && rng_chance(&w->rng, 100))
         q->command.deadline_ns = (uint64_t)(w->now_ms + rng_below(&w->rng, 20)) * 1000000 + 1;
     q->asks[0].may_be_late = q->command.deadline_ns != 0;
     q->asks[0].number = ++w->request_count;
@@ -86,7 +91,7 @@ static void leave(struct world *w, struct request *q)
 static void send_request(struct world *w, struct request *q)
 {
     leave(w, q);
-    process_send(&w->process, &q->command);
+    process_send(&w->nodes[q->node].process, &q->command);
 }
 
 /* ---- the gate ---- */
@@ -112,7 +117,7 @@ static void ask_gate(struct world *w, struct request *q, uint32_t i, bool order_
                              .order_hash = r->order_hash,
                              .context = q};
     q->gate_waits++;
-    process_ask(&w->process, ask, w->now_ms);
+    process_ask(&w->nodes[q->node].process, ask, w->now_ms);
 }
 
 /* All that were asked about are answered. */
@@ -125,7 +130,7 @@ static void go_on(struct world *w, struct request *q)
     }
     if (single)
         q->command.reserve = q->orders[0];
-    process_send(&w->process, &q->command);
+    process_send(&w->nodes[q->node].process, &q->command);
 }
 
 void request_admitted(struct world *w, struct gate_ask *ask)
@@ -464,7 +469,7 @@ static void list(struct world *w)
 
 void client_watch(struct world *w)
 {
-    if (w->watching)
+    if (w->watching || w->class == WORLD_SHARED)
         return;
     struct request *q = new_request(w, COMMAND_LOT_CHANGES, AUDIT_CHANGES);
     q->command.deadline_ns = 0;

@@ -78,13 +78,13 @@ static void fake_stats(struct ledger *ledger, struct ledger_stats *out)
     *out = (struct ledger_stats){.last_seq = d->count ? d->rows[d->count - 1].seq : 0};
 }
 
-bool fake_ledger_idle(const struct ledger *ledger)
+static bool fake_idle(const struct ledger *ledger)
 {
     const struct fake_ledger *l = (const struct fake_ledger *)ledger;
     return !l->batch_count && !l->read_count && !l->segment && !l->owes_available && !l->unheard;
 }
 
-struct fake_ledger_heard fake_ledger_heard(struct ledger *ledger)
+static struct fake_ledger_heard fake_heard(struct ledger *ledger)
 {
     struct fake_ledger *l = self(ledger);
     struct fake_ledger_heard heard = l->hears;
@@ -243,7 +243,7 @@ static void progress_read(struct fake_ledger *l)
     l->events.answered(l->events.context, q);
 }
 
-void fake_ledger_progress(struct ledger *ledger)
+static void fake_progress(struct ledger *ledger)
 {
     struct fake_ledger *l = self(ledger);
     if (l->early.count)
@@ -325,23 +325,28 @@ static void fake_destroy(struct ledger *ledger)
     free(l);
 }
 
-static const struct ledger_ops fake_ops = {
-    .recover = fake_recover,
-    .start = fake_start,
-    .submit = fake_submit,
-    .ask = fake_ask,
-    .store_segment = fake_store,
-    .hash_seed = fake_hash_seed,
-    .stats = fake_stats,
-    .destroy = fake_destroy,
-};
-
 struct ledger *fake_ledger_create(const struct fake_ledger_config *config)
 {
+    static const struct fake_ledger_ops ops = {
+        .port =
+            {
+                .recover = fake_recover,
+                .start = fake_start,
+                .submit = fake_submit,
+                .ask = fake_ask,
+                .store_segment = fake_store,
+                .hash_seed = fake_hash_seed,
+                .stats = fake_stats,
+                .destroy = fake_destroy,
+            },
+        .progress = fake_progress,
+        .heard = fake_heard,
+        .idle = fake_idle,
+    };
     struct fake_ledger *l = calloc(1, sizeof *l);
     if (!l)
         abort();
-    l->ledger = (struct ledger){.ops = &fake_ops, .traits.batches_max = config->batches_max};
+    l->ledger = (struct ledger){.ops = &ops.port, .traits.batches_max = config->batches_max};
     l->config = *config;
     return &l->ledger;
 }

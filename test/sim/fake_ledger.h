@@ -36,20 +36,44 @@ struct fake_ledger_config {
     void *context;
 };
 
-/* For ledger.h: ops->destroy() is the end of the process, with whatever is under way decided one
- * way or the other. */
-struct ledger *fake_ledger_create(const struct fake_ledger_config *config);
-
-/* Lets it finish one thing, or none. */
-void fake_ledger_progress(struct ledger *l);
-/* The process has taken a turn, and so heard all that came before. True: among it was that an
- * unknown outcome is known. */
 struct fake_ledger_heard {
     bool unknown;  /* that an outcome is unknown */
     bool resolved; /* that an unknown outcome is known */
 };
-struct fake_ledger_heard fake_ledger_heard(struct ledger *l);
+
+/* The port's calls, and the world's. A fake's `ops` point to the first member. */
+struct fake_ledger_ops {
+    struct ledger_ops port;
+    void (*progress)(struct ledger *l);
+    struct fake_ledger_heard (*heard)(struct ledger *l);
+    bool (*idle)(const struct ledger *l);
+};
+
+/* For ledger.h: ops->destroy() is the end of the process, with whatever is under way decided one
+ * way or the other. */
+struct ledger *fake_ledger_create(const struct fake_ledger_config *config);
+
+static inline const struct fake_ledger_ops *fake_ledger_ops_of(const struct ledger *l)
+{
+    return (const struct fake_ledger_ops *)l->ops;
+}
+
+/* Lets it finish one thing, or none. */
+static inline void fake_ledger_progress(struct ledger *l)
+{
+    fake_ledger_ops_of(l)->progress(l);
+}
+
+/* The process has taken a turn, and so heard all that came before; what there was of note. */
+static inline struct fake_ledger_heard fake_ledger_heard(struct ledger *l)
+{
+    return fake_ledger_ops_of(l)->heard(l);
+}
+
 /* Nothing is under way. */
-bool fake_ledger_idle(const struct ledger *l);
+static inline bool fake_ledger_idle(const struct ledger *l)
+{
+    return fake_ledger_ops_of(l)->idle(l);
+}
 
 #endif

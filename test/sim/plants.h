@@ -15,13 +15,20 @@
     X(NO_DUPLICATE, "forgotten-order", "a retry is not recognised as one")                         \
     X(SHORT_RECOVERY, "short-recovery", "recovery misses the newest move")                         \
     X(STOCK_TWICE, "snapshot-twice", "recovery applies moves that the snapshot contains")          \
-    X(LATE_EXPIRY, "late-expiry", "new commands are decided before due holds are let go")
+    X(LATE_EXPIRY, "late-expiry", "new commands are decided before due holds are let go")          \
+    X(NO_VERSION_CHECK, "no-version-check", "two nodes: a stale batch is committed")               \
+    X(TRUSTED_AS_TRUE, "memory-trusted", "two nodes: what a node knew last counts as the truth")   \
+    X(NO_LOCKS, "no-locks", "two nodes: a load locks nothing and its batch is not checked")        \
+    X(ORDER_NOT_LOADED, "order-not-loaded", "two nodes: a load overlooks an order of another")     \
+    X(DUE_UNLOCKED, "due-holds-unlocked", "two nodes: a look for due holds locks nothing")         \
+    X(NO_SEQ_FLOOR, "no-seq-floor", "two nodes: a lot's rows are out of order")
 
 enum plant {
 #define X(name, text, help) PLANT_##name,
     PLANTS(X)
 #undef X
-        PLANT_COUNT
+        PLANT_COUNT,
+    PLANT_SHARED_FIRST = PLANT_NO_VERSION_CHECK, /* from here on: in worlds of two nodes */
 };
 
 #endif

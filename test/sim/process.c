@@ -98,6 +98,7 @@ static int start_gate(struct process *p, struct error *e)
     int rc = 0;
     if (late(p)) {
         *gate = late_gate_create(rng_next(c->rng));
+        late_gate_away(*gate, c->gate_away);
         late_gate_flaky(*gate, rng_chance(c->rng, 300) ? 100 : 0);
     } else {
         const struct gate_local_config local = {.hash_seed = SIM_HASH_SEED,

@@ -19,6 +19,7 @@ struct process_config {
     struct ledger *ledger; /* the process's from here on */
     const struct engine_config *engine;
     enum process_gate gate;
+    bool gate_away; /* the late one: it answers BLIND, always */
     struct rng *rng;
     enum plant plant;
     void (*admitted)(void *context, struct gate_ask *ask); /* the gate has answered */

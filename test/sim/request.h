@@ -10,6 +10,7 @@
 struct request {
     struct command command;
     struct request *next;
+    uint32_t node; /* that it goes to */
     bool command_out;
     uint32_t asks_out;
     uint32_t ask_count; /* one; of a batch, one an order */

@@ -113,6 +113,19 @@ static void part_and_return(struct world *w, const struct sim_lot *early)
     retry(w, o);
 }
 
+static void order_two_lots(struct world *w, const struct sim_lot *x, const struct sim_lot *y)
+{
+    struct sim_order *o = client_new_order(w);
+    o->hold_ms = 1000;
+    o->want_count = 2;
+    o->wants[0] = (struct want){.lot = x->dims.key, .quantity = 1};
+    o->wants[1] = (struct want){.lot = y->dims.key, .quantity = 2};
+    client_reserve(w, o, false, false);
+    world_settle(w);
+    retry(w, o);
+    refund(w, o);
+}
+
 /* A hold is extended to the last millisecond that it may have, and not by one more. */
 static void extend_and_cancel(struct world *w, const struct sim_lot *lot)
 {
@@ -213,6 +226,7 @@ void tour(struct world *w)
     world_settle(w);
     tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 1); /* there is no room for it */
     w->lot_count--;
+    order_two_lots(w, late, early);
     part_and_return(w, early);
     extend_and_cancel(w, late);
     sell_out(w, late);

@@ -29,7 +29,7 @@ void world_trace(const struct world *w, const char *format, ...)
     putchar('\n');
 }
 
-static void fail(struct world *w, const char *text)
+void world_fail(struct world *w, const char *text)
 {
     if (!w->finding[0])
         snprintf(w->finding, sizeof w->finding, "%s", text);
@@ -39,92 +39,8 @@ bool world_broken(struct world *w)
 {
     const char *finding = auditor_finding(w->auditor);
     if (finding)
-        fail(w, finding);
+        world_fail(w, finding);
     return w->finding[0] != 0;
-}
-
-/* ---- the process ---- */
-
-static void on_durable(void *context, const struct move *rows, size_t count, int64_t oldest_pending)
-{
-    struct world *w = context;
-    for (size_t i = 0; i < count; i++)
-        world_trace(w, "    durable: %s %" PRId64 " of %" PRId64 " %s",
-                    move_kind_name(rows[i].kind), rows[i].reservation_id, rows[i].line.quantity,
-                    refund_reason_name(rows[i].reason));
-    auditor_committed(w->auditor, rows, count, oldest_pending);
-}
-
-static void on_ask_freed(void *context, struct audit_ask *ask)
-{
-    struct world *w = context;
-    struct request *q = ask->context;
-    if (ask->kind == AUDIT_RESERVE) /* its gate must find out by itself */
-        process_settle(&w->process, q->orders[ask - q->asks].order_hash);
-    q->asks_out--;
-    request_free_if_done(q);
-}
-
-static void turn(struct world *w, size_t commands)
-{
-    struct process_turn t;
-    process_turn(&w->process, w->now_ms, commands, &t);
-    if (t.heard.unknown)
-        auditor_unknown(w->auditor);
-    struct command *c = t.replies;
-    while (c) {
-        struct command *next = c->link;
-        if (c != &w->count)
-            request_answered(w, c);
-        c = next;
-    }
-    if (t.heard.resolved)
-        auditor_resolved(w->auditor, on_ask_freed, w);
-}
-
-static void on_admitted(void *context, struct gate_ask *ask)
-{
-    request_admitted(context, ask);
-}
-
-static void start(struct world *w)
-{
-    struct error e = {0};
-    const struct fake_ledger_config config = {.disk = &w->disk,
-                                              .rng = &w->rng,
-                                              .faults = &w->faults,
-                                              .plant = w->plant,
-                                              .batches_max = w->config.batches_max,
-                                              .durable = on_durable,
-                                              .context = w};
-    const struct process_config process = {.ledger = fake_ledger_create(&config),
-                                           .engine = &w->config,
-                                           .gate = w->gate,
-                                           .rng = &w->rng,
-                                           .plant = w->plant,
-                                           .admitted = on_admitted,
-                                           .context = w};
-    if (process_start(&w->process, &process, w->now_ms, &e)) {
-        char text[AUDIT_TEXT_MAX];
-        snprintf(text, sizeof text, "I3: recovery failed: %s", e.text);
-        fail(w, text);
-    }
-    w->now_ms = w->process.now_ms;
-    w->running = true;
-}
-
-static void crash(struct world *w)
-{
-    world_trace(w, "CRASH");
-    process_stop(&w->process);
-    w->running = false;
-    w->crashes++;
-    /* Nobody hears of what was under way: asks go first, as they hold the requests. */
-    auditor_crashed(w->auditor, on_ask_freed, w);
-    requests_lost(w);
-    w->watching = false;
-    w->watched_upto = 0; /* a place in the changes is good for one process */
-    w->now_ms += rng_below(&w->rng, 400);
 }
 
 /* ---- stillness ---- */
@@ -134,8 +50,8 @@ static void judge_gauges(struct world *w)
 {
     struct engine_stats stats;
     w->count = (struct command){.kind = COMMAND_STATS, .stats.stats = &stats};
-    process_send(&w->process, &w->count);
-    turn(w, PROCESS_QUEUE_MAX);
+    process_send(&w->nodes[0].process, &w->count);
+    node_turn(w, 0, PROCESS_QUEUE_MAX);
     const struct audit_gauges seen = {.lots = stats.lots,
                                       .holds_pending = stats.holds_pending,
                                       .units_on_hand = stats.units_on_hand,
@@ -144,60 +60,24 @@ static void judge_gauges(struct world *w)
     auditor_gauges(w->auditor, &seen);
 }
 
+static void judge_gate(struct world *w, struct process *p, lot_id lot)
+{
+    int64_t units = process_gate_units(p, lot, auditor_lot_key(w->auditor, lot), w->now_ms);
+    if (units >= 0)
+        auditor_quiet(w->auditor, lot, units);
+    if (process_gate_open_units(p, lot))
+        world_fail(w, "I2: nothing is under way, and the gate holds units for an order");
+}
+
 static void judge_stillness(struct world *w)
 {
-    if (!process_idle(&w->process) || auditor_ask_count(w->auditor))
-        return;
-    turn(w, 0);
-    if (!process_idle(&w->process))
+    if (!nodes_still(w))
         return;
     auditor_still(w->auditor);
-    for (lot_id lot = 1; lot <= auditor_lot_count(w->auditor); lot++) {
-        int64_t units =
-            process_gate_units(&w->process, lot, auditor_lot_key(w->auditor, lot), w->now_ms);
-        if (units >= 0)
-            auditor_quiet(w->auditor, lot, units);
-        if (process_gate_open_units(&w->process, lot))
-            fail(w, "I2: nothing is under way, and the gate holds units for an order");
-    }
-    judge_gauges(w);
-}
-
-void world_settle(struct world *w)
-{
-    for (int i = 0; i < SETTLE_TURNS_MAX && !world_broken(w); i++) {
-        if (process_idle(&w->process) && auditor_ask_count(w->auditor) == 0) {
-            turn(w, 0);
-            if (process_idle(&w->process)) {
-                auditor_still(w->auditor);
-                return;
-            }
-        }
-        process_ledger(&w->process);
-        process_gate(&w->process);
-        turn(w, PROCESS_QUEUE_MAX);
-    }
-    fail(w, "I7: requests stay unanswered although nothing is wrong any more");
-}
-
-void world_wait(struct world *w, int64_t until_ms)
-{
-    turn(w, 0);
-    world_settle(w);
-    while (w->now_ms < until_ms && !world_broken(w)) {
-        int64_t next_ms = engine_next_deadline(w->process.lane.engine);
-        w->now_ms = next_ms > w->now_ms && next_ms < until_ms ? next_ms : until_ms;
-        turn(w, 0);
-        world_settle(w);
-    }
-}
-
-void world_restart(struct world *w)
-{
-    crash(w);
-    start(w);
-    if (w->calm) /* what was due meanwhile is late, and nobody's fault */
-        auditor_calm(w->auditor, w->now_ms);
+    for (lot_id lot = 1; lot <= auditor_lot_count(w->auditor); lot++)
+        judge_gate(w, &w->nodes[0].process, lot);
+    if (w->class != WORLD_SHARED) /* there, nobody counts the whole */
+        judge_gauges(w);
 }
 
 /* ---- a step ---- */
@@ -225,21 +105,23 @@ static void step_serial(struct world *w)
 static void step(struct world *w)
 {
     uint32_t dice = rng_below(&w->rng, 1000);
+    uint32_t node = rng_below(&w->rng, w->node_count);
+    struct process *p = &w->nodes[node].process;
     if (w->class == WORLD_SERIAL) {
         step_serial(w);
-    } else if (!w->running) {
-        start(w);
+    } else if (!w->nodes[node].running) {
+        node_start(w, node);
     } else if (dice < w->crash_per_mille) {
-        crash(w);
+        node_crash(w, node);
     } else if (dice < 400) {
         if (auditor_ask_count(w->auditor) < REQUESTS_OUT_MAX)
             client_act(w);
     } else if (dice < 650) {
-        turn(w, rng_below(&w->rng, 8));
+        node_turn(w, node, rng_below(&w->rng, 8));
     } else if (dice < 850) {
-        process_ledger(&w->process);
+        process_ledger(p);
     } else if (dice < 890) {
-        process_gate(&w->process);
+        process_gate(p);
     } else if (dice < 990) {
         time_goes_on(w);
     } else if (rng_chance(&w->rng, 300)) {
@@ -252,6 +134,8 @@ static void step(struct world *w)
 static void judge_watcher(struct world *w)
 {
     uint64_t upto;
+    if (w->class == WORLD_SHARED)
+        return;
     do {
         upto = w->watched_upto;
         client_watch(w);
@@ -266,8 +150,7 @@ static void judge_watcher(struct world *w)
 static void calm_down(struct world *w)
 {
     w->faults = (struct fake_ledger_faults){0};
-    if (!w->running)
-        start(w);
+    nodes_start(w);
     auditor_calm(w->auditor, w->now_ms);
     w->calm = true;
     world_settle(w);
@@ -313,13 +196,15 @@ static uint32_t sometimes(struct world *w, uint32_t per_mille, uint32_t most)
 
 static void choose_config(struct world *w)
 {
-    bool storm = w->class == WORLD_STORM;
+    bool shared = w->class == WORLD_SHARED;
+    bool storm = w->class == WORLD_STORM || shared;
     w->config = (struct engine_config){
         .node = 3,
         .hash_seed = SIM_HASH_SEED,
         .lots_max = SIM_LOTS_MAX,
-        .holds_max = rng_chance(&w->rng, 200) ? 6 : 1000,
-        .batches_max = rng_between(&w->rng, 1, LEDGER_BATCHES_MAX),
+        .shared = shared,
+        .holds_max = rng_chance(&w->rng, 200) && !shared ? 6 : 1000,
+        .batches_max = shared ? 1 : rng_between(&w->rng, 1, LEDGER_BATCHES_MAX),
         .batch_moves_max = rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 6) : 64,
         .waiting_max = storm && rng_chance(&w->rng, 200) ? 8 : 256,
         .questions_max = storm && rng_chance(&w->rng, 200) ? 2 : 64,
@@ -331,12 +216,12 @@ static void choose_config(struct world *w)
         .order_retention_ms = 7 * (int64_t)DAY_MS,
         .order_memory_max = 4096,
     };
-    if (w->class != WORLD_CALM && rng_chance(&w->rng, 400))
+    if (w->class != WORLD_CALM && !shared && rng_chance(&w->rng, 400))
         w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
     w->adjusts_often = rng_chance(&w->rng, 150);
-    w->gate = rng_chance(&w->rng, 400) && !w->plant ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
-    if (w->gate == PROCESS_GATE_LATE) /* nothing is deferred */
-        w->config.batch_moves_max = 4096;
+    w->trusting = rng_chance(&w->rng, 600);
+    w->gate =
+        shared || (rng_chance(&w->rng, 400) && !w->plant) ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
@@ -345,7 +230,7 @@ static void choose_config(struct world *w)
 static struct fake_ledger_faults choose_faults(struct world *w)
 {
     struct fake_ledger_faults faults = {.slow = sometimes(w, 500, 700)};
-    if (w->class != WORLD_STORM)
+    if (w->class != WORLD_STORM && w->class != WORLD_SHARED)
         return faults;
     faults.reject = sometimes(w, 400, 60);
     faults.unknown = sometimes(w, 400, 60);
@@ -355,6 +240,11 @@ static struct fake_ledger_faults choose_faults(struct world *w)
     if (w->plant == PLANT_REJECT_HIDDEN || w->plant == PLANT_UNKNOWN_FAILED)
         faults.reject = faults.unknown = 40;
     return faults;
+}
+
+static bool stormy(const struct world *w)
+{
+    return w->class == WORLD_STORM || w->class == WORLD_SHARED;
 }
 
 static void create_first_lots(struct world *w)
@@ -367,9 +257,8 @@ static void create_first_lots(struct world *w)
 
 static void close_world(struct world *w)
 {
-    process_stop(&w->process);
-    auditor_crashed(w->auditor, on_ask_freed, w);
-    requests_lost(w);
+    for (uint32_t node = 0; node < w->node_count; node++)
+        node_close(w, node);
     fake_disk_close(&w->disk);
     auditor_destroy(w->auditor);
 }
@@ -380,8 +269,10 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     w->now_ms = START_MS + rng_below(&w->rng, 1000000);
     if (rng_chance(&w->rng, 300)) /* midnight comes during the storm */
         w->now_ms = START_MS + DAY_MS - rng_below(&w->rng, 2000);
-    static const enum world_class classes[] = {WORLD_STORM, WORLD_SERIAL, WORLD_STORM, WORLD_CALM};
-    w->class = classes[seed % 4];
+    static const enum world_class classes[] = {WORLD_STORM, WORLD_SERIAL, WORLD_STORM, WORLD_CALM,
+                                               WORLD_SHARED};
+    w->class = plant < PLANT_SHARED_FIRST ? classes[seed % 5] : WORLD_SHARED;
+    w->node_count = w->class == WORLD_SHARED ? SIM_NODES_MAX : 1;
     choose_config(w);
     clients_init(w);
     w->config.lots_max = w->lot_count + TOUR_LOTS;
@@ -395,14 +286,16 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
                                 .lots_max = w->config.lots_max,
                                 .batches_max = w->config.batches_max,
                                 .gate_late = w->gate == PROCESS_GATE_LATE,
-                                .tight = w->class == WORLD_STORM,
-                                .faults = w->class == WORLD_STORM};
+                                .shared = w->class == WORLD_SHARED,
+                                .trusting = w->class == WORLD_SHARED && w->trusting,
+                                .tight = stormy(w),
+                                .faults = stormy(w)};
     w->auditor = auditor_create(&rules);
-    auditor_strict(w->auditor, w->class != WORLD_STORM);
+    auditor_strict(w->auditor, !stormy(w));
     world_trace(w, "holds %u, batch %u, waiting %u, reads %u, index %u, steps %u",
                 w->config.holds_max, w->config.batch_moves_max, w->config.waiting_max,
                 w->config.questions_max, w->config.order_memory_max, w->steps);
-    start(w);
+    nodes_start(w);
     create_first_lots(w);
     for (uint32_t i = 0; i < w->steps && !world_broken(w); i++)
         step(w);

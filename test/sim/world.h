@@ -5,6 +5,7 @@
 
 #include "auditor.h"
 #include "base/limits.h"
+#include "fake_shared.h"
 #include "process.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
     SIM_BATCH_MAX = 4,
     SIM_ID_MAX = 24,
     SIM_ADJUSTMENTS_MAX = 512,
+    SIM_NODES_MAX = 2,
     TOUR_LOTS = 2, /* that the tour creates: there is room for no more */
 };
 
@@ -22,6 +24,7 @@ enum world_class {
     WORLD_SERIAL, /* one request after another, nothing fails: every answer is the one right one */
     WORLD_CALM,   /* many at once, nothing fails: every answer is right at some instant */
     WORLD_STORM,  /* everything that may fail does */
+    WORLD_SHARED, /* a storm over two processes that share one disk */
     WORLD_CLASSES
 };
 
@@ -63,9 +66,14 @@ struct world {
     enum process_gate gate;
     struct fake_disk disk;
     struct fake_ledger_faults faults;
-    struct process process;
-    bool running; /* the process is */
-    bool calm;    /* nothing fails any more */
+    struct {
+        struct process process;
+        bool running;
+    } nodes[SIM_NODES_MAX];
+    uint32_t node_count;
+    struct fake_locks locks; /* shared: on the disk */
+    bool trusting;           /* shared: first tries go by what a node knew last */
+    bool calm;               /* nothing fails any more */
     struct auditor *auditor;
     struct sim_lot lots[SIM_LOTS_MAX];
     uint32_t lot_count;
@@ -97,12 +105,23 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose);
 void world_trace(const struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* ---- processes (nodes.c) ---- */
+void node_start(struct world *w, uint32_t node);
+/* Its end, at any moment; what was under way, nobody hears of. */
+void node_crash(struct world *w, uint32_t node);
+void node_close(struct world *w, uint32_t node); /* the same, unnoticed */
+/* It takes at most so many commands. */
+void node_turn(struct world *w, uint32_t node, size_t commands);
+void nodes_start(struct world *w); /* those that do not run */
+/* Nothing is under way anywhere. */
+bool nodes_still(struct world *w);
 /* Answers everything that is under way, with time standing still. */
 void world_settle(struct world *w);
 bool world_broken(struct world *w);
+void world_fail(struct world *w, const char *text);
 /* Lets time go on until then; what is due is given back on the way, each at its millisecond. */
 void world_wait(struct world *w, int64_t until_ms);
-/* The process ends, at any moment, and starts again. */
+/* A process ends, at any moment, and starts again. */
 void world_restart(struct world *w);
 
 /* ---- clients (client.c) ---- */
@@ -135,6 +154,6 @@ void tour_of_retries(struct world *w);
 
 /* ---- answers (answer.c) ---- */
 void request_answered(struct world *w, struct command *c);
-void requests_lost(struct world *w); /* the process is gone */
+void requests_lost(struct world *w, uint32_t node); /* the process is gone */
 
 #endif
