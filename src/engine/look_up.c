@@ -6,6 +6,7 @@
  * after they are decided.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/engine_internal.h"
 
@@ -209,35 +210,40 @@ static void find_top(struct engine *e)
     }
 }
 
+uint32_t engine_figures(struct engine *e, struct engine_stats *stats, struct lot_view *top,
+                        uint32_t top_max)
+{
+    struct lot_view all[TOP_LOTS];
+    *stats = e->stats;
+    stats->lots = e->created;
+    stats->holds_overdue = (int64_t)(e->due.count + e->parked.count);
+    stats->holds_pending -= stats->holds_overdue;
+    stats->units_reserved -= e->units_due;
+    stats->waiting = e->inside;
+    stats->batch_open_moves = e->open->count;
+    stats->orders_in_memory = (int64_t)order_index_count(e->orders);
+    stats->order_index_bytes = (int64_t)order_index_bytes(e->orders);
+    stats->order_runs = (int64_t)order_index_runs(e->orders);
+    stats->lot_bytes = (int64_t)e->lots.bytes;
+    stats->hold_bytes = (int64_t)(holds_bytes(&e->holds) + timers_bytes(e->timers));
+    if (top_max == 0)
+        return 0;
+    find_top(e);
+    uint32_t count = e->top_count < top_max ? e->top_count : top_max;
+    for (uint32_t i = 0; i < e->top_count; i++)
+        all[i] = engine_view(e, e->top[i]);
+    qsort(all, e->top_count, sizeof all[0], by_moves);
+    memcpy(top, all, count * sizeof all[0]);
+    return count;
+}
+
 void look_up_stats(struct engine *e, struct command *c)
 {
-    struct engine_stats *s = &e->stats;
-    s->lots = e->created;
-    s->holds_overdue = (int64_t)(e->due.count + e->parked.count);
-    s->waiting = e->inside - 1; /* not this one */
-    s->batch_open_moves = e->open->count;
-    s->orders_in_memory = (int64_t)order_index_count(e->orders);
-    s->order_index_bytes = (int64_t)order_index_bytes(e->orders);
-    s->order_runs = (int64_t)order_index_runs(e->orders);
-    s->lot_bytes = (int64_t)e->lots.bytes;
-    s->hold_bytes = (int64_t)(holds_bytes(&e->holds) + timers_bytes(e->timers));
-    s->available = engine_takes_writes(e);
-    if (c->stats.stats) {
-        *c->stats.stats = *s;
-        c->stats.stats->holds_pending -= s->holds_overdue;
-        c->stats.stats->units_reserved -= e->units_due;
-    }
-    c->stats.top_count = 0;
-    if (c->stats.top && c->stats.top_max) {
-        struct lot_view all[TOP_LOTS];
-        find_top(e);
-        for (uint32_t i = 0; i < e->top_count; i++)
-            all[i] = engine_view(e, e->top[i]);
-        qsort(all, e->top_count, sizeof all[0], by_moves);
-        while (c->stats.top_count < e->top_count && c->stats.top_count < c->stats.top_max) {
-            c->stats.top[c->stats.top_count] = all[c->stats.top_count];
-            c->stats.top_count++;
-        }
-    }
+    struct engine_stats stats;
+    c->stats.top_count =
+        engine_figures(e, &stats, c->stats.top, c->stats.top ? c->stats.top_max : 0);
+    stats.waiting--; /* not this one */
+    if (c->stats.stats)
+        *c->stats.stats = stats;
     engine_reply(e, c);
 }

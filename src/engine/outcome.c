@@ -108,8 +108,6 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
     }
     e->committed_seq = b->moves[b->count - 1].seq;
     e->committed_number = b->batch.number;
-    e->stats.batches_total++;
-    e->stats.moves_total += b->count;
 }
 
 static struct command_list list_steal(struct command_list *list)

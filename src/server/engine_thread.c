@@ -1,6 +1,7 @@
 /* engine_thread.c - the thread that drives the lane.
  *
- * Happy path: read the clock, take a turn (lane/turn.c), sleep if there was nothing to do.
+ * Happy path: read the clock, take a turn (lane/turn.c), now and then publish the engine's figures,
+ * sleep if there was nothing to do.
  *
  * Failure: nothing here fails.
  */
@@ -91,6 +92,7 @@ static void hand_back(void *context, struct command *c)
 
 void engine_thread_init(struct engine_thread *t)
 {
+    figures_init(&t->figures);
     t->lane.host = (struct lane_host){.context = t,
                                       .answered = hand_back,
                                       .wake = wake_thread,
@@ -154,7 +156,10 @@ static bool turn(struct engine_thread *t)
     if (doubted != t->clock.doubted)
         log_event(doubted ? LOG_INFO : LOG_ERROR, doubted ? "clock.agrees" : "clock.doubted",
                   log_int("gap_ms", t->clock.gap_ns / 1000000));
-    bool busy = lane_turn(&t->lane, now_ms, clock_monotonic_ns());
+    uint64_t now_ns = clock_monotonic_ns();
+    state_publish_turn(t->state, now_ns);
+    bool busy = lane_turn(&t->lane, now_ms, now_ns);
+    figures_publish(&t->figures, t->lane.engine, now_ns);
     metrics_add(t->metrics, METRIC_ENGINE_TURNS, 0, 1);
     atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
     return busy;

@@ -17,6 +17,7 @@
 #include "base/wake.h"
 #include "lane/lane.h"
 #include "obs/metrics.h"
+#include "server/figures.h"
 #include "server/state.h"
 
 /* Where a worker's replies go. */
@@ -40,8 +41,9 @@ struct engine_thread {
     unsigned port_count;
 
     /* the thread's own */
-    uint64_t submitted_ns; /* the newest batch */
-    bool stopping;         /* the order to stop was seen */
+    struct figures_board figures; /* workers read them */
+    uint64_t submitted_ns;        /* the newest batch */
+    bool stopping;                /* the order to stop was seen */
 
     _Atomic bool quiet;     /* asleep until a commit is done; commands need not wake it */
     _Atomic uint64_t turns; /* the watchdog's: grows while the thread lives */

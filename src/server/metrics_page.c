@@ -71,18 +71,15 @@ static void statistic(struct metrics_text *t, const char *part, const char *name
     metrics_text_add(t, "%s %" PRId64 "\n", full, value);
 }
 
-static void render_engine(struct metrics_text *t, const struct engine_stats *stats)
+static void render_engine(struct metrics_text *t, const struct figures *figures)
 {
+    const struct engine_stats *stats = &figures->stats;
 #define X(name, kind, help) statistic(t, "engine", #name, TYPE_##kind, help, stats->name);
     ENGINE_STATS(X)
 #undef X
-    family(t, PAGE_HOLDS);
-    labelled(t, PAGE_HOLDS, STR("PENDING"), stats->holds_pending);
-    family(t, PAGE_HOLDS_ENTERED);
-    labelled(t, PAGE_HOLDS_ENTERED, STR("PENDING"), stats->reserved_total);
-    labelled(t, PAGE_HOLDS_ENTERED, STR("CONFIRMED"), stats->confirmed_total);
-    labelled(t, PAGE_HOLDS_ENTERED, STR("REFUNDED"), stats->refunded_total + stats->expired_total);
-    single(t, PAGE_HOLDS_OVERDUE, stats->holds_overdue);
+    family(t, PAGE_FIGURES_AGE);
+    metrics_text_add(t, "%s %" PRIu64 ".%03" PRIu64 "\n", rows[PAGE_FIGURES_AGE].name,
+                     figures->age_ns / 1000000000, figures->age_ns / 1000000 % 1000);
 }
 
 static void render_ledger(struct metrics_text *t, const struct metrics_page *page)
@@ -176,19 +173,18 @@ static void render_process(struct metrics_text *t, const struct metrics_page *pa
                      page->started_ms / 1000, page->started_ms % 1000);
 }
 
-char *metrics_page_render(void *context, enum metrics_format format,
-                          const struct engine_stats *stats, const struct lot_view *top,
-                          uint32_t top_count, size_t *size)
+char *metrics_page_render(void *context, enum metrics_format format, const struct figures *figures,
+                          size_t *size)
 {
     const struct metrics_page *page = context;
     struct metrics_text t = {.format = format};
     family(&t, PAGE_BUILD);
     labelled(&t, PAGE_BUILD, STR(TALLY_VERSION), 1);
     metrics_render(&t);
-    render_engine(&t, stats);
+    render_engine(&t, figures);
     render_ledger(&t, page);
     render_workers(&t, page);
-    render_lots(&t, top, top_count);
+    render_lots(&t, figures->top, figures->top_count);
     render_process(&t, page);
     metrics_text_end(&t);
     if (t.failed) {

@@ -15,10 +15,9 @@
     X(CLOCK_GAP, "tally_clock_gap_seconds", GAUGE, "", "the wall clock less ledger time")          \
     X(CLOCK_DOUBTED, "tally_clock_doubted", GAUGE, "",                                             \
       "1 while the wall clock is too far from the ledger to be believed")                          \
-    X(HOLDS, "tally_holds", GAUGE, "state", "holds that the engine keeps, by state")               \
-    X(HOLDS_ENTERED, "tally_holds_entered_total", COUNTER, "state",                                \
-      "holds that entered a state since the start")                                                \
-    X(HOLDS_OVERDUE, "tally_holds_overdue", GAUGE, "", "PENDING holds past their deadline")        \
+    X(FIGURES_AGE, "tally_engine_figures_age_seconds", GAUGE, "",                                  \
+      "how old the engine's figures here are: 0 if it was asked for them, more if it did not "     \
+      "answer in time")                                                                            \
     X(CONNECTIONS, "tally_connections", GAUGE, "worker", "open connections")                       \
     X(INFLIGHT, "tally_worker_commands", GAUGE, "worker",                                          \
       "requests that wait for the engine's answer")                                                \
@@ -48,7 +47,7 @@ struct metrics_page {
 };
 
 /* Malloc'ed text, or NULL when memory is short. Any thread. `page` is a struct metrics_page. */
-char *metrics_page_render(void *page, enum metrics_format format, const struct engine_stats *stats,
-                          const struct lot_view *top, uint32_t top_count, size_t *size);
+char *metrics_page_render(void *page, enum metrics_format format, const struct figures *figures,
+                          size_t *size);
 
 #endif

@@ -39,6 +39,9 @@ enum readiness state_readiness(struct state *s, char *why, size_t size)
         return READY_DRAINING;
     if (!atomic_load_explicit(&s->started, memory_order_relaxed))
         return READY_STARTING;
+    uint64_t turned_ns = atomic_load_explicit(&s->turned_ns, memory_order_relaxed);
+    if (turned_ns && clock_monotonic_ns() > turned_ns + ENGINE_STUCK_NS)
+        return READY_ENGINE_STUCK;
     if (atomic_load_explicit(&s->ledger_up, memory_order_relaxed)) {
         if (why && atomic_load_explicit(&s->clock_doubted, memory_order_relaxed))
             doubt_in_words(s, why, size);
@@ -58,6 +61,11 @@ void state_set_ledger(struct state *s, bool up, const char *why)
     snprintf(s->why, sizeof s->why, "%s", why ? why : "");
     pthread_mutex_unlock(&s->lock);
     atomic_store_explicit(&s->ledger_up, up, memory_order_relaxed);
+}
+
+void state_publish_turn(struct state *s, uint64_t now_ns)
+{
+    atomic_store_explicit(&s->turned_ns, now_ns, memory_order_relaxed);
 }
 
 void state_publish_clock(struct state *s, const struct ledger_clock *clock)

@@ -91,11 +91,16 @@ static void host_submit(void *context, struct command *c)
 }
 
 static char *host_metrics_text(void *context, enum metrics_format format,
-                               const struct engine_stats *stats, const struct lot_view *top,
-                               uint32_t top_count, size_t *size)
+                               const struct figures *figures, size_t *size)
 {
     struct worker *w = context;
-    return w->config.metrics_text(w->config.metrics_context, format, stats, top, top_count, size);
+    return w->config.metrics_text(w->config.metrics_context, format, figures, size);
+}
+
+static void host_figures(void *context, struct figures *out)
+{
+    struct worker *w = context;
+    figures_read(&w->engine_thread->figures, clock_monotonic_ns(), out);
 }
 
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
@@ -330,6 +335,7 @@ static int create_service(struct worker *w, struct error *e)
         .context = w,
         .submit = host_submit,
         .metrics_text = host_metrics_text,
+        .figures = host_figures,
         .readiness = host_readiness,
         .now_ms = host_now_ms,
         .lot_dims = host_lot_dims,

@@ -39,9 +39,8 @@ struct worker_config {
     struct engine_thread *engine_thread;
     struct state *state;
     /* Renders /metrics; on the worker's thread. */
-    char *(*metrics_text)(void *context, enum metrics_format format,
-                          const struct engine_stats *stats, const struct lot_view *top,
-                          uint32_t top_count, size_t *size);
+    char *(*metrics_text)(void *context, enum metrics_format format, const struct figures *figures,
+                          size_t *size);
     void *metrics_context;
 };
 

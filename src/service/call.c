@@ -198,7 +198,9 @@ void service_complete(struct service *s, struct command *command)
 static void expire(struct service *s, struct call *c)
 {
     call_stop_waiting(s, c);
-    if (c->stage == CALL_AT_GATE) {
+    if (c->expired) {
+        c->expired(s, c);
+    } else if (c->stage == CALL_AT_GATE) {
         c->command.deadline_ns = 1;
         reply_code(s, &c->origin, TLY_EOVERLOADED);
     } else if (c->origin.route->writes) {

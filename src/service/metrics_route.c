@@ -1,55 +1,74 @@
-/* metrics_route.c - /metrics: the engine fills in its counters and the lots that move most, the
- * server renders the page. While the engine does not answer, the page is refused as any look-up. */
+/* metrics_route.c - /metrics: the engine is asked for its counters and the lots that move most, the
+ * server renders the page. An engine that does not answer within METRICS_WAIT_MS, or still owes the
+ * worker's last question, is not waited for: the page shows what it published last. */
 #include <stdlib.h>
+#include <string.h>
 
-#include "engine/engine.h"
 #include "service/service_internal.h"
 
-struct page {
-    struct engine_stats stats;
-    struct lot_view top[];
-};
-
-static void finish(struct service *s, struct call *c)
+static void answer(struct service *s, struct origin *o, struct figures *figures)
 {
-    const struct command *command = &c->command;
-    struct exchange *x = c->origin.exchange;
+    struct exchange *x = o->exchange;
     enum metrics_format format = metrics_format_of(x->headers[HEADER_accept]);
     size_t size;
-    if (command->code) {
-        reply_refused(s, c);
-        return;
-    }
-    char *text = s->host.metrics_text(s->host.context, format, command->stats.stats,
-                                      command->stats.top, command->stats.top_count, &size);
+    if (figures->top_count > s->host.settings->top_lots)
+        figures->top_count = s->host.settings->top_lots;
+    char *text = s->host.metrics_text(s->host.context, format, figures, &size);
     char *body = text ? arena_copy(&x->arena, text, size) : NULL;
     free(text);
     if (body)
-        reply_page(s, &c->origin, 200, metrics_content_type(format),
-                   (struct str){body, (uint32_t)size});
+        reply_page(s, o, 200, metrics_content_type(format), (struct str){body, (uint32_t)size});
     else
-        reply_unsaid(s, &c->origin);
+        reply_unsaid(s, o);
+}
+
+static void answer_without_engine(struct service *s, struct origin *o)
+{
+    struct figures figures;
+    s->host.figures(s->host.context, &figures);
+    answer(s, o, &figures);
+}
+
+/* Its memory stays the engine's until the command comes back. */
+static void expired(struct service *s, struct call *c)
+{
+    answer_without_engine(s, &c->origin);
+}
+
+static void finish(struct service *s, struct call *c)
+{
+    struct figures *figures = c->state;
+    s->figures_asked = false;
+    if (!c->origin.exchange)
+        return;
+    if (c->command.code) {
+        answer_without_engine(s, &c->origin);
+        return;
+    }
+    figures->top_count = c->command.stats.top_count;
+    answer(s, &c->origin, figures);
 }
 
 void metrics_open(struct service *s, struct origin *o)
 {
-    const struct service_settings *settings = s->host.settings;
-    struct call *c = call_get(s);
-    struct page *page = NULL;
-    if (c)
-        page = arena_zalloc(&c->arena, sizeof *page + settings->top_lots * sizeof(struct lot_view));
-    if (!page) {
+    struct call *c = s->figures_asked ? NULL : call_get(s);
+    struct figures *figures = c ? arena_zalloc(&c->arena, sizeof *figures) : NULL;
+    if (!figures) {
         if (c)
             call_put(s, c);
-        reply_unsaid(s, o);
+        answer_without_engine(s, o);
         return;
     }
+    s->figures_asked = true;
     c->origin = *o;
+    c->state = figures;
+    c->own = true;
     c->command.kind = COMMAND_STATS;
-    c->command.stats.stats = &page->stats;
-    c->command.stats.top = page->top;
-    c->command.stats.top_max = settings->top_lots;
-    c->due_ns = o->exchange->received_ns + (uint64_t)settings->reply_timeout_ms * NS_PER_MS;
+    c->command.stats.stats = &figures->stats;
+    c->command.stats.top = figures->top;
+    c->command.stats.top_max = FIGURES_LOTS_MAX;
+    c->due_ns = o->exchange->received_ns + METRICS_WAIT_MS * NS_PER_MS;
     c->finish = finish;
+    c->expired = expired;
     call_submit(s, c);
 }

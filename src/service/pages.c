@@ -19,6 +19,7 @@ void readyz_open(struct service *s, struct origin *o)
         [READY_STARTING] = "starting",
         [READY_YES] = "ready",
         [READY_LEDGER_DOWN] = "the ledger is not available",
+        [READY_ENGINE_STUCK] = "the engine does not answer",
         [READY_DRAINING] = "stopping",
     };
     struct str why = {0};

@@ -2,8 +2,9 @@
  *
  * The client streams: each message is answered when it is complete, before the client half-closes,
  * because clients wait for the answer first. What has come of a message is kept in a buffer of
- * REFLECTION_MESSAGE_MAX. The stream ends with an error when a message is compressed, longer than
- * that, or malformed, and when the client sends on without reading the answers.
+ * REFLECTION_MESSAGE_MAX. The stream ends with an error when a message is longer than that,
+ * unpacked too, is compressed otherwise than with gzip, or malformed, and when the client sends on
+ * without reading the answers.
  */
 #include <reflection.pb-c.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "service/descriptors.h"
 #include "service/service_internal.h"
+#include "wire/gzip.h"
 
 enum { FRAME_HEAD = 5, SERVICES_MAX = 16, SCRATCH_BYTES_MAX = 1 << 20 };
 
@@ -125,8 +127,17 @@ static void answer(Grpc__Reflection__V1__ServerReflectionResponse *r, struct par
     }
 }
 
+static int unpack(const struct exchange *x, struct str packed, struct arena *a, struct str *out,
+                  struct error *e)
+{
+    if (!text_equal_fold(x->headers[HEADER_grpc_encoding], "gzip"))
+        return error_set(e, TLY_EUNIMPLEMENTED, "",
+                         "messages may be compressed with gzip, if grpc-encoding says so");
+    return gzip_decode(packed, REFLECTION_MESSAGE_MAX, a, out, e);
+}
+
 /* 0, or the stream's end, said in `e`. */
-static int take_message(struct reflection *f, struct str message, struct error *e)
+static int take_message(struct reflection *f, bool packed, struct str message, struct error *e)
 {
     struct exchange *x = f->stream.exchange;
     struct arena scratch;
@@ -135,7 +146,11 @@ static int take_message(struct reflection *f, struct str message, struct error *
     Grpc__Reflection__V1__ServerReflectionResponse r;
     struct str framed;
     arena_init(&scratch, NULL, 0, SCRATCH_BYTES_MAX);
-    int code = proto_decode(&grpc__reflection__v1__server_reflection_request__descriptor, message,
+    int code = 0;
+    if (packed)
+        code = unpack(x, message, &scratch, &message, e);
+    if (!code)
+        code = proto_decode(&grpc__reflection__v1__server_reflection_request__descriptor, message,
                             &scratch, &m, e);
     if (!code) {
         answer(&r, &parts, (Grpc__Reflection__V1__ServerReflectionRequest *)m, &scratch);
@@ -156,14 +171,15 @@ static int take_messages(struct reflection *f, struct error *e)
         const uint8_t *head = (const uint8_t *)f->buffer;
         uint32_t length =
             (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
-        if (head[0] != 0)
-            return error_set(e, TLY_EUNIMPLEMENTED, "", "compressed messages are not taken");
+        if (head[0] > 1)
+            return error_set(e, TLY_EINVALID_ARGUMENT, "",
+                             "the flag of a gRPC message must be 0 or 1");
         if (length > REFLECTION_MESSAGE_MAX)
             return error_set(e, TLY_EPAYLOAD_TOO_LARGE, "", "a message is at most %d bytes",
                              REFLECTION_MESSAGE_MAX);
         if (f->size - FRAME_HEAD < length)
             return 0;
-        int code = take_message(f, (struct str){f->buffer + FRAME_HEAD, length}, e);
+        int code = take_message(f, head[0] == 1, (struct str){f->buffer + FRAME_HEAD, length}, e);
         if (code)
             return code;
         f->size -= FRAME_HEAD + length;

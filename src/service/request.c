@@ -4,7 +4,7 @@
  * Refused as INVALID_ARGUMENT, with the field: broken percent-encoding, a value that is no number
  * where the field is one, a parameter that is not known or comes twice, a field that the body and
  * the path give differently, a body with a GET. Refused as UNSUPPORTED_MEDIA_TYPE: a body that is
- * not application/json in UTF-8, or is compressed.
+ * not application/json in UTF-8, or is compressed otherwise than with gzip.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -181,7 +181,7 @@ static int check_body(const struct exchange *x, struct error *e)
         return rule_broken(e, "", "a %.*s request has no body", STR_ARG(x->method_text));
     if (encoding.len && !equal_ignoring_case(encoding, "identity"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-encoding",
-                         "content-encoding: must be identity");
+                         "content-encoding: must be gzip or identity");
     if (!is_json(type))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
                          "content-type: must be application/json, is \"%.*s\"",

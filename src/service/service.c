@@ -51,7 +51,8 @@ void service_destroy(struct service *s)
 static bool closed(struct service *s, struct origin *o)
 {
     enum readiness readiness = s->host.readiness(s->host.context, NULL);
-    if (readiness == READY_YES || readiness == READY_LEDGER_DOWN || o->route->always)
+    if (readiness == READY_YES || readiness == READY_LEDGER_DOWN ||
+        readiness == READY_ENGINE_STUCK || o->route->always)
         return false;
     if (readiness == READY_STARTING)
         reply_failure(s, o,

@@ -28,6 +28,7 @@ enum {
     WAIT_SLOT_SHIFT = 24,               /* a slot is 2^24 ns wide: 16.8 ms */
     BATCH_ORDERS_INFLIGHT_MAX = 131072, /* orders of ReserveBatch calls, per worker */
     REQUEST_TIMEOUT_MS_MAX = 600000,    /* a client's own limit counts for no longer than this */
+    METRICS_WAIT_MS = 250,              /* for the engine's own figures */
     GATE_ASKS_MAX = 32,                 /* flushed before the turn's end: the engine begins */
     GRPC_MESSAGE_MAX = 16 << 20,
     WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */
@@ -73,7 +74,8 @@ struct call {
     struct command command;
     struct service *service;
     struct origin origin;
-    void (*finish)(struct service *s, struct call *c); /* the command has come back */
+    void (*finish)(struct service *s, struct call *c);  /* the command has come back */
+    void (*expired)(struct service *s, struct call *c); /* answers when its time is up; or NULL */
     ProtobufCMessage *request;
     void *state;                                         /* the use case's own, in the arena */
     void (*admitted)(struct service *s, struct call *c); /* all its asks are answered */
@@ -123,6 +125,7 @@ struct service {
     uint32_t inflight;    /* calls at the gate or with the engine */
     uint32_t asked;       /* of the gate, since the last flush */
     bool flushing;
+    bool figures_asked; /* a COMMAND_STATS is with the engine */
     uint32_t batch_orders;
     struct stream *streams;
     uint32_t stream_count;

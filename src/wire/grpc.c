@@ -24,10 +24,7 @@ int grpc_unframe(struct str body, size_t max, struct str *message, struct error 
         return error_set(e, TLY_EINVALID_ARGUMENT, "",
                          "the body must be one gRPC message: a flag, four bytes of length, and as "
                          "many bytes as that says");
-    if (p[0] == 1)
-        return error_set(e, TLY_EUNIMPLEMENTED, "grpc-encoding",
-                         "compressed messages are not supported; send them with encoding identity");
-    if (p[0] != 0)
+    if (p[0] > 1)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "the flag of a gRPC message must be 0 or 1");
     uint32_t length = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
     if (length > max)
@@ -41,6 +38,11 @@ int grpc_unframe(struct str body, size_t max, struct str *message, struct error 
     if (length < there)
         return error_set(e, TLY_EINVALID_ARGUMENT, "",
                          "a unary call carries one message; %u bytes follow it", there - length);
+    if (p[0] == 1) /* by gzip it is compressed no more when it comes here */
+        return error_set(
+            e, TLY_EUNIMPLEMENTED, "grpc-encoding",
+            "grpc-encoding: messages may be compressed with gzip, if it says so, or not "
+            "at all (identity)");
     *message = (struct str){body.p + FRAME_HEADER, length};
     return 0;
 }

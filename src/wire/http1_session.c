@@ -226,9 +226,25 @@ static void park(struct http1_session *s, struct http1_exchange *h, enum charge 
     session_line_join(s->host, &s->s);
 }
 
+/* The connection goes on. */
+static void refuse_complete(struct http1_session *s, struct http1_exchange *h,
+                            const struct refusal *refusal)
+{
+    struct response r;
+    refusal_response(&r, &h->x, refusal, s->host->limits->retry_after_s);
+    exchange_respond(&h->x, &r);
+}
+
 static void admit(struct http1_session *s, struct http1_exchange *h)
 {
     struct exchange_need need;
+    struct refusal refusal;
+    int code = exchange_unpack(s->host, &s->s, &h->x, &refusal);
+    if (code) {
+        s->host->shed += code == TLY_EOVERLOADED || code == TLY_ENO_MEMORY;
+        refuse_complete(s, h, &refusal);
+        return;
+    }
     enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
     if (rv == CHARGE_DONE)
         hand_over(s, h);
@@ -253,12 +269,8 @@ static bool resume(struct session *base)
         hand_over(s, h);
         return true;
     }
-    struct response r;
     s->host->shed++;
-    refusal_response(&r, &h->x,
-                     &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"},
-                     s->host->limits->retry_after_s);
-    exchange_respond(&h->x, &r);
+    refuse_complete(s, h, &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"});
     return true;
 }
 

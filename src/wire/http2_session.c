@@ -153,6 +153,14 @@ static void refuse_stream(struct http2_session *s, struct http2_exchange *h, enu
 static void hand_over(struct http2_session *s, struct http2_exchange *h)
 {
     struct exchange_need need;
+    struct refusal refusal;
+    int code = exchange_unpack(s->host, &s->s, &h->x, &refusal);
+    if (code) {
+        s->host->shed += code == TLY_EOVERLOADED || code == TLY_ENO_MEMORY;
+        move_to_open(s, h);
+        http2_refuse(h, refusal);
+        return;
+    }
     enum charge rv = exchange_admit(s->host, &s->s, &h->x, &need);
     if (rv == CHARGE_DONE && s->unsent_bytes > s->host->limits->output_max && !need.vital)
         rv = CHARGE_CONNECTION_FULL;

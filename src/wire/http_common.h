@@ -49,6 +49,10 @@ int exchange_add_body(struct session_host *host, struct session *s, struct excha
                       const void *data, size_t size, size_t expected, size_t *room);
 /* The refusal for what exchange_add_body() returned. */
 struct refusal body_refusal(int code);
+/* A complete body that is gzip is replaced by what is in it, by way of exchange_add_body(). 0, or
+ * an error and why. */
+int exchange_unpack(struct session_host *host, struct session *s, struct exchange *x,
+                    struct refusal *refusal) MUST_CHECK;
 
 /* What a streaming answer has still to send: copies, oldest first. All zero is empty. */
 struct send_queue {

@@ -24,15 +24,11 @@ static struct metrics_page page = {
     .ledger = &fake_ledger, .state = &server_state, .started_ms = 1764000000123};
 
 static const struct lot_dims cola = {.key = {"COLA#0123abcd", 13}};
-static const struct lot_view top[] = {
-    {.id = 1, .dims = &cola, .stock = {.on_hand = 10, .reserved = 3, .confirmed = 2}}};
-static const struct engine_stats stats = {.holds_pending = 4,
-                                          .holds_overdue = 1,
-                                          .reserved_total = 9,
-                                          .confirmed_total = 2,
-                                          .refunded_total = 1,
-                                          .expired_total = 2,
-                                          .order_index_bytes = 77};
+static const struct figures figures = {
+    .stats = {.holds_pending = 4, .holds_overdue = 1, .reserved_total = 9, .order_index_bytes = 77},
+    .top = {{.id = 1, .dims = &cola, .stock = {.on_hand = 10, .reserved = 3, .confirmed = 2}}},
+    .top_count = 1,
+    .age_ns = 1250000000};
 
 static int begin(void **state)
 {
@@ -51,7 +47,7 @@ static int finish(void **state)
 static char *render(enum metrics_format format)
 {
     size_t size = 0;
-    char *text = metrics_page_render(&page, format, &stats, top, 1, &size);
+    char *text = metrics_page_render(&page, format, &figures, &size);
     assert_non_null(text);
     assert_int_equal(strlen(text), size);
     return text;
@@ -71,9 +67,9 @@ static void engine_ledger_lots_and_process_are_on_the_page(void **state)
     char *text = render(METRICS_PROMETHEUS);
     assert_line(text, "tally_build_info{version=\"" TALLY_VERSION "\"} 1");
     assert_line(text, "tally_engine_order_index_bytes 77");
-    assert_line(text, "tally_holds{state=\"PENDING\"} 4");
-    assert_line(text, "tally_holds_entered_total{state=\"REFUNDED\"} 3");
-    assert_line(text, "tally_holds_overdue 1");
+    assert_line(text, "tally_engine_holds_pending 4");
+    assert_line(text, "tally_engine_holds_overdue 1");
+    assert_line(text, "tally_engine_figures_age_seconds 1.250");
     assert_line(text, "tally_ledger_commits_total 3");
     assert_line(text, "tally_ledger_commit_seconds_total 1.234567");
     assert_line(text, "tally_lot_available{lot=\"COLA#0123abcd\"} 5");
@@ -109,6 +105,10 @@ static void readiness_follows_start_ledger_and_drain(void **state)
     assert_string_equal(why, "disk full");
     state_set_ledger(&server_state, true, NULL);
     assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_YES);
+    state_publish_turn(&server_state, clock_monotonic_ns());
+    assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_YES);
+    state_publish_turn(&server_state, clock_monotonic_ns() - ENGINE_STUCK_NS - 1);
+    assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_ENGINE_STUCK);
     atomic_store(&server_state.draining, true);
     assert_int_equal(state_readiness(&server_state, why, sizeof why), READY_DRAINING);
 }

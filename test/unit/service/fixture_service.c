@@ -229,16 +229,21 @@ static void host_request_done(void *context, const struct request_summary *summa
 }
 
 static char *host_metrics_text(void *context, enum metrics_format format,
-                               const struct engine_stats *stats, const struct lot_view *top,
-                               uint32_t top_count, size_t *size)
+                               const struct figures *figures, size_t *size)
 {
     char text[200];
     (void)context;
-    (void)top;
-    int len = snprintf(text, sizeof text, "format %d reserved %lld top %u\n", (int)format,
-                       (long long)stats->reserved_total, top_count);
+    int len = snprintf(text, sizeof text, "format %d reserved %lld top %u age %llu\n", (int)format,
+                       (long long)figures->stats.reserved_total, figures->top_count,
+                       (unsigned long long)figures->age_ns);
     *size = (size_t)len;
     return strdup(text);
+}
+
+static void host_figures(void *context, struct figures *out)
+{
+    (void)context;
+    *out = (struct figures){.stats.reserved_total = 7, .top_count = 50, .age_ns = 99};
 }
 
 /* ---- the gate ---- */
@@ -369,6 +374,7 @@ struct fixture *fixture_open(void)
     f->host = (struct service_host){.context = f,
                                     .submit = host_submit,
                                     .metrics_text = host_metrics_text,
+                                    .figures = host_figures,
                                     .readiness = host_readiness,
                                     .now_ms = host_now_ms,
                                     .lot_dims = host_lot_dims,

@@ -53,7 +53,7 @@ static void every_path_leads_to_its_command(void **state)
         if (i == 10)
             assert_true(str_equal(c->get.order_id, STR("a/b")));
         fixture_answer(f, c, TLY_ENOT_FOUND);
-        assert_int_equal(x->status, 404);
+        assert_int_equal(x->status, ways[i].kind == COMMAND_STATS ? 200 : 404);
     }
 }
 
@@ -318,8 +318,9 @@ static void unknown_and_repeated_parameters_are_refused(void **state)
 static void pages_are_served_whatever_the_ledger_does(void **state)
 {
     struct fixture *f = *state;
-    const enum readiness states[] = {READY_STARTING, READY_YES, READY_LEDGER_DOWN, READY_DRAINING};
-    for (size_t i = 0; i < 4; i++) {
+    const enum readiness states[] = {READY_STARTING, READY_YES, READY_LEDGER_DOWN,
+                                     READY_ENGINE_STUCK, READY_DRAINING};
+    for (size_t i = 0; i < 5; i++) {
         f->readiness = states[i];
         assert_int_equal(http(f, "GET", "/livez", "")->status, 200);
         struct fake_exchange *x = http(f, "GET", "/readyz", "");
@@ -339,17 +340,39 @@ static void metrics_are_rendered_from_the_engines_counters(void **state)
     fake_header(x, HEADER_accept, "application/openmetrics-text; version=1.0.0");
     fixture_handle(f, x);
     struct command *c = fixture_command(f);
-    assert_int_equal(c->stats.top_max, 4);
     c->stats.stats->reserved_total = 42;
     c->stats.top_count = 2;
     fixture_answer(f, c, 0);
     assert_int_equal(x->status, 200);
-    assert_true(answer_says(x, "format 1 reserved 42 top 2"));
+    assert_true(answer_says(x, "format 1 reserved 42 top 2 age 0"));
     assert_true(memmem(x->content_type.p, x->content_type.len, "openmetrics", 11) != NULL);
-    x = http(f, "GET", "/metrics", "");
-    fixture_tick(f, 6000);
-    assert_int_equal(x->status, 503);
+}
+
+static void metrics_are_answered_without_an_engine_that_does_not_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "GET", "/metrics", "");
+    fixture_tick(f, 500);
+    assert_int_equal(x->status, 200);
+    assert_true(answer_says(x, "format 0 reserved 7 top 4 age 99"));
+    x = http(f, "GET", "/metrics", ""); /* it owes an answer already: not asked again */
+    assert_int_equal(x->status, 200);
+    assert_true(answer_says(x, "reserved 7"));
+    assert_int_equal(f->submitted, 1);
+    fixture_command(f)->stats.stats->reserved_total = 42;
     fixture_answer(f, fixture_command(f), 0);
+    http(f, "GET", "/metrics", "");
+    assert_int_equal(f->submitted, 2);
+    fixture_answer(f, fixture_command(f), 0);
+}
+
+static void metrics_are_answered_where_the_engine_refuses_to(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "GET", "/metrics", "");
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    assert_int_equal(x->status, 200);
+    assert_true(answer_says(x, "reserved 7"));
 }
 
 int main(void)
@@ -368,6 +391,8 @@ int main(void)
         TEST(path_and_query_are_percent_decoded_once),
         TEST(unknown_and_repeated_parameters_are_refused),
         TEST(pages_are_served_whatever_the_ledger_does),
+        TEST(metrics_are_answered_without_an_engine_that_does_not_answer),
+        TEST(metrics_are_answered_where_the_engine_refuses_to),
         TEST(metrics_are_rendered_from_the_engines_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

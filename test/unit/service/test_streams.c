@@ -5,6 +5,7 @@
 #include <reflection.pb-c.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 #define V1         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -478,6 +479,37 @@ static void reflection_answers_a_client_that_closed_its_side(void **state)
     assert_string_equal(answer_trailer(x, "grpc-status"), "0");
 }
 
+static void reflection_reads_a_message_in_gzip(void **state)
+{
+    struct fixture *f = *state;
+    Grpc__Reflection__V1__ServerReflectionRequest q =
+        ASK(CASE(LIST_SERVICES), list_services = (char *)"");
+    struct fake_exchange *x = grpc_new(f, V1, NULL);
+    struct str plain;
+    unsigned char packed[256] = {1};
+    z_stream z = {.next_out = packed + 5, .avail_out = sizeof packed - 5};
+    assert_int_equal(grpc_encode(&q.base, &x->x.arena, &plain), 0);
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = (z_const unsigned char *)(uintptr_t)plain.p + 5;
+    z.avail_in = plain.len - 5;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    packed[4] = (unsigned char)z.total_out;
+    fake_header(x, HEADER_grpc_encoding, "gzip");
+    x->x.streams_in = true;
+    fixture_handle(f, x);
+    x->x.on_data(&x->x, packed, 5 + z.total_out, false);
+    Grpc__Reflection__V1__ServerReflectionResponse *r =
+        streamed_message(x, 0, &grpc__reflection__v1__server_reflection_response__descriptor);
+    assert_non_null(r);
+    assert_int_equal(
+        r->message_response_case,
+        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE);
+    packed[5] ^= 1; /* no gzip any more */
+    x->x.on_data(&x->x, packed, 5 + z.total_out, false);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "3");
+}
+
 static void reflection_ends_a_stream_that_is_broken(void **state)
 {
     struct fixture *f = *state;
@@ -485,10 +517,8 @@ static void reflection_ends_a_stream_that_is_broken(void **state)
         struct str bytes;
         const char *status;
     } broken[] = {
-        {{"\1\0\0\0\1a", 6}, "12"},
-        {{"\0\0\1\0\0", 5}, "8"},
-        {{"\0\xff\xff\xff\xff", 5}, "8"},
-        {{"\0\0\0\0\1\xff", 6}, "3"},
+        {{"\1\0\0\0\1a", 6}, "12"},       {{"\2\0\0\0\1a", 6}, "3"},    {{"\0\0\1\0\0", 5}, "8"},
+        {{"\0\xff\xff\xff\xff", 5}, "8"}, {{"\0\0\0\0\1\xff", 6}, "3"},
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         struct fake_exchange *x = grpc_new(f, V1, NULL);
@@ -542,6 +572,7 @@ int main(void)
         TEST(reflection_finds_files_by_symbol_and_name),
         TEST(reflection_says_what_it_does_not_know),
         TEST(reflection_answers_a_client_that_closed_its_side),
+        TEST(reflection_reads_a_message_in_gzip),
         TEST(reflection_ends_a_stream_that_is_broken),
         TEST(reflection_does_not_pile_up_answers),
     };

@@ -138,8 +138,6 @@ const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
     X(refunded_total, COUNTER, "holds given back on request")                                      \
     X(expired_total, COUNTER, "holds given back at their deadline")                                \
     X(undone_total, COUNTER, "moves undone because their commit failed")                           \
-    X(batches_total, COUNTER, "batches committed")                                                 \
-    X(moves_total, COUNTER, "moves committed")                                                     \
     X(reads_total, COUNTER, "questions asked of the ledger")                                       \
     X(late_total, COUNTER, "commands refused because they reached the engine too late")            \
     X(lots, GAUGE, "lots")                                                                         \
@@ -154,13 +152,17 @@ const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
     X(order_index_bytes, GAUGE, "memory of the order index")                                       \
     X(order_runs, GAUGE, "runs of the order index on disk")                                        \
     X(lot_bytes, GAUGE, "memory of lots")                                                          \
-    X(hold_bytes, GAUGE, "memory of holds and timers")                                             \
-    X(available, GAUGE, "1 while the ledger takes writes")
+    X(hold_bytes, GAUGE, "memory of holds and timers")
 
 struct engine_stats {
 #define X(name, kind, help) int64_t name;
     ENGINE_STATS(X)
 #undef X
 };
+
+/* The same that COMMAND_STATS answers, for whoever drives the engine: the statistics, and the lots
+ * with most moves, at most `top_max`; returns how many. */
+uint32_t engine_figures(struct engine *e, struct engine_stats *stats, struct lot_view *top,
+                        uint32_t top_max);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/command.h"
+#include "engine/engine.h"
 #include "gate/gate.h"
 #include "obs/metrics.h"
 #include "wire/exchange.h"
@@ -51,18 +52,34 @@ struct request_summary {
     uint64_t duration_ns;
 };
 
-enum readiness { READY_STARTING, READY_YES, READY_LEDGER_DOWN, READY_DRAINING };
+enum { FIGURES_LOTS_MAX = 64 };
+
+/* What the engine says of itself, for /metrics. */
+struct figures {
+    struct engine_stats stats;
+    struct lot_view top[FIGURES_LOTS_MAX]; /* the lots with most moves */
+    uint32_t top_count;
+    uint64_t age_ns;
+};
+
+enum readiness {
+    READY_STARTING,
+    READY_YES,
+    READY_LEDGER_DOWN,
+    READY_ENGINE_STUCK, /* it has taken no turn for seconds */
+    READY_DRAINING
+};
 
 struct service_host {
     void *context;
     /* Hands a command to the engine. Never blocks. */
     void (*submit)(void *context, struct command *c);
-    /* Renders /metrics into malloc'ed text, on the worker; `stats` was filled by the engine. The
-     * format is what metrics_format_of() finds in the Accept header; its content type is
-     * metrics_content_type(). */
-    char *(*metrics_text)(void *context, enum metrics_format format,
-                          const struct engine_stats *stats, const struct lot_view *top,
-                          uint32_t top_count, size_t *size);
+    /* Renders /metrics into malloc'ed text, on the worker. The format is what metrics_format_of()
+     * finds in the Accept header; its content type is metrics_content_type(). */
+    char *(*metrics_text)(void *context, enum metrics_format format, const struct figures *figures,
+                          size_t *size);
+    /* The figures that the engine published last, without asking it. */
+    void (*figures)(void *context, struct figures *out);
     /* `why`, if not NULL: what a person should know besides. */
     enum readiness (*readiness)(void *context, struct str *why);
     int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */

@@ -36,8 +36,8 @@ int proto_decode(const ProtobufCMessageDescriptor *type, struct str bytes, struc
 /* With the 5 bytes of gRPC framing in front. */
 int grpc_encode(const ProtobufCMessage *m, struct arena *a, struct str *out) MUST_CHECK;
 
-/* Takes the one message of a unary call out of its frame. Compressed: TLY_EUNIMPLEMENTED. More than
- * one, or cut short: TLY_EINVALID_ARGUMENT. Longer than max: TLY_EPAYLOAD_TOO_LARGE. */
+/* Takes the one message of a unary call out of its frame. Still compressed: TLY_EUNIMPLEMENTED.
+ * More than one, or cut short: TLY_EINVALID_ARGUMENT. Longer than max: TLY_EPAYLOAD_TOO_LARGE. */
 int grpc_unframe(struct str body, size_t max, struct str *message, struct error *e) MUST_CHECK;
 /* "100m", "5S", ...: at most 8 digits and a unit of HMSmun. */
 int grpc_timeout_parse(struct str text, int64_t *timeout_ns) MUST_CHECK;
