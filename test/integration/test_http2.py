@@ -132,10 +132,13 @@ class Http2(unittest.TestCase):
             got += b"".join(f.payload for f in peer.answer(1) if f.kind == h2.DATA)
         self.assertEqual(got, whole)
 
-    def test_a_peer_that_never_opens_its_window_is_cut_off(self):
+    def test_a_stream_whose_window_stays_shut_is_reset_and_the_others_are_served(self):
         with self.peer((h2.INITIAL_WINDOW_SIZE, 0)) as peer:
             peer.request(1, "GET", "/openapi.yaml")
-            peer.until_closed()
+            self.assertEqual(peer.answer(1)[-1].kind, h2.RST_STREAM)
+            peer.request(3, "GET", "/livez")
+            peer.window(3, 1000)
+            self.assertEqual(peer.answer(3)[-1].kind, h2.DATA)
 
     def raw_call(self, data, **more):
         """The status of a Reserve whose message is these bytes."""
