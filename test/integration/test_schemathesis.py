@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+"""api/openapi.yaml says what is true: schemathesis makes requests of it, right ones and wrong ones,
+and holds every answer against it, with all its checks."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from tally_server import PATIENCE_S, ROOT, TallyServer, clean_environment  # noqa: E402
+
+PEER = os.path.join(ROOT, "build", "peers", "schemathesis", "bin", "schemathesis")
+FOLDER = os.path.join(ROOT, "test", "integration", "schemathesis")
+
+
+class Schemathesis(unittest.TestCase):
+    def test_finds_nothing(self):
+        with TallyServer() as server, tempfile.TemporaryDirectory() as folder:
+            for name in ("hooks.py", "schemathesis.toml"):
+                shutil.copy(os.path.join(FOLDER, name), folder)
+            done = subprocess.run(
+                [PEER, "run", os.path.join(ROOT, "api", "openapi.yaml"),
+                 "--url", f"http://{server.address}", "--checks", "all", "--no-color"],
+                cwd=folder, capture_output=True, text=True, timeout=5 * PATIENCE_S, check=False,
+                env=clean_environment({"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": folder}))
+            self.assertEqual(done.returncode, 0, done.stdout[-20000:] + done.stderr[-2000:])
+            self.assertIn("Tested: 16", done.stdout)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PEER):
+        print("skipped: schemathesis is not here; ./dev setup installs it where there is a network")
+        sys.exit(1 if os.environ.get("CI") == "true" else 77)
+    unittest.main()
