@@ -52,6 +52,11 @@ int cli_confirm(int argc, char **argv)
         json_decref(lines);
         return code;
     }
+    /* Without lines all is confirmed; an empty list would confirm nothing. */
+    if (texts.count == 0) {
+        json_decref(lines);
+        lines = json_null();
+    }
     return reservation_call(&client, &usage, given.items[0], "confirm",
                             json_pack("{s:s, s:o}", "payment_id", payment, "lines", lines));
 }
