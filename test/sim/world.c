@@ -218,7 +218,7 @@ static void choose_config(struct world *w)
     };
     if (w->class != WORLD_CALM && !shared && rng_chance(&w->rng, 400))
         w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
-    w->adjusts_often = rng_chance(&w->rng, 150);
+    w->adjusts_often = rng_chance(&w->rng, 250);
     w->trusting = rng_chance(&w->rng, 600);
     w->gate =
         shared || (rng_chance(&w->rng, 400) && !w->plant) ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
@@ -232,8 +232,8 @@ static struct fake_ledger_faults choose_faults(struct world *w)
     struct fake_ledger_faults faults = {.slow = sometimes(w, 500, 700)};
     if (w->class != WORLD_STORM && w->class != WORLD_SHARED)
         return faults;
-    faults.reject = sometimes(w, 400, 60);
-    faults.unknown = sometimes(w, 400, 60);
+    faults.reject = sometimes(w, 600, 100);
+    faults.unknown = sometimes(w, 500, 80);
     faults.writable = sometimes(w, 500, 1000);
     faults.read_fails = sometimes(w, 300, 200);
     faults.store_slow = sometimes(w, 500, 1000);
