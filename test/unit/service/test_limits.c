@@ -136,6 +136,16 @@ static void a_write_that_came_too_late_for_the_engine_was_not_done(void **state)
     fixture_handle(f, x);
     fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
     assert_string_equal(answer_trailer(x, "grpc-status"), "14");
+    Tally__V1__CreateLotRequest lot = TALLY__V1__CREATE_LOT_REQUEST__INIT;
+    lot.sku = (char *)"cola";
+    lot.flavor = (char *)"lime";
+    lot.size = (char *)"330ml_can";
+    lot.batch = (char *)"BATCH-20260101-A";
+    x = grpc_new(f, "CreateLot", &lot.base);
+    fake_header(x, HEADER_grpc_timeout, "1n");
+    fixture_handle(f, x);
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "14");
 }
 
 static void the_clients_own_limit_ends_its_wait(void **state)

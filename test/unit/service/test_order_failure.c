@@ -55,7 +55,7 @@ static const struct {
     {TLY_ESOLD_OUT,
      A "," A,
      {{WANT_SHORT, 0, 0, 0}, {WANT_SHORT, 0, 0, 0}},
-     "lines[0], lines[1]: 2 in all of cola#aaaaaaaa asked for, 0 available\"",
+     "\"lines[0], lines[1]: 2 in all of cola#aaaaaaaa asked for, 0 available\"",
      "lines[0]"},
     {TLY_ESOLD_OUT,
      A,

@@ -247,6 +247,54 @@ static void equal_orders_have_equal_fingerprints(void **state)
         fingerprint_of(f, OF("ann", "{\"sku\":\"cola\",\"size\":\"500ml_can\",\"quantity\":1}")));
     assert_true(sku != fingerprint_of(f, OF("ann", "{\"sku\":\"cola\",\"flavor\":\"lime\","
                                                    "\"quantity\":1}")));
+    assert_true(sku !=
+                fingerprint_of(f, OF("ann", "{\"sku\":\"cola\",\"size\":\"330ml_can\","
+                                            "\"batch\":\"BATCH-20260101-A\",\"quantity\":1}")));
+}
+
+static void an_order_is_held_for_the_longest_time_and_no_longer(void **state)
+{
+    struct fixture *f = *state;
+    char body[256];
+    for (int over = 0; over < 2; over++) {
+        snprintf(body, sizeof body, "{\"hold_ms\":%lld,\"user_id\":\"ann\",\"lines\":[" A(1) "]}",
+                 (long long)f->settings.hold_max_ms + over);
+        struct fake_exchange *x = reserve(f, body);
+        assert_int_equal(x->status, over ? 400 : 0);
+        if (!over)
+            fixture_reserved(f, 1);
+    }
+    snprintf(body, sizeof body, "{\"hold_ms\":%lld}", (long long)f->settings.hold_max_ms);
+    http(f, "POST", "/v1/reservations/7/extend", body);
+    assert_int_equal(fixture_command(f)->move.hold_ms, f->settings.hold_max_ms);
+    fixture_answer(f, fixture_command(f), TLY_EUNAVAILABLE);
+}
+
+static void the_gate_is_told_which_order_ids_were_made_here(void **state)
+{
+    struct fixture *f = *state;
+    for (int given = 0; given < 2; given++) {
+        f->gate.later = true;
+        reserve(f, given ? "{\"order_id\":\"o\",\"user_id\":\"ann\",\"lines\":[" A(1) "]}"
+                         : OF("ann", A(1)));
+        fixture_tick(f, 0);
+        assert_non_null(f->gate.kept);
+        assert_true(f->gate.kept->order_new == !given);
+        fake_gate_answer(f, GATE_PASS);
+        fixture_reserved(f, 1);
+    }
+}
+
+static void what_expires_at_the_gate_comes_too_late_for_the_engine(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.later = true;
+    struct fake_exchange *x = reserve(f, OF("ann", A(1)));
+    fixture_tick(f, 5100);
+    assert_int_equal(x->status, 503);
+    fake_gate_answer(f, GATE_PASS);
+    assert_int_equal(fixture_command(f)->deadline_ns, 1);
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
 }
 
 static void sold_out_at_the_gate_is_answered_at_once_with_what_is_available(void **state)
@@ -414,6 +462,9 @@ int main(void)
         TEST(more_than_64_lines_are_refused),
         TEST(a_line_by_sku_is_normalised_and_has_room_for_any_allocation),
         TEST(equal_orders_have_equal_fingerprints),
+        TEST(an_order_is_held_for_the_longest_time_and_no_longer),
+        TEST(the_gate_is_told_which_order_ids_were_made_here),
+        TEST(what_expires_at_the_gate_comes_too_late_for_the_engine),
         TEST(sold_out_at_the_gate_is_answered_at_once_with_what_is_available),
         TEST(replays_and_unknown_lots_go_to_the_engine),
         TEST(a_gate_that_answers_later_is_waited_for),
