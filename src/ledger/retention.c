@@ -232,6 +232,7 @@ bool writer_retention_step(struct writer *w)
     struct error e;
     struct step s = {.w = w};
     int rc = limits(&s, &e);
+    counter_add(&w->ledger->counters.retention_looks_total, 1);
     if (rc || s.cutoff_ms <= SEQ_EPOCH_MS)
         return false;
     rc = db_exec(w->db,

@@ -404,6 +404,7 @@ static void a_rejected_batch_leaves_nothing(void **state)
     rig_create(rig, 9);
     rig_reserve(rig, 1, 1, "never");
     assert_int_equal(rig_commit(rig), LEDGER_REJECTED);
+    assert_false(rig->writable); /* what broke is not this batch's alone */
     assert_true(rig_wait_available(rig, false));
     factory->heal(rig);
     assert_true(rig_wait_available(rig, true));

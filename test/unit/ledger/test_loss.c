@@ -237,6 +237,32 @@ static void a_log_whose_end_was_torn_is_none(void **state)
     starts(&s->killed);
 }
 
+/* Frame `number` ends a transaction. */
+static bool is_commit(const struct rig *rig, off_t number)
+{
+    unsigned char pages[4] = {0};
+    int fd = open(path_in(rig, "ledger.db-wal"), O_RDONLY);
+    assert_int_equal(pread(fd, pages, 4, 32 + number * (4096 + 24) + 4), 4);
+    close(fd);
+    return pages[0] || pages[1] || pages[2] || pages[3];
+}
+
+/* A power cut may keep the later pages of the transaction that was being written, and lose an
+ * earlier one. */
+static void a_hole_in_the_newest_transaction_is_a_torn_end(void **state)
+{
+    struct scene *s = *state;
+    unlink(path_in(&s->killed, "mark"));
+    off_t last = (size_of(&s->killed, "ledger.db-wal") - 32) / (4096 + 24) - 1;
+    assert_true(is_commit(&s->killed, last));
+    off_t first = last;
+    while (!is_commit(&s->killed, first - 1))
+        first--;
+    assert_true(last > first);
+    flip(&s->killed, "ledger.db-wal", 32 + first * (4096 + 24) + 24 + 100);
+    starts(&s->killed);
+}
+
 static void a_log_that_was_cut_is_missing_moves(void **state)
 {
     struct scene *s = *state;
@@ -330,6 +356,21 @@ static void the_newest_moves_deleted_by_hand_are_missed(void **state)
     assert_int_equal(refused(&s->killed), last[-7].move.seq);
     unlink(path_in(&s->killed, "mark")); /* the stock snapshot knows them too */
     assert_int_equal(refused(&s->killed), last[-7].move.seq);
+}
+
+/* Also where it has counted none, because it began a new count with its newest move. */
+static void the_marks_newest_move_alone_is_enough(void **state)
+{
+    struct scene *s = *state;
+    struct error e;
+    struct mark_facts facts;
+    stopped_in_order(s);
+    assert_int_equal(mark_read(s->killed.dir, &facts, NULL), MARK_SOUND);
+    facts.seq++;
+    facts.base_seq = facts.seq;
+    facts.moves = 0;
+    assert_int_equal(mark_create(s->killed.dir, &facts, &e), 0);
+    assert_int_equal(refused(&s->killed), s->live.seq);
 }
 
 static void moves_deleted_before_the_newest_are_missed(void **state)
@@ -527,6 +568,7 @@ int main(void)
         IN_A_SCENE(a_flipped_bit_in_the_middle_of_the_log_is_damage),
         IN_A_SCENE(a_flipped_bit_is_found_without_a_mark),
         IN_A_SCENE(a_log_whose_end_was_torn_is_none),
+        IN_A_SCENE(a_hole_in_the_newest_transaction_is_a_torn_end),
         IN_A_SCENE(a_log_that_was_cut_is_missing_moves),
         IN_A_SCENE(a_log_that_was_deleted_is_missing_moves),
         IN_A_SCENE(the_head_of_a_log_that_was_damaged_is_missed),
@@ -535,6 +577,7 @@ int main(void)
         IN_A_SCENE(an_older_copy_is_found_out_beside_the_log_and_without_it),
         IN_A_SCENE(another_ledger_in_its_place_is_found_out),
         IN_A_SCENE(the_newest_moves_deleted_by_hand_are_missed),
+        IN_A_SCENE(the_marks_newest_move_alone_is_enough),
         IN_A_SCENE(moves_deleted_before_the_newest_are_missed),
         IN_A_SCENE(an_order_run_beyond_the_ledgers_end_is_proof),
         IN_A_SCENE(order_runs_without_a_ledger_are_proof),

@@ -193,6 +193,7 @@ struct ledger_events {
     X(wal_bytes, GAUGE, "size of the write-ahead log")                                             \
     X(db_bytes, GAUGE, "size of the ledger file")                                                  \
     X(archived_total, COUNTER, "finished reservations removed by retention")                       \
+    X(retention_looks_total, COUNTER, "times that retention looked for reservations to remove")    \
     X(order_run_bytes, GAUGE, "size of the order index on disk")                                   \
     X(mark_errors_total, COUNTER, "writes of the file mark that failed")                           \
     X(last_seq, GAUGE, "sequence number of the newest committed move")
