@@ -5,9 +5,11 @@
  * one thread. After warm-up nothing is allocated, except when a pool grows to a new maximum.
  *
  * One turn:
- *     engine_advance(now)          holds that are due are given back first (I5)
+ *     engine_advance(now)          holds that are due have ended from now on, in all that is shown;
+ *                                  their REFUNDs come before anything newer (I5)
  *     engine_command(c) ...        decide; the decision joins the open batch
  *     batch = engine_seal()        at most batches_max are with the ledger, in order
+ *     engine_sealed()              what found no room in it goes into the next one
  *     ... ledger commits ...
  *     engine_outcome(batch, ...)   replies of that batch become due, or everything since is undone
  *     engine_replies()             hand them back
@@ -17,7 +19,7 @@
  * are undone, newest first. A look-up whose answer rests on undecided moves waits for them.
  *
  * Resident: lots, PENDING holds with their timers, the recent part of the order index, filters of
- * its older part. Anything else is read from the ledger through engine_reads(), while other
+ * its older part. Anything else is asked of the ledger (engine_next_question()), while other
  * commands go on; commands for the same reservation queue behind the read.
  */
 #ifndef TALLY_ENGINE_ENGINE_H
@@ -39,7 +41,7 @@ struct engine_config {
     uint64_t hash_seed; /* the data folder's */
     bool shared;        /* the ledger's traits say so: others write to it */
     uint32_t lots_max;
-    uint32_t holds_max;       /* PENDING at one time; beyond it LIMIT_EXCEEDED */
+    uint32_t holds_max;       /* PENDING at one time; beyond it OVERLOADED */
     uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
     uint32_t batches_max;     /* batches with the ledger at once, as its traits say; 0: one */
     uint32_t waiting_max;     /* commands waiting for an outcome or a read; beyond it OVERLOADED */
@@ -59,7 +61,8 @@ void engine_destroy(struct engine *e); /* NULL is fine. Commands inside are drop
 
 /* ---- recovery: before the first command, in this order ---- */
 
-/* A lot with the stock of the last snapshot. Ids come as 1, 2, 3, ... */
+/* A lot with the stock of the last snapshot. Ids come as 1, 2, 3, ...; those of a
+ * shared ledger in any order, with gaps. */
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
                     const struct stock *snapshot, struct error *err) MUST_CHECK;
 /* A move, in order of seq. `in_stock`: the snapshot contains it already. Moves of reservations
