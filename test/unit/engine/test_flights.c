@@ -175,6 +175,19 @@ static void a_retry_whose_order_was_undone_becomes_the_order(void **state)
     assert_stock(s, 10, 1, 0);
 }
 
+static void an_adjustment_whose_commit_failed_is_made_again_at_once(void **state)
+{
+    struct shop *s = *state;
+    shop_adjust(s, key, 5, "adj");
+    shop_seal(s);
+    shop_reject(s);
+    struct ask *again = shop_adjust(s, key, 5, "adj");
+    shop_commit(s);
+    assert_true(again->answered);
+    assert_false(again->c.adjust.replayed);
+    assert_stock(s, 15, 0, 0);
+}
+
 static void the_second_batch_may_fail_alone(void **state)
 {
     struct shop *s = *state;
@@ -314,6 +327,7 @@ int main(void)
         T(a_writable_rejection_is_told_to_each_kind_of_writer),
         T(a_retry_whose_order_was_undone_becomes_the_order),
         T(units_that_the_gate_took_go_back_once_though_an_order_is_decided_twice),
+        T(an_adjustment_whose_commit_failed_is_made_again_at_once),
         T(the_second_batch_may_fail_alone),
         T(behind_an_unknown_batch_all_is_unknown),
         T(behind_an_unknown_batch_that_was_done_the_second_may_be_refused),

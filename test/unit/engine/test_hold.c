@@ -392,6 +392,33 @@ static void the_oldest_pending_order_is_told_with_each_batch(void **state)
     shop_outcome(s, LEDGER_COMMITTED);
 }
 
+/* Segments of two, and nobody stores the full one. */
+static void an_order_that_finds_no_place_in_the_index_leaves_nothing_behind(void **state)
+{
+    enum { TRIES = 3000 };
+    struct engine_config config = shop_config();
+    config.order_memory_max = 4;
+    struct shop *s = shop_open(&config);
+    shop_close(*state);
+    *state = s;
+    shop_lot(s, key, 10);
+    const char *ids[] = {"1", "2", "3", "4"};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(shop_reserve(s, ids[i], key, 1)->c.code, 0);
+    int64_t bytes = shop_stats(s).hold_bytes;
+    struct ask *a = shop_order(s, "5");
+    shop_want_lot(a, key, 1);
+    for (int i = 0; i < TRIES; i++) {
+        a->answered = false;
+        shop_send(s, a);
+        assert_int_equal(a->c.code, TLY_EOVERLOADED);
+    }
+    assert_true(shop_stats(s).hold_bytes - bytes < TRIES * (int64_t)sizeof(int64_t) * 5);
+    shop_commit(s);
+    assert_stock(s, 10, 4, 0);
+    assert_int_equal(shop_rows(s, MOVE_RESERVE), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +443,7 @@ int main(void)
         T(commands_behind_one_read_are_decided_in_their_order),
         T(a_ledger_that_cannot_tell_is_unavailable_not_missing),
         T(the_oldest_pending_order_is_told_with_each_batch),
+        T(an_order_that_finds_no_place_in_the_index_leaves_nothing_behind),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

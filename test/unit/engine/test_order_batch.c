@@ -177,10 +177,14 @@ static void a_ledger_that_cannot_tell_fails_only_the_order_that_asked(void **sta
     struct many m = {0};
     struct reserve_command *a = add(&m, "o-1", 1);
     struct reserve_command *b = add(&m, "o-2", 1);
+    a->wants[0].gate_taken = true;
+    a->wants[0].lot_hint = 1;
+    s->gate[1]--;
     send(s, &m);
     shop_commit(s);
     assert_int_equal(a->code, TLY_EUNAVAILABLE);
     assert_int_equal(b->code, 0);
+    assert_int_equal(s->gate[1], shop_available(s, 1));
 }
 
 /* Judged by the leak check of the address sanitizer. */
