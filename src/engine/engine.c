@@ -196,7 +196,8 @@ void engine_command(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
     } else if (e->inside > e->config.waiting_max) {
         engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
-    } else if (kind->writes && (e->deferred.first || engine_must_wait(e))) {
+    } else if (kind->writes && (e->deferred.first || engine_must_wait(e)) &&
+               !(kind->at_once && kind->at_once(e, c))) {
         list_push(&e->deferred, c);
     } else {
         engine_dispatch(e, c);

@@ -123,6 +123,7 @@ struct shared {
     uint8_t state;
     bool deciding;   /* the rows of the present load are the truth */
     bool wrote_last; /* the last load was not one of look-ups */
+    bool stale;      /* the last batch was: the next load assumes nothing */
     bool more_due;   /* the present load lacks holds that are due */
     uint32_t serial; /* of the present load: stands in its lots */
     lot_id *lots;    /* of the present load, ascending */
@@ -232,6 +233,8 @@ struct command_kind_row {
     bool whole;      /* one answer for many: over a shared ledger nothing of it may be assumed */
     bool answers_failure; /* `answered` takes a question that the ledger could not answer too */
     void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
+    /* True: it need not wait for what comes before newer decisions. */
+    bool (*at_once)(const struct engine *e, const struct command *c);
     void (*prefetch)(const struct engine *e, const struct command *c);
     void (*decide)(struct engine *e, struct command *c); /* from the start */
     void (*resume)(struct engine *e, struct command *c); /* with its notes (engine_put_off) */

@@ -128,6 +128,13 @@ static bool move_did(const struct engine *e, const struct command *c)
     return c->code == 0 && !c->move.replayed;
 }
 
+/* That it cannot be moved any more is certain: it does not wait for all that is due with it. */
+static bool move_of_due(const struct engine *e, const struct command *c)
+{
+    const struct hold *h = holds_find(&e->holds, c->move.reservation_id);
+    return h && (h->state == HOLD_REFUNDED || hold_is_due(e, h));
+}
+
 static void move_prefetch(const struct engine *e, const struct command *c)
 {
     holds_prefetch(&e->holds, c->move.reservation_id);
@@ -246,6 +253,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                                .fail = batch_fail},
     [COMMAND_CONFIRM] = {.name = "CONFIRM",
                          .writes = true,
+                         .at_once = move_of_due,
                          .prefetch = move_prefetch,
                          .decide = move_again,
                          .keys = move_keys,
@@ -253,6 +261,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .did = move_did},
     [COMMAND_REFUND] = {.name = "REFUND",
                         .writes = true,
+                        .at_once = move_of_due,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,
@@ -260,6 +269,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .did = move_did},
     [COMMAND_EXTEND] = {.name = "EXTEND",
                         .writes = true,
+                        .at_once = move_of_due,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,

@@ -215,14 +215,18 @@ static bool room_for_one(struct lots *ls, lot_id id)
     return true;
 }
 
-static bool sold_before(const struct lot *a, const struct lot *b)
+/* First expired first; then by batch, then by number, whatever the order in which they came. */
+static bool sold_before(const struct lots *ls, lot_id one, lot_id other)
 {
+    const struct lot *a = lots_at(ls, one), *b = lots_at(ls, other);
     if (a->dims.expires_on != b->dims.expires_on)
         return a->dims.expires_on < b->dims.expires_on;
     struct str x = a->dims.batch, y = b->dims.batch;
     uint32_t common = x.len < y.len ? x.len : y.len;
     int order = common ? memcmp(x.p, y.p, common) : 0;
-    return order ? order < 0 : x.len < y.len;
+    if (order || x.len != y.len)
+        return order ? order < 0 : x.len < y.len;
+    return one < other;
 }
 
 static uint32_t sku_add(struct lots *ls, uint32_t hash)
@@ -252,13 +256,13 @@ static void sku_link(struct lots *ls, struct sku *s, lot_id id)
         lot->sku_next_new = *newer;
         *newer = id;
     }
-    if (!sold_before(lot, lots_at(ls, s->last))) {
+    if (!sold_before(ls, id, s->last)) {
         lots_at(ls, s->last)->sku_next = id;
         s->last = id;
         return;
     }
     lot_id *at = &s->first;
-    while (!sold_before(lot, lots_at(ls, *at)))
+    while (!sold_before(ls, id, *at))
         at = &lots_at(ls, *at)->sku_next;
     lot->sku_next = *at;
     *at = id;

@@ -234,6 +234,7 @@ static void on_rejected(struct engine *e, bool writable)
 
 static void on_stale(struct engine *e)
 {
+    e->shared.stale = true;
     struct command_list due = {0};
     struct command_list later = undo_from(e, 0, &due);
     batch_clear(batch_land(e));

@@ -247,7 +247,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     }
     e->created = e->gate_lots = e->lots.count;
     engine_index_complete(e);
-    order_index_set_loading(e->orders, false);
+    order_index_set_loading(e->orders, e->config.shared); /* what a load brings is all there is */
     do
         due_take(e);
     while (e->marking);

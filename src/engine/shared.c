@@ -193,7 +193,8 @@ struct load *engine_next_load(struct engine *e)
     s->current = !s->current;
     struct load *load = &s->loads[s->current];
     struct key_list *list = &s->keys[s->current];
-    *load = (struct load){.writes = writes, .now_ms = e->now_ms};
+    *load = (struct load){.writes = writes, .attempt = writes && s->stale, .now_ms = e->now_ms};
+    s->stale = s->stale && !writes;
     list->count = 0;
     memset(s->slots, 0, s->slot_count * sizeof *s->slots);
     choose(e, writes ? &e->deferred : &e->put_off, load);

@@ -186,6 +186,25 @@ static void newer_orders_wait_for_all_due_holds_and_get_their_units(void **state
     assert_int_equal(s->gate[1], 0);
 }
 
+static void who_moves_a_due_hold_hears_of_its_end_before_all_others_are_written(void **state)
+{
+    struct shop *s = *state;
+    all_become_due(s);
+    struct ask *confirm = shop_confirm(s, reservation_of(s, HOLDS / 2));
+    struct ask *refund = shop_refund(s, reservation_of(s, HOLDS / 2), REASON_NONE);
+    while (!confirm->answered) {
+        assert_true(shop_seal(s));
+        shop_outcome(s, LEDGER_COMMITTED);
+    }
+    assert_int_equal(confirm->c.code, TLY_EINVALID_TRANSITION);
+    assert_true(refund->answered);
+    assert_true(refund->c.move.replayed);
+    assert_true(shop_rows(s, MOVE_REFUND) <= 3);
+    shop_commit(s);
+    assert_int_equal(shop_rows(s, MOVE_REFUND), HOLDS);
+    assert_given_back(s);
+}
+
 /* The ledger's answer comes while refunds are still to be decided. */
 static void an_order_that_had_to_ask_waits_for_due_holds_too(void **state)
 {
@@ -384,6 +403,7 @@ int main(void)
         T(a_hold_that_is_not_due_is_looked_up_as_pending),
         T(nothing_is_granted_of_it_while_the_ledger_is_away),
         T(newer_orders_wait_for_all_due_holds_and_get_their_units),
+        T(who_moves_a_due_hold_hears_of_its_end_before_all_others_are_written),
         T(an_order_that_had_to_ask_waits_for_due_holds_too),
         T(an_order_by_itself_that_had_to_ask_waits_for_due_holds_too),
         T(units_to_write_off_are_there_when_due_holds_are),

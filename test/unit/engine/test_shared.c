@@ -195,6 +195,37 @@ static void of_many_orders_none_is_refused_by_assumed_rows(void **state)
     assert_int_equal(orders[1].code, 0);
 }
 
+static void after_a_stale_batch_nothing_is_assumed_by_any_load(void **state)
+{
+    (void)state;
+    reserve(b, "o-1", 4);
+    b->assumes = true;
+    shop_advance(a, a->config.hold_default_ms);
+    shop_settle(a); /* gives it back, and b doesn't know */
+    shop_advance(b, b->config.hold_default_ms);
+    uint32_t loads = b->loads;
+    shop_settle(b);
+    assert_int_equal(b->loads, loads + 2);
+    assert_int_equal(b->stale_loads, 1);
+    assert_int_equal(shop_rows(a, MOVE_REFUND), 1);
+}
+
+static void a_load_may_bring_more_orders_than_the_index_is_made_for(void **state)
+{
+    (void)state;
+    struct engine_config config = shop_config();
+    config.order_memory_max = 4;
+    struct shop *t = shop_open_shared(&config);
+    shop_lot(t, KEY, 10);
+    const char *ids[] = {"1", "2", "3", "4", "5", "6", "7", "8"};
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(reserve(t, ids[i], 1)->c.code, 0);
+    shop_advance(t, t->config.hold_default_ms);
+    assert_int_equal(reserve(t, "all", 10)->c.code, 0);
+    assert_int_equal(shop_rows(t, MOVE_REFUND), 8);
+    shop_close(t);
+}
+
 static void nothing_of_a_load_stays_in_memory(void **state)
 {
     (void)state;
@@ -412,6 +443,8 @@ int main(void)
         T(a_retry_that_only_the_other_node_knows_is_no_second_order),
         T(many_orders_in_one_command_assume_nothing),
         T(of_many_orders_none_is_refused_by_assumed_rows),
+        T(after_a_stale_batch_nothing_is_assumed_by_any_load),
+        T(a_load_may_bring_more_orders_than_the_index_is_made_for),
         T(nothing_of_a_load_stays_in_memory),
         T(who_is_stale_for_the_k_th_time_is_told_overloaded),
         T(holds_of_a_node_that_died_are_given_back_by_another),

@@ -135,6 +135,21 @@ static void a_page_of_lots_goes_on_where_the_last_one_ended(void **state)
     assert_true(str_equal(views[1].dims->key, str_of(keys[3])));
 }
 
+/* b comes to know the second one first. */
+static void lots_that_expire_together_are_sold_by_their_number(void **state)
+{
+    (void)state;
+    shop_lot(a, "lime#0000000a", 5);
+    shop_lot(a, "lime#0000000b", 5);
+    shop_get_lot(b, "lime#0000000b");
+    shop_settle(b);
+    struct ask *order = shop_order(b, "o-1");
+    shop_want_sku(order, "lime", "", "", "", 1);
+    shop_send(b, order);
+    shop_settle(b);
+    assert_int_equal(order->lines[0].lot, 2);
+}
+
 static void a_reservation_is_looked_up_by_any_node(void **state)
 {
     (void)state;
@@ -174,6 +189,7 @@ int main(void)
         T(an_adjustment_is_applied_once_by_all_nodes),
         T(look_ups_of_lots_lock_nothing_and_show_what_others_did),
         T(a_page_of_lots_goes_on_where_the_last_one_ended),
+        T(lots_that_expire_together_are_sold_by_their_number),
         T(a_reservation_is_looked_up_by_any_node),
         T(an_order_without_a_fingerprint_is_compared_with_its_row),
 #undef T
