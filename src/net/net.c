@@ -312,7 +312,7 @@ uint64_t net_now_ns(const struct net *n)
 
 uint32_t net_connections(const struct net *n)
 {
-    return n->connections;
+    return n->connections - n->over;
 }
 
 void net_retry_after(struct net *n, uint32_t seconds)

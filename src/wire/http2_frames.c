@@ -64,9 +64,26 @@ static uint32_t number(const uint8_t *p)
     return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]) & INT32_MAX;
 }
 
+static uint32_t payload(const struct http2_frames *f)
+{
+    return (uint32_t)f->head[0] << 16 | (uint32_t)f->head[1] << 8 | f->head[2];
+}
+
+/* True once there were too many frames that bring nothing. */
+static bool flooded(struct http2_frames *f, uint8_t type, uint8_t flags)
+{
+    if (type == NGHTTP2_HEADERS)
+        f->empty -= f->empty < HTTP2_EMPTY_DATA_FREE ? f->empty : HTTP2_EMPTY_DATA_FREE;
+    else if (payload(f) == 0 && !(flags & NGHTTP2_FLAG_END_STREAM))
+        f->empty++;
+    return f->empty > HTTP2_EMPTY_DATA_MAX;
+}
+
 /* NGHTTP2_NO_ERROR, or what is wrong with a HEADERS or DATA frame. */
 static uint32_t check_message(struct http2_frames *f, uint8_t type, uint8_t flags, uint32_t id)
 {
+    if (flooded(f, type, flags))
+        return NGHTTP2_ENHANCE_YOUR_CALM;
     if (type == NGHTTP2_HEADERS && id % 2 == 1 && id > f->newest)
         open_stream(f, id);
     if (!known(f, id))
@@ -102,11 +119,6 @@ static uint32_t check_head(struct http2_frames *f)
     default:
         return NGHTTP2_NO_ERROR;
     }
-}
-
-static uint32_t payload(const struct http2_frames *f)
-{
-    return (uint32_t)f->head[0] << 16 | (uint32_t)f->head[1] << 8 | f->head[2];
 }
 
 /* How much of the frame is looked at. */

@@ -4,7 +4,8 @@
  *
  * http2_frames_check() walks over what the client sends, before nghttp2 does, from frame to frame:
  * it reads heads and skips payloads. Of the latest HTTP2_STREAMS_KNOWN streams it knows which the
- * client has opened, and which it has ended; of older ones nothing is said.
+ * client has opened, and which it has ended; of older ones nothing is said. A flood of empty DATA
+ * frames, which nghttp2 takes without end for a stream that was reset, is ENHANCE_YOUR_CALM.
  */
 #ifndef TALLY_WIRE_HTTP2_FRAMES_H
 #define TALLY_WIRE_HTTP2_FRAMES_H
@@ -13,7 +14,9 @@
 #include <stdint.h>
 
 enum {
-    HTTP2_STREAMS_KNOWN = 256, /* by number: 512 numbers back */
+    HTTP2_STREAMS_KNOWN = 256,    /* by number: 512 numbers back */
+    HTTP2_EMPTY_DATA_MAX = 10000, /* frames, */
+    HTTP2_EMPTY_DATA_FREE = 100,  /* and so many for each new stream */
     HTTP2_FRAME_HEAD = 9,
     HTTP2_FRAME_KEPT = HTTP2_FRAME_HEAD + 4, /* with the dependency of a PRIORITY frame */
 };
@@ -24,6 +27,7 @@ struct http2_frames {
     uint64_t ended[HTTP2_STREAMS_KNOWN / 64];
     uint32_t newest; /* id of the newest stream, 0: none */
     uint32_t skip;   /* bytes until the next frame */
+    uint32_t empty;  /* DATA frames that brought nothing; a new stream pays for some */
     uint8_t have;    /* bytes of `head` */
     uint8_t head[HTTP2_FRAME_KEPT];
 };

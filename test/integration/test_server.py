@@ -123,8 +123,11 @@ class Connections(unittest.TestCase):
         for _ in range(count):
             client = http.client.HTTPConnection(*server.address.rsplit(":", 1), timeout=PATIENCE_S)
             try:
-                client.request("GET", "/livez")
-                client.getresponse().read()
+                client.request("GET", "/openapi.yaml")
+                answer = client.getresponse()
+                answer.read()
+                if answer.status == 503:
+                    raise ConnectionError(answer.status)
                 held.append(client)
                 self.addCleanup(client.close)
             except (ConnectionError, http.client.HTTPException):

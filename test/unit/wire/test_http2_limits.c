@@ -323,6 +323,25 @@ static void a_watch_without_window_is_reset_alone(void **state)
     assert_int_equal(d->host.timed_out, 1);
 }
 
+static void data_that_brings_nothing_is_cut_off(void **state)
+{
+    struct driver *d = *state;
+    struct seen seen;
+    preface(d, 65535);
+    ask(d, 1, "/x", false);
+    unsigned frames = 0;
+    while (!d->broken && frames < 20000) {
+        put(d, DATA, 0, 1, NULL, 0);
+        frames++;
+        if (frames == 5000)
+            pass(d, LIMIT_MS); /* the stream is over, and they still come */
+    }
+    assert_int_equal(frames, 10001);
+    driver_pull(d);
+    assert_true(sent(d, GOAWAY, 0, 0, &seen));
+    assert_int_equal(number(seen.payload + 4), 11); /* ENHANCE_YOUR_CALM */
+}
+
 static void an_answer_without_window_is_reset(void **state)
 {
     struct driver *d = *state;
@@ -444,6 +463,7 @@ int main(void)
         T(a_body_that_stops_ends_its_stream_alone),
         T(a_body_that_stops_where_not_even_the_refusal_is_taken_is_reset),
         T(a_watch_without_window_is_reset_alone),
+        T(data_that_brings_nothing_is_cut_off),
         T(an_answer_without_window_is_reset),
         T(a_client_that_never_greets_is_told_why),
         T(a_drain_says_goaway_twice),

@@ -46,9 +46,9 @@ struct net_config {
 int net_create(struct net **out, uv_loop_t *loop, const struct net_config *config,
                struct error *e) MUST_CHECK;
 uint16_t net_port(const struct net *n);
-uint64_t net_now_ns(const struct net *n); /* monotonic, as of this turn */
-uint32_t net_connections(const struct net *n);
-uint64_t net_refused(const struct net *n); /* connections beyond connections_max */
+uint64_t net_now_ns(const struct net *n);      /* monotonic, as of this turn */
+uint32_t net_connections(const struct net *n); /* without those beyond connections_max */
+uint64_t net_refused(const struct net *n);     /* connections beyond connections_max */
 /* What refusals that pass say from now on. */
 void net_retry_after(struct net *n, uint32_t seconds);
 /* Stops accepting; sessions get no new requests; idle connections are closed. */
