@@ -31,7 +31,7 @@ static struct sim_lot *tour_lot(struct world *w, const char *size, int32_t expir
     return lot;
 }
 
-static struct sim_order *order_lot(struct world *w, const struct sim_lot *lot, int64_t quantity,
+static struct sim_order *new_order(struct world *w, const struct sim_lot *lot, int64_t quantity,
                                    int64_t hold_ms)
 {
     struct sim_order *o = client_new_order(w);
@@ -39,6 +39,13 @@ static struct sim_order *order_lot(struct world *w, const struct sim_lot *lot, i
     o->server_made = true; /* or the gate could not refuse it once order_ids lie on disk */
     o->want_count = 1;
     o->wants[0] = (struct want){.lot = lot->dims.key, .quantity = quantity};
+    return o;
+}
+
+static struct sim_order *order_lot(struct world *w, const struct sim_lot *lot, int64_t quantity,
+                                   int64_t hold_ms)
+{
+    struct sim_order *o = new_order(w, lot, quantity, hold_ms);
     client_reserve(w, o, false, false);
     world_settle(w);
     return o;
@@ -172,7 +179,14 @@ static void expire(struct world *w, const struct sim_lot *lot)
     retry(w, o);
     o = order_lot(w, lot, 4, 10);
     w->now_ms += 10;
-    refund(w, order_lot(w, lot, 4, 1000));
+    /* It has been let go of, that is not committed yet, and the gate is asked just then. */
+    node_turn(w, 0, 0);
+    struct sim_order *next = new_order(w, lot, 4, 1000);
+    client_reserve(w, next, false, false);
+    for (uint32_t node = 0; node < w->node_count; node++)
+        process_gate(&w->nodes[node].process);
+    world_settle(w);
+    refund(w, next);
     client_look_up(w, o, 0);
     world_settle(w);
 }
