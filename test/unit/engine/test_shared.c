@@ -176,8 +176,7 @@ static void of_many_orders_none_is_refused_by_assumed_rows(void **state)
     struct ask *all = reserve(b, "o-1", 10);
     shop_refund(a, all->c.reserve.reservation_id, REASON_NONE);
     settle();
-    b->known_rows--; /* b does not know of the refund */
-    b->assumes = true;
+    b->assumes = true; /* it knows only that all of KEY is sold */
     struct reserve_command orders[2];
     const char *ids[] = {"o-2", "o-3"}, *lots[] = {LIME, KEY};
     struct ask *batch = shop_ask(b, COMMAND_RESERVE_BATCH);
