@@ -327,7 +327,10 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
         was = shared_record(e, id);
     if (c->kind == COMMAND_CONFIRM && h->state == HOLD_CONFIRMED &&
         !(was && was->state == HOLD_CONFIRMED)) {
-        batch_attach_again(e, c, h->touched); /* then its row tells what it was */
+        if (h->touched)
+            batch_attach_again(e, c, h->touched); /* then its row tells what it was */
+        else if (!question_ask(e, c, 0, QUESTION_RESERVATION, id, (struct str){0}, 0))
+            engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
         return;
     }
     bool due = hold_is_due(e, h);

@@ -87,6 +87,7 @@ struct question_slot {
     struct waiter *first;
     struct waiter *last;
     uint32_t stored; /* segments_stored when the question was put */
+    uint64_t asked;  /* committed_number then */
     bool busy;
 };
 
@@ -435,6 +436,8 @@ void questions_close(struct engine *e);
 /* Asks, or queues behind the same question. False: too many questions, or no memory. */
 bool question_ask(struct engine *e, struct command *c, uint32_t order, enum question_kind kind,
                   int64_t reservation_id, struct str text, uint64_t hash);
+/* Somebody waits for what the ledger says of it. */
+bool question_about(const struct engine *e, int64_t reservation_id);
 /* The record, for one who waited to keep; NULL if there is none, or no memory. */
 struct reservation_record *question_share(struct question *q, bool last);
 /* Drops the index entry of a candidate that the ledger does not have any more. */

@@ -2,7 +2,8 @@
  * PENDING holds and the gauge in step. A move that the table of hold_moves.c does not allow was to
  * be refused before: here it is a broken invariant.
  *
- * A hold stays in memory while it is PENDING or an undecided batch has a move of it; it stays in
+ * A hold stays in memory while it is PENDING, an undecided batch has a move of it, or a question
+ * about it is open; it stays in
  * the list until it is freed, so that undo finds it in its place.
  */
 #include <assert.h>
@@ -73,6 +74,8 @@ void hold_release(struct engine *e, struct hold *h)
 {
     if (h->touched || h->state == HOLD_PENDING || e->config.shared)
         return;
+    if (e->questions_busy && question_about(e, h->reservation_id))
+        return; /* the answer may be older than the hold */
     if (h->listed)
         holds_unlist(&e->holds, h);
     holds_remove(&e->holds, h);

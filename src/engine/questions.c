@@ -1,8 +1,11 @@
 /* questions.c - questions to the ledger, and the commands that wait for their answers.
  *
- * A command that asks what is being asked already queues behind that question; the answer is given
- * to all of them in order. There are at most questions_max questions; who would ask one more is
- * told OVERLOADED by its caller. UNAVAILABLE from the ledger is passed on: nothing was decided.
+ * A command that asks what is being asked already queues behind that question, unless something was
+ * committed since it was put; the answer is given to all of them in order. A hold stays in memory
+ * while a question about it is open: what is decided on the answer goes by the hold, not by a row
+ * that was read before the hold's last move. There are at most questions_max questions; who would
+ * ask one more is told OVERLOADED by its caller. UNAVAILABLE from the ledger is passed on: nothing
+ * was decided.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -32,12 +35,12 @@ void questions_close(struct engine *e)
     slab_close(&e->waiters);
 }
 
-static struct question_slot **bucket_of(struct engine *e, enum question_kind kind, int64_t id,
+static struct question_slot **bucket_of(const struct engine *e, enum question_kind kind, int64_t id,
                                         uint64_t hash)
 {
     uint64_t key =
         kind == QUESTION_RESERVATION ? (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) : hash;
-    return &e->question_buckets[(key >> 32) % QUESTION_BUCKETS];
+    return (struct question_slot **)&e->question_buckets[(key >> 32) % QUESTION_BUCKETS];
 }
 
 static bool same_question(const struct question *r, enum question_kind kind, int64_t id,
@@ -56,8 +59,10 @@ static struct question_slot *new_slot(struct engine *e, struct question_slot **b
     if (!slot)
         return NULL;
     e->free_slots = slot->next_to_ask;
-    *slot = (struct question_slot){
-        .next_in_bucket = *bucket, .stored = e->segments_stored, .busy = true};
+    *slot = (struct question_slot){.next_in_bucket = *bucket,
+                                   .stored = e->segments_stored,
+                                   .asked = e->committed_number,
+                                   .busy = true};
     *bucket = slot;
     if (e->ask_last)
         e->ask_last->next_to_ask = slot;
@@ -66,6 +71,22 @@ static struct question_slot *new_slot(struct engine *e, struct question_slot **b
     e->ask_last = slot;
     e->questions_busy++;
     e->stats.reads_total++;
+    return slot;
+}
+
+/* An answer may be from before a commit that came since the question was put: whoever comes after
+ * that commit asks anew. What became of an adjustment_id since then, the order index tells. */
+static bool is_fresh(const struct engine *e, const struct question_slot *slot)
+{
+    return slot->asked == e->committed_number || slot->read.kind == QUESTION_ADJUSTMENT;
+}
+
+bool question_about(const struct engine *e, int64_t reservation_id)
+{
+    const struct question_slot *slot = *bucket_of(e, QUESTION_RESERVATION, reservation_id, 0);
+    while (slot &&
+           !same_question(&slot->read, QUESTION_RESERVATION, reservation_id, (struct str){0}, 0))
+        slot = slot->next_in_bucket;
     return slot;
 }
 
@@ -78,7 +99,8 @@ bool question_ask(struct engine *e, struct command *c, uint32_t order, enum ques
     *w = (struct waiter){.command = c, .order = order};
     struct question_slot **bucket = bucket_of(e, kind, reservation_id, hash);
     struct question_slot *slot = *bucket;
-    while (slot && !same_question(&slot->read, kind, reservation_id, text, hash))
+    while (slot &&
+           !(same_question(&slot->read, kind, reservation_id, text, hash) && is_fresh(e, slot)))
         slot = slot->next_in_bucket;
     if (!slot) {
         slot = new_slot(e, bucket);
@@ -156,6 +178,10 @@ void engine_answered(struct engine *e, struct question *r)
         slab_give(&e->waiters, w);
         answer(e, c, order, r, slot->first == NULL);
     }
+    struct hold *h =
+        r->kind == QUESTION_RESERVATION ? holds_find(&e->holds, r->reservation_id) : NULL;
+    if (h)
+        hold_release(e, h);
     free(r->record);
     *slot = (struct question_slot){.next_to_ask = e->free_slots};
     e->free_slots = slot;

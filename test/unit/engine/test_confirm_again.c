@@ -1,7 +1,7 @@
 /* A confirm that comes again: is it the same one? */
 #include "fixture.h"
 
-#include "shop.h"
+#include "shop_internal.h"
 
 #define COLA "cola#00000001"
 #define LIME "lime#00000002"
@@ -167,6 +167,61 @@ static void whatever_was_asked_for_an_expired_hold_has_ended(void **state)
     assert_int_equal(a->c.move.state_reason, REASON_EXPIRED);
 }
 
+/* The next question, as the ledger answers it now; it is delivered later. */
+static struct question *read_now(struct shop *s)
+{
+    struct question *q = engine_next_question(s->engine);
+    assert_non_null(q);
+    q->record = shop_record(s, id, s->row_count);
+    return q;
+}
+
+static void deliver(struct shop *s, struct question *q)
+{
+    engine_answered(s->engine, q);
+    shop_collect(s);
+}
+
+static void nothing_is_decided_by_a_row_from_before_a_commit(void **state)
+{
+    struct shop *s = *state;
+    struct ask *get = shop_get(s, id, "");
+    struct question *old = read_now(s); /* PENDING */
+    confirm(s, "p-1", 0, 0);
+    struct ask *extension = shop_extend(s, id, 3600000);
+    struct ask *again = send_confirm(s, "p-1", 0, 0);
+    struct ask *late = shop_get(s, id, "");
+    deliver(s, old);
+    assert_true(get->answered);
+    assert_false(late->answered);
+    shop_commit(s);
+    assert_int_equal(extension->c.code, TLY_EINVALID_TRANSITION);
+    assert_replayed(again);
+    assert_int_equal(late->c.get.record->state, HOLD_CONFIRMED);
+}
+
+static void two_rows_that_say_confirmed_are_returned_once(void **state)
+{
+    struct shop *s = *state;
+    confirm(s, "p-1", 0, 0);
+    struct ask *first = shop_refund(s, id, REASON_NONE);
+    struct question *one = read_now(s);
+    shop_adjust(s, COLA, 1, "");
+    shop_seal(s);
+    shop_outcome(s, LEDGER_COMMITTED);
+    struct ask *second = shop_refund(s, id, REASON_NONE);
+    struct question *two = read_now(s);
+    deliver(s, one);
+    shop_seal(s);
+    shop_outcome(s, LEDGER_COMMITTED);
+    assert_int_equal(first->c.code, 0);
+    deliver(s, two);
+    shop_commit(s);
+    assert_replayed(second);
+    assert_int_equal(shop_rows(s, MOVE_RETURN), 1);
+    assert_int_equal(shop_stock(s, 1).confirmed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +233,8 @@ int main(void)
         T(a_lot_named_twice_counts_with_the_sum),
         T(a_confirm_on_the_heels_of_another_waits_for_its_row),
         T(a_confirm_whose_forerunner_was_undone_is_the_first),
+        T(nothing_is_decided_by_a_row_from_before_a_commit),
+        T(two_rows_that_say_confirmed_are_returned_once),
         T(whatever_was_asked_for_an_expired_hold_has_ended),
 #undef T
     };
