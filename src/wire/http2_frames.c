@@ -64,25 +64,26 @@ static uint32_t number(const uint8_t *p)
     return ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]) & INT32_MAX;
 }
 
-static uint32_t payload(const struct http2_frames *f)
+static uint32_t payload(const uint8_t *head)
 {
-    return (uint32_t)f->head[0] << 16 | (uint32_t)f->head[1] << 8 | f->head[2];
+    return (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
 }
 
 /* True once there were too many frames that bring nothing. */
-static bool flooded(struct http2_frames *f, uint8_t type, uint8_t flags)
+static bool flooded(struct http2_frames *f, const uint8_t *head)
 {
-    if (type == NGHTTP2_HEADERS)
+    if (head[3] == NGHTTP2_HEADERS)
         f->empty -= f->empty < HTTP2_EMPTY_DATA_FREE ? f->empty : HTTP2_EMPTY_DATA_FREE;
-    else if (payload(f) == 0 && !(flags & NGHTTP2_FLAG_END_STREAM))
+    else if (payload(head) == 0 && !(head[4] & NGHTTP2_FLAG_END_STREAM))
         f->empty++;
     return f->empty > HTTP2_EMPTY_DATA_MAX;
 }
 
 /* NGHTTP2_NO_ERROR, or what is wrong with a HEADERS or DATA frame. */
-static uint32_t check_message(struct http2_frames *f, uint8_t type, uint8_t flags, uint32_t id)
+static uint32_t check_message(struct http2_frames *f, const uint8_t *head, uint32_t id)
 {
-    if (flooded(f, type, flags))
+    uint8_t type = head[3];
+    if (flooded(f, head))
         return NGHTTP2_ENHANCE_YOUR_CALM;
     if (type == NGHTTP2_HEADERS && id % 2 == 1 && id > f->newest)
         open_stream(f, id);
@@ -92,20 +93,26 @@ static uint32_t check_message(struct http2_frames *f, uint8_t type, uint8_t flag
         return type == NGHTTP2_HEADERS ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED;
     if (get(f->ended, id))
         return NGHTTP2_STREAM_CLOSED;
-    if (flags & NGHTTP2_FLAG_END_STREAM)
+    if (head[4] & NGHTTP2_FLAG_END_STREAM)
         set(f->ended, id);
     return NGHTTP2_NO_ERROR;
 }
 
-/* The head is complete; of a PRIORITY frame that has one, the dependency too. */
-static uint32_t check_head(struct http2_frames *f)
+/* How much of the frame is looked at. */
+static uint32_t wanted(const uint8_t *head)
 {
-    uint8_t type = f->head[3];
-    uint32_t id = number(f->head + 5);
+    return head[3] == NGHTTP2_PRIORITY && payload(head) >= 4 ? HTTP2_FRAME_KEPT : HTTP2_FRAME_HEAD;
+}
+
+/* The head is complete; of a PRIORITY frame that is so long, the dependency behind it too. */
+static uint32_t check_head(struct http2_frames *f, const uint8_t *head)
+{
+    uint8_t type = head[3];
+    uint32_t id = number(head + 5);
     switch (type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
-        return check_message(f, type, f->head[4], id);
+        return check_message(f, head, id);
     case NGHTTP2_RST_STREAM:
         if (known(f, id))
             set(f->ended, id);
@@ -113,7 +120,7 @@ static uint32_t check_head(struct http2_frames *f)
     case NGHTTP2_PRIORITY:
         if (id == 0)
             return NGHTTP2_PROTOCOL_ERROR;
-        if (f->have == HTTP2_FRAME_KEPT && number(f->head + HTTP2_FRAME_HEAD) == id)
+        if (wanted(head) == HTTP2_FRAME_KEPT && number(head + HTTP2_FRAME_HEAD) == id)
             return NGHTTP2_PROTOCOL_ERROR;
         return NGHTTP2_NO_ERROR;
     default:
@@ -121,38 +128,47 @@ static uint32_t check_head(struct http2_frames *f)
     }
 }
 
-/* How much of the frame is looked at. */
-static uint32_t wanted(const struct http2_frames *f)
+/* Collects a head that the end of the input cuts; false if there is still more to come. */
+static bool collect(struct http2_frames *f, const uint8_t *data, size_t size, size_t *at)
 {
-    bool priority = f->have >= HTTP2_FRAME_HEAD && f->head[3] == NGHTTP2_PRIORITY;
-    return priority && payload(f) >= 4 ? HTTP2_FRAME_KEPT : HTTP2_FRAME_HEAD;
+    uint32_t whole;
+    do {
+        whole = f->have < HTTP2_FRAME_HEAD ? HTTP2_FRAME_HEAD : wanted(f->head);
+        size_t n = whole - f->have;
+        if (n > size - *at)
+            n = size - *at;
+        memcpy(f->head + f->have, data + *at, n);
+        f->have = (uint8_t)(f->have + n);
+        *at += n;
+        if (f->have < whole)
+            return false;
+    } while (whole < wanted(f->head));
+    return true;
 }
 
 size_t http2_frames_check(struct http2_frames *f, const uint8_t *data, size_t size,
                           uint32_t *reason)
 {
     size_t at = 0;
-    while (at < size) {
-        if (f->skip) {
-            size_t n = f->skip < size - at ? f->skip : size - at;
-            f->skip -= (uint32_t)n;
-            at += n;
-            continue;
-        }
-        size_t n = wanted(f) - f->have;
-        if (n > size - at)
-            n = size - at;
-        memcpy(f->head + f->have, data + at, n);
-        f->have = (uint8_t)(f->have + n);
+    *reason = NGHTTP2_NO_ERROR;
+    for (;;) {
+        size_t n = f->skip < size - at ? f->skip : size - at;
+        f->skip -= (uint32_t)n;
         at += n;
-        if (f->have < wanted(f))
-            continue;
-        *reason = check_head(f);
+        if (at == size)
+            return size;
+        const uint8_t *head = data + at;
+        if (!f->have && size - at >= HTTP2_FRAME_KEPT) {
+            at += wanted(head);
+        } else if (collect(f, data, size, &at)) {
+            head = f->head;
+        } else {
+            return size;
+        }
+        *reason = check_head(f, head);
         if (*reason != NGHTTP2_NO_ERROR)
             return at - 1;
-        f->skip = payload(f) - (f->have - HTTP2_FRAME_HEAD);
+        f->skip = payload(head) - (wanted(head) - HTTP2_FRAME_HEAD);
         f->have = 0;
     }
-    *reason = NGHTTP2_NO_ERROR;
-    return size;
 }

@@ -49,10 +49,13 @@ static void pseudo_header(struct http2_session *s, struct http2_exchange *h, con
         else
             (void)http2_copy(h, &h->x.method_text, value, len);
     } else if (name_len == 10 && memcmp(name, ":authority", 10) == 0) {
-        if (!authority_valid((const char *)value, len))
+        h->authority = authority_number((const char *)value, len);
+        /* On one connection it is nearly always the same. */
+        if (h->authority != s->authority && !authority_valid((const char *)value, len))
             http2_note(h, TLY_EINVALID_ARGUMENT, 0,
                        ":authority is not a host with an optional port");
-        h->authority = authority_number((const char *)value, len);
+        else
+            s->authority = h->authority;
     }
 }
 

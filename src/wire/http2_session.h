@@ -79,6 +79,7 @@ struct http2_session {
     bool feeding; /* inside feed() */
     bool creating;
     struct http2_frames frames;
+    uint64_t authority; /* authority_number() of the newest one that is valid */
     struct http2_pages pages[HTTP2_PAGES_MAX];
 };
 

@@ -9,6 +9,8 @@ bool text_equal_fold(struct str text, const char *lower)
 {
     if (strlen(lower) != text.len)
         return false;
+    if (memcmp(text.p, lower, text.len) == 0) /* as nearly everybody writes it */
+        return true;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.p[i];
         if ((c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c) != lower[i])

@@ -60,6 +60,8 @@ static int unpack(struct unpacking *u)
 {
     struct exchange *x = u->x;
     struct str body = x->body;
+    if (!x->headers[HEADER_grpc_encoding].len && !x->headers[HEADER_content_encoding].len)
+        return 0;
     if (x->protocol == PROTOCOL_HTTP2 && media_is_grpc(x->headers[HEADER_content_type])) {
         bool packed = body.len >= GRPC_HEAD && body.p[0] == 1 &&
                       announced(body.p) == body.len - GRPC_HEAD &&

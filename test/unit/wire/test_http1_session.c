@@ -191,6 +191,19 @@ static void the_answer_to_head_has_no_body(void **state)
     assert_non_null(strstr(driver_out(d), "content-length: 8\r\n\r\nHTTP/1.1 200 OK"));
 }
 
+static void the_head_of_a_stream_has_no_length(void **state)
+{
+    struct driver *d = *state;
+    const struct response r = {.status = 200, .content_type = STR("a/b"), .length_unsaid = true};
+    d->keep = true;
+    say(d, "HEAD /x HTTP/1.1\r\n" HOST "\r\nGET /y HTTP/1.1\r\n" HOST "\r\n");
+    exchange_respond(d->kept[0], &r);
+    driver_answer(d, d->kept[1]);
+    d->kept_count = 0;
+    driver_pull(d);
+    assert_non_null(strstr(driver_out(d), "content-type: a/b\r\n\r\nHTTP/1.1 200 OK\r\n"));
+}
+
 static void http_1_0_ends_with_the_answer(void **state)
 {
     struct driver *d = *state;
@@ -413,6 +426,7 @@ int main(void)
         T(the_code_of_a_refusal_tells_its_status),
         T(a_refusal_that_passes_says_when),
         T(the_answer_to_head_has_no_body),
+        T(the_head_of_a_stream_has_no_length),
         T(http_1_0_ends_with_the_answer),
         T(a_refusal_comes_behind_the_answers_under_way),
         T(headers_of_an_answer_cannot_be_split),
