@@ -221,6 +221,17 @@ static void a_number_beyond_all_reservations_is_looked_for(void **state)
     assert_int_equal(http(f, "GET", "/v1/reservations/999999999999999999x", "")->status, 400);
 }
 
+static void a_look_up_names_a_reservation_or_an_order(void **state)
+{
+    struct fixture *f = *state;
+    Tally__V1__GetReservationRequest m = TALLY__V1__GET_RESERVATION_REQUEST__INIT;
+    m.reservation_id = (char *)"7";
+    m.order_id = (char *)"o-7";
+    struct fake_exchange *x = grpc(f, "GetReservation", &m.base);
+    assert_string_equal(answer_trailer(x, "grpc-status"), "3");
+    assert_int_equal(f->submitted, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +247,7 @@ int main(void)
         TEST(confirming_no_lines_is_refused),
         TEST(a_confirm_with_other_content_is_shown_what_is_stored),
         TEST(a_refund_with_other_content_is_shown_what_is_stored),
+        TEST(a_look_up_names_a_reservation_or_an_order),
         TEST(a_number_beyond_all_reservations_is_looked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,22 @@ static void beyond_the_bound_of_commands_it_is_overloaded(void **state)
     fixture_reserved(f, 1);
 }
 
+static void batches_that_are_answered_leave_room_for_others(void **state)
+{
+    struct fixture *f = *state;
+    enum { EACH = 3, ROUNDS = 20 }; /* far more orders than may be under way at a time */
+    char *body = malloc(ORDER_BATCH_MAX * EACH + 64);
+    size_t len = (size_t)snprintf(body, 64, "{\"orders\":[");
+    for (size_t i = 0; i < ORDER_BATCH_MAX; i++, len += EACH)
+        memcpy(body + len, i ? ",{}" : "{} ", EACH);
+    memcpy(body + len, "]}", 3);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct fake_exchange *x = http(f, "POST", "/v1/reservations/batch", body);
+        assert_int_equal(x->status, 200);
+    }
+    free(body);
+}
+
 static void a_server_that_stops_finishes_what_it_has_and_takes_nothing_new(void **state)
 {
     struct fixture *f = *state;
@@ -354,6 +370,7 @@ int main(void)
         TEST(many_limits_end_each_at_its_time),
         TEST(a_client_that_left_is_answered_into_the_void),
         TEST(beyond_the_bound_of_commands_it_is_overloaded),
+        TEST(batches_that_are_answered_leave_room_for_others),
         TEST(a_server_that_stops_finishes_what_it_has_and_takes_nothing_new),
         TEST(with_the_ledger_down_the_engine_is_still_asked),
         TEST(a_traceparent_of_a_later_version_may_say_more),
