@@ -242,6 +242,7 @@ static void reserve(struct bench *x, uint32_t count)
                                     .line_count = 1,
                                     .line = {x->next_lot + 1, 1},
                                     .order_id = {id, ID_BYTES},
+                                    .fingerprint = ~bits,
                                     .user_id = STR("user-1234")};
     }
 }

@@ -308,8 +308,15 @@ static void an_older_copy_is_found_out_beside_the_log_and_without_it(void **stat
 {
     struct scene *s = *state;
     char early[512];
+    struct error e;
     snprintf(early, sizeof early, "%s/ledger.db", s->early);
     copy_file(early, path_in(&s->killed, "ledger.db"));
+    refused(&s->killed);
+    struct mark_facts facts; /* also where no number of moves tells */
+    assert_int_equal(mark_read(s->killed.dir, &facts, NULL), MARK_SOUND);
+    facts.base_seq = facts.seq;
+    facts.moves = 0;
+    assert_int_equal(mark_create(s->killed.dir, &facts, &e), 0);
     refused(&s->killed);
     unlink(path_in(&s->killed, "ledger.db-wal"));
     assert_int_equal(refused(&s->killed), s->live.told.at[2 * BATCH_ORDERS].move.seq);
@@ -496,6 +503,19 @@ static void a_ledger_without_a_mark_gets_one(void **state)
     assert_int_equal(facts.checkpoint_seq, s->live.seq);
 }
 
+/* Whatever it rests from: its last write is the stop's. */
+static void after_a_stop_the_mark_knows_every_move(void **state)
+{
+    struct scene *s = *state;
+    struct mark_facts facts;
+    starts(&s->killed);
+    live(&s->killed, 20, 22);
+    rig_stop(&s->killed);
+    assert_int_equal(mark_read(s->killed.dir, &facts, NULL), MARK_SOUND);
+    assert_int_equal(facts.seq, s->killed.seq);
+    assert_int_equal(facts.checkpoint_seq, s->killed.seq);
+}
+
 static void a_mark_that_cannot_be_written_stops_nobody(void **state)
 {
     struct scene *s = *state;
@@ -586,6 +606,7 @@ int main(void)
         IN_A_SCENE(one_torn_slot_of_the_mark_changes_nothing),
         IN_A_SCENE(a_mark_that_cannot_be_read_is_told),
         IN_A_SCENE(a_ledger_without_a_mark_gets_one),
+        IN_A_SCENE(after_a_stop_the_mark_knows_every_move),
         IN_A_SCENE(a_mark_that_cannot_be_written_stops_nobody),
         IN_A_SCENE(a_backup_starts_elsewhere_and_says_what_it_is),
         IN_A_SCENE(an_older_backup_put_back_over_the_folder_asks_first),
