@@ -53,6 +53,7 @@ static void workers_share_what_the_process_has(void **state)
     budget_give(&one, BUDGET_SMALL, 12 * MIB);
     assert_true(pot.used <= 6 * MIB);
     assert_true(budget_take(&two, BUDGET_SMALL, 8 * MIB));
+    assert_false(budget_take(&one, BUDGET_SMALL, 12 * MIB)); /* what was given back is gone */
 }
 
 static void what_was_forced_comes_back_to_the_pot(void **state)
