@@ -242,26 +242,8 @@ static bool expired_at(const struct audit_lot *lot, int64_t at_ms)
     return lot->expires_on < at_ms / DAY_MS;
 }
 
-/* The same units of the same dates. */
-static bool dates_equal(const struct auditor *a, const struct line *x, uint32_t x_count,
-                        const struct line *y, uint32_t y_count)
-{
-    for (uint32_t l = 0; l < a->lot_count; l++) {
-        int64_t more = 0;
-        for (uint32_t i = 0; i < x_count; i++)
-            if (a->lots[x[i].lot - 1].expires_on == a->lots[l].expires_on)
-                more += x[i].quantity;
-        for (uint32_t i = 0; i < y_count; i++)
-            if (a->lots[y[i].lot - 1].expires_on == a->lots[l].expires_on)
-                more -= y[i].quantity;
-        if (more)
-            return false;
-    }
-    return true;
-}
-
 /* Exactly the lots that it should have got: first expired, first out, and never less than there
- * was. Of one date any where two write, as they come to know of lots in different orders. */
+ * was. */
 static void check_allocation(struct auditor *a, const struct audit_ask *ask, const struct move *m)
 {
     const struct audit_instant now = {.rows = a->row_count, .at_ms = m->at_ms, .rows_only = true};
@@ -272,8 +254,7 @@ static void check_allocation(struct auditor *a, const struct audit_ask *ask, con
     if (code)
         audit_fail(a, "I1", "order %.*s was reserved, and %s was right", STR_ARG(m->order_id),
                    error_name(code));
-    else if (!audit_lines_equal(got, m->line_count, right, count) &&
-             !(a->rules.shared && dates_equal(a, got, m->line_count, right, count)))
+    else if (!audit_lines_equal(got, m->line_count, right, count))
         audit_fail(a, "FEFO",
                    "order %.*s got %" PRId64 " units of %s, and should have got %" PRId64 " of %s",
                    STR_ARG(m->order_id), got->quantity, a->lots[got->lot - 1].key, right->quantity,

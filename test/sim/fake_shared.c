@@ -2,8 +2,9 @@
  *
  * Locks are of lots, of order_ids and adjustment_ids, and of the next lot's number. A load gets all
  * that it needs at one moment or waits; it may be told that it waited in vain. A load on trust is
- * answered from the rows that the process knew last and locks nothing. When its batch is to be
- * committed, everything that was written since by others is held against it.
+ * answered from the rows that the process knew last and locks nothing; one that only looks for due
+ * holds is not, as that is what it wants to know. When its batch is to be committed, everything
+ * that was written since by others is held against it.
  */
 #include "fake_shared.h"
 

@@ -167,6 +167,8 @@ static int64_t next_moment(const struct world *w, int64_t from_ms)
         return next_ms;
     if (w->now_ms - from_ms >= HOLDS_END_MS)
         return INT64_MAX;
+    if (next_ms <= w->now_ms)
+        return w->now_ms + 1;
     return next_ms > w->now_ms + LOOK_MS ? w->now_ms + LOOK_MS : next_ms;
 }
 

@@ -216,7 +216,7 @@ static void choose_config(struct world *w)
         .order_retention_ms = 7 * (int64_t)DAY_MS,
         .order_memory_max = 4096,
     };
-    if (w->class != WORLD_CALM && !shared && rng_chance(&w->rng, 400))
+    if (w->class != WORLD_CALM && rng_chance(&w->rng, 400))
         w->config.order_memory_max = storm && rng_chance(&w->rng, 500) ? 4 : 32;
     w->adjusts_often = rng_chance(&w->rng, 250);
     w->trusting = rng_chance(&w->rng, 600);
