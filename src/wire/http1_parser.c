@@ -62,23 +62,23 @@ bool http1_parser_busy(const struct http1_parser *p)
     return p->state != STATE_BROKEN && (p->state != STATE_LINE || p->line_len);
 }
 
-static enum http1_event broken(struct http1_parser *p, int code, int status, const char *text)
+static enum http1_event broken(struct http1_parser *p, int code, const char *text)
 {
     p->state = STATE_BROKEN;
-    p->refusal = (struct refusal){code, status, text};
+    p->refusal = (struct refusal){code, text};
     return HTTP1_BROKEN;
 }
 
 static enum http1_event bad(struct http1_parser *p, const char *text)
 {
-    return broken(p, TLY_EINVALID_ARGUMENT, 400, text);
+    return broken(p, TLY_EINVALID_ARGUMENT, text);
 }
 
 static enum http1_event line_too_long(struct http1_parser *p)
 {
     if (p->state == STATE_LINE)
-        return broken(p, TLY_ETARGET_TOO_LONG, 414, "the request line is longer than the limit");
-    return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "a header line is longer than the limit");
+        return broken(p, TLY_ETARGET_TOO_LONG, "the request line is longer than the limit");
+    return broken(p, TLY_EHEADERS_TOO_LARGE, "a header line is longer than the limit");
 }
 
 static size_t line_max(const struct http1_parser *p)
@@ -122,7 +122,7 @@ static enum http1_event next_line(struct http1_parser *p, const uint8_t **data, 
     struct str whole = {(const char *)*data, (uint32_t)part};
     if (p->line_len || !feed) {
         if (!line_keep(p, *data, part))
-            return broken(p, TLY_ENO_MEMORY, 503, "out of memory");
+            return broken(p, TLY_ENO_MEMORY, "out of memory");
         whole = (struct str){p->line, (uint32_t)p->line_len};
     }
     *data += part;
@@ -168,7 +168,7 @@ static enum http1_event parse_version(struct http1_parser *p, struct str text)
         text.p[5] > '9' || text.p[7] < '0' || text.p[7] > '9')
         return bad(p, "the request line does not end in an HTTP version");
     if (text.p[5] != '1')
-        return broken(p, TLY_EVERSION_NOT_SUPPORTED, 505,
+        return broken(p, TLY_EVERSION_NOT_SUPPORTED,
                       "the version is neither HTTP/1.1 nor HTTP/1.0");
     p->message.minor = text.p[7] != '0'; /* a later one is taken as 1.1 (RFC 9110, 2.5) */
     p->message.close = p->message.minor == 0;
@@ -202,7 +202,7 @@ static enum http1_event parse_request_line(struct http1_parser *p, struct str li
         return bad(p, "the target holds a byte that may not stand in one");
     piece->method = (struct str){line.p, (uint32_t)method};
     if (str_equal(piece->method, STR("CONNECT")))
-        return broken(p, TLY_EUNIMPLEMENTED, 501, "tunnels (CONNECT) are not offered");
+        return broken(p, TLY_EUNIMPLEMENTED, "tunnels (CONNECT) are not offered");
     bool options = str_equal(piece->method, STR("OPTIONS"));
     bool asterisk = options && str_equal(target, STR("*"));
     if (target.p[0] != '/' && !asterisk && !strip_authority(&target, options))
@@ -296,7 +296,7 @@ static enum http1_event field_framing(struct http1_parser *p, int field, struct 
         if (m->transfer)
             return bad(p, "Transfer-Encoding is given more than once");
         if (!text_equal_fold(value, "chunked"))
-            return broken(p, TLY_EUNIMPLEMENTED, 501, "Transfer-Encoding is not chunked");
+            return broken(p, TLY_EUNIMPLEMENTED, "Transfer-Encoding is not chunked");
         m->transfer = m->chunked = true;
         break;
     case FIELD_CONNECTION:
@@ -304,7 +304,7 @@ static enum http1_event field_framing(struct http1_parser *p, int field, struct 
         break;
     case FIELD_EXPECT:
         if (m->expect || !text_equal_fold(value, "100-continue"))
-            return broken(p, TLY_EEXPECTATION_FAILED, 417, "Expect is not 100-continue");
+            return broken(p, TLY_EEXPECTATION_FAILED, "Expect is not 100-continue");
         m->expect = true;
         break;
     case FIELD_UPGRADE:
@@ -322,9 +322,9 @@ static enum http1_event parse_field(struct http1_parser *p, struct str line,
 {
     p->header_bytes += line.len + 2;
     if (++p->header_count > p->limits->header_count_max)
-        return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "there are more headers than the limit");
+        return broken(p, TLY_EHEADERS_TOO_LARGE, "there are more headers than the limit");
     if (p->header_bytes > p->limits->header_bytes_max)
-        return broken(p, TLY_EHEADERS_TOO_LARGE, 431, "the headers are larger than the limit");
+        return broken(p, TLY_EHEADERS_TOO_LARGE, "the headers are larger than the limit");
     char lower[KNOWN_NAME_MAX];
     size_t name = 0;
     for (; name < line.len && line.p[name] != ':'; name++) {
@@ -360,7 +360,7 @@ static enum http1_event head_end(struct http1_parser *p)
     if (m->transfer && m->minor == 0)
         return bad(p, "Transfer-Encoding is given in HTTP/1.0");
     if (m->length > p->limits->body_max)
-        return broken(p, TLY_EPAYLOAD_TOO_LARGE, 413, "the body is larger than the limit");
+        return broken(p, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     m->expect_continue = m->expect && m->minor == 1 && (m->chunked || m->length);
     m->connection_h2c = m->connection_upgrade && m->connection_settings;
     p->body_left = m->length;
@@ -386,7 +386,7 @@ static enum http1_event chunk_extensions(struct http1_parser *p, struct str text
         return bad(p, "a chunk extension holds a control character");
     p->header_bytes += text.len;
     if (p->header_bytes > p->limits->header_bytes_max)
-        return broken(p, TLY_EHEADERS_TOO_LARGE, 431,
+        return broken(p, TLY_EHEADERS_TOO_LARGE,
                       "the chunk extensions are larger than the limit of headers");
     return HTTP1_MORE;
 }
@@ -403,7 +403,7 @@ static enum http1_event parse_chunk_size(struct http1_parser *p, struct str line
         chunk_extensions(p, (struct str){line.p + digits, line.len - digits}) == HTTP1_BROKEN)
         return HTTP1_BROKEN;
     if (size > p->limits->body_max || p->body_total + size > p->limits->body_max)
-        return broken(p, TLY_EPAYLOAD_TOO_LARGE, 413, "the body is larger than the limit");
+        return broken(p, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     p->body_total += size;
     p->body_left = size;
     p->state = size ? STATE_CHUNK_DATA : STATE_TRAILER;

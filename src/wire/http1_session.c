@@ -72,16 +72,16 @@ static void refuse(struct http1_session *s, const struct refusal *refusal)
     exchange_respond(&h->x, &r);
 }
 
-static int refuse_as(struct http1_session *s, int code, int status, const char *text)
+static int refuse_as(struct http1_session *s, int code, const char *text)
 {
-    refuse(s, &(struct refusal){code, status, text});
+    refuse(s, &(struct refusal){code, text});
     return TLY_ECLOSED;
 }
 
 static int refuse_for_memory(struct http1_session *s, int code)
 {
     s->host->shed++;
-    return refuse_as(s, code, 0,
+    return refuse_as(s, code,
                      code == TLY_EOVERLOADED ? "too many requests are under way" : "out of memory");
 }
 
@@ -112,10 +112,10 @@ static int on_field(struct http1_session *s, const struct http1_piece *piece)
     if (to->p) {
         if (piece->header == HTTP1_FIELD_SETTINGS ||
             header_is_single((enum exchange_header)piece->header))
-            return refuse_as(s, TLY_EINVALID_ARGUMENT, 400,
+            return refuse_as(s, TLY_EINVALID_ARGUMENT,
                              "a header that may come once is given more than once");
         if (!exchange_join_header(x, (enum exchange_header)piece->header, piece->value))
-            return refuse_as(s, TLY_ENO_MEMORY, 0, "out of memory");
+            return refuse_as(s, TLY_ENO_MEMORY, "out of memory");
         return 0;
     }
     int rv = copy(s, x, to, piece->value);
@@ -129,7 +129,7 @@ static int on_head_end(struct http1_session *s)
     h->close = m->close;
     h->minor = m->minor;
     if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0}))
-        return refuse_as(s, TLY_EOVERLOADED, 0, "too many connections are open");
+        return refuse_as(s, TLY_EOVERLOADED, "too many connections are open");
     h->wants_continue = m->expect_continue;
     if (h->wants_continue && s->first == h && s->host->want_write)
         s->host->want_write(s->s.connection);
@@ -270,7 +270,7 @@ static bool resume(struct session *base)
         return true;
     }
     s->host->shed++;
-    refuse_complete(s, h, &(struct refusal){TLY_EOVERLOADED, 0, "too many requests are under way"});
+    refuse_complete(s, h, &(struct refusal){TLY_EOVERLOADED, "too many requests are under way"});
     return true;
 }
 
@@ -395,7 +395,7 @@ static void expire(struct session *base)
     if (due(base, &at) == WAIT_NONE || at > s->host->now_ns)
         return;
     s->host->timed_out++;
-    (void)refuse_as(s, TLY_EREQUEST_TIMEOUT, 0, "the request did not arrive in time");
+    (void)refuse_as(s, TLY_EREQUEST_TIMEOUT, "the request did not arrive in time");
 }
 
 static bool unsent(const struct session *base)

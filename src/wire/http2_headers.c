@@ -8,24 +8,24 @@
 #include "wire/http2_session.h"
 #include "wire/http_text.h"
 
-void http2_note(struct http2_exchange *h, int code, int status, const char *text)
+void http2_note(struct http2_exchange *h, int code, const char *text)
 {
     if (!h->refusal.code)
-        h->refusal = (struct refusal){code, status, text};
+        h->refusal = (struct refusal){code, text};
 }
 
 bool http2_copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size_t len)
 {
     const char *value = arena_copy(&h->x.arena, (const char *)p, len);
     if (!value) {
-        http2_note(h, TLY_ENO_MEMORY, 0, "out of memory");
+        http2_note(h, TLY_ENO_MEMORY, "out of memory");
         return false;
     }
     *to = (struct str){value, (uint32_t)len};
     if (exchange_charge_arena(h->host, &h->session->s, &h->x))
         return true;
     h->host->shed++;
-    http2_note(h, TLY_EOVERLOADED, 0, "too many requests are under way");
+    http2_note(h, TLY_EOVERLOADED, "too many requests are under way");
     return false;
 }
 
@@ -36,9 +36,9 @@ static void pseudo_header(struct http2_session *s, struct http2_exchange *h, con
     if (name_len == 5 && memcmp(name, ":path", 5) == 0) {
         struct str target;
         if (len > s->host->limits->target_max)
-            http2_note(h, TLY_ETARGET_TOO_LONG, 0, "the target is longer than the limit");
+            http2_note(h, TLY_ETARGET_TOO_LONG, "the target is longer than the limit");
         else if (!target_valid((const char *)value, len))
-            http2_note(h, TLY_EINVALID_ARGUMENT, 0,
+            http2_note(h, TLY_EINVALID_ARGUMENT,
                        "the target holds a byte that may not stand in one");
         else if (http2_copy(h, &target, value, len))
             exchange_set_target(&h->x, target);
@@ -52,8 +52,7 @@ static void pseudo_header(struct http2_session *s, struct http2_exchange *h, con
         h->authority = authority_number((const char *)value, len);
         /* On one connection it is nearly always the same. */
         if (h->authority != s->authority && !authority_valid((const char *)value, len))
-            http2_note(h, TLY_EINVALID_ARGUMENT, 0,
-                       ":authority is not a host with an optional port");
+            http2_note(h, TLY_EINVALID_ARGUMENT, ":authority is not a host with an optional port");
         else
             s->authority = h->authority;
     }
@@ -65,14 +64,14 @@ static void session_header(struct http2_session *s, struct http2_exchange *h, st
 {
     if (str_equal(name, STR("expect"))) {
         if (!text_equal_fold(value, "100-continue"))
-            http2_note(h, TLY_EEXPECTATION_FAILED, 0, "Expect is not 100-continue");
+            http2_note(h, TLY_EEXPECTATION_FAILED, "Expect is not 100-continue");
         h->expects = true;
     } else if (str_equal(name, STR("host"))) {
         /* A request that names two hosts is malformed (RFC 9113, 8.3.1). */
         if (!authority_valid(value.p, value.len))
-            http2_note(h, TLY_EINVALID_ARGUMENT, 0, "Host is not a host with an optional port");
+            http2_note(h, TLY_EINVALID_ARGUMENT, "Host is not a host with an optional port");
         else if (h->authority && h->authority != authority_number(value.p, value.len))
-            http2_note(h, TLY_EINVALID_ARGUMENT, 0, "Host and :authority are not the same");
+            http2_note(h, TLY_EINVALID_ARGUMENT, "Host and :authority are not the same");
     } else if (str_equal(name, STR("content-length"))) {
         /* nghttp2 has checked that it is a number, and checks that it is the body's. */
         size_t digits = 0;
@@ -82,7 +81,7 @@ static void session_header(struct http2_session *s, struct http2_exchange *h, st
         for (; length != UINT64_MAX && digits < value.len; digits++)
             length = length * 10 + (uint64_t)(value.p[digits] - '0');
         if (length > s->host->limits->body_max)
-            http2_note(h, TLY_EPAYLOAD_TOO_LARGE, 0, "the body is larger than the limit");
+            http2_note(h, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     }
 }
 
@@ -107,7 +106,7 @@ int http2_on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8
     }
     if (h->header_count > limits->header_count_max || h->header_bytes > limits->header_bytes_max ||
         name_len + value_len + 2 > limits->header_line_max) {
-        http2_note(h, TLY_EHEADERS_TOO_LARGE, 0, "the headers are larger than the limit");
+        http2_note(h, TLY_EHEADERS_TOO_LARGE, "the headers are larger than the limit");
         return 0;
     }
     enum exchange_header header = header_find((const char *)name, name_len);
@@ -117,9 +116,8 @@ int http2_on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8
     else if (!h->x.headers[header].p)
         (void)http2_copy(h, &h->x.headers[header], value, value_len);
     else if (header_is_single(header))
-        http2_note(h, TLY_EINVALID_ARGUMENT, 0,
-                   "a header that may come once is given more than once");
+        http2_note(h, TLY_EINVALID_ARGUMENT, "a header that may come once is given more than once");
     else if (!exchange_join_header(&h->x, header, text))
-        http2_note(h, TLY_ENO_MEMORY, 0, "out of memory");
+        http2_note(h, TLY_ENO_MEMORY, "out of memory");
     return 0;
 }

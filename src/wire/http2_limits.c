@@ -68,8 +68,7 @@ static void expire_request(struct http2_session *s, struct http2_exchange *h)
     h->begun_ns = s->host->now_ns;
     http2_list_remove(&s->receiving, h);
     http2_list_add(&s->receiving, h);
-    http2_refuse(h,
-                 (struct refusal){TLY_EREQUEST_TIMEOUT, 0, "the request did not arrive in time"});
+    http2_refuse(h, (struct refusal){TLY_EREQUEST_TIMEOUT, "the request did not arrive in time"});
 }
 
 /* Returns since when the others have waited, at the longest; 0: none does. */

@@ -191,7 +191,7 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
 {
     const struct exchange_handler *handler = s->host->handler;
     if (!h->refusal.code && !h->x.path.len)
-        http2_note(h, TLY_EUNIMPLEMENTED, 0, "tunnels (CONNECT) are not offered");
+        http2_note(h, TLY_EUNIMPLEMENTED, "tunnels (CONNECT) are not offered");
     h->input_open = !end;
     if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0})) {
         move_to_open(s, h);

@@ -111,7 +111,7 @@ nghttp2_mem http2_memory(struct http2_session *s);
 void http2_memory_rest(struct http2_session *s);
 
 /* The first thing that is wrong with a request counts. */
-void http2_note(struct http2_exchange *h, int code, int status, const char *text);
+void http2_note(struct http2_exchange *h, int code, const char *text);
 /* Into the exchange's arena; false, and noted, without memory. */
 bool http2_copy(struct http2_exchange *h, struct str *to, const uint8_t *p, size_t len);
 /* nghttp2's callback for one header. */

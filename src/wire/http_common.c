@@ -260,7 +260,7 @@ struct refusal body_refusal(int code)
         text = "the body is larger than the limit";
     else if (code == TLY_EOVERLOADED)
         text = "too many request bodies are under way";
-    return (struct refusal){code, 0, text};
+    return (struct refusal){code, text};
 }
 
 struct send_block {

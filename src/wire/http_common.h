@@ -14,8 +14,7 @@
 /* Why the wire answers by itself. */
 struct refusal {
     int code;         /* TLY_E... */
-    int status;       /* HTTP; 0: the code's own */
-    const char *text; /* one sentence, static, without quotes */
+    const char *text; /* one sentence, static */
 };
 
 /* The header's number, or HEADER_COUNT for one that nobody looks at. `name` is in lower case. */

@@ -81,7 +81,7 @@ int exchange_unpack(struct session_host *host, struct session *s, struct exchang
     struct unpacking u = {.host = host, .session = s, .x = x};
     int code = unpack(&u);
     if (code == TLY_EINVALID_ARGUMENT)
-        *refusal = (struct refusal){code, 0, "the content is not gzip, or is damaged"};
+        *refusal = (struct refusal){code, "the content is not gzip, or is damaged"};
     else if (code)
         *refusal = body_refusal(code);
     return code;
