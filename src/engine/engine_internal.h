@@ -181,6 +181,7 @@ struct engine {
     struct question_slot *ask_first;
     struct question_slot *ask_last;
     struct question_slot *question_buckets[QUESTION_BUCKETS];
+    int64_t answering; /* the reservation of the answer that is being handed out; 0: none */
     uint32_t questions_busy;
     uint32_t
         segments_stored; /* of the index, ever: an answer about the disk is of one such number */

@@ -83,6 +83,8 @@ static bool is_fresh(const struct engine *e, const struct question_slot *slot)
 
 bool question_about(const struct engine *e, int64_t reservation_id)
 {
+    if (e->answering == reservation_id)
+        return true;
     const struct question_slot *slot = *bucket_of(e, QUESTION_RESERVATION, reservation_id, 0);
     while (slot &&
            !same_question(&slot->read, QUESTION_RESERVATION, reservation_id, (struct str){0}, 0))
@@ -170,6 +172,7 @@ void engine_answered(struct engine *e, struct question *r)
     while (*at != slot)
         at = &(*at)->next_in_bucket;
     *at = slot->next_in_bucket;
+    e->answering = r->kind == QUESTION_RESERVATION ? r->reservation_id : 0;
     while (slot->first) {
         struct waiter *w = slot->first;
         slot->first = w->next;
@@ -178,6 +181,7 @@ void engine_answered(struct engine *e, struct question *r)
         slab_give(&e->waiters, w);
         answer(e, c, order, r, slot->first == NULL);
     }
+    e->answering = 0;
     struct hold *h =
         r->kind == QUESTION_RESERVATION ? holds_find(&e->holds, r->reservation_id) : NULL;
     if (h)
