@@ -197,6 +197,19 @@ static void tell_decided(struct lane *l)
     }
 }
 
+/* As its committed batch left it, where the gate goes by the truth: the engine's stock has newer
+ * decisions in it, which may be undone. At start there are none. */
+static struct gate_stock stock_to_tell(const struct lane *l, const struct lot_view *lot)
+{
+    for (size_t i = 0; i < LANE_NOTES && l->gate->ops->committed; i++) {
+        const struct lane_note *note = &l->notes[i];
+        for (uint32_t j = 0; note->committed && j < note->count; j++)
+            if (note->stocks[j].lot_id == lot->id)
+                return note->stocks[j];
+    }
+    return stock_of(lot);
+}
+
 static void tell_lots(struct lane *l)
 {
     while (l->lots_told < engine_lot_count(l->engine)) {
@@ -204,7 +217,7 @@ static void tell_lots(struct lane *l)
         lot_id id = ++l->lots_told;
         if (!engine_lot(l->engine, id, &lot))
             continue;
-        const struct gate_stock stock = stock_of(&lot);
+        const struct gate_stock stock = stock_to_tell(l, &lot);
         if (l->gate->ops->lot_known(l->gate, &stock) != 0 && l->host.lot_left_out)
             l->host.lot_left_out(l->host.context, lot.dims->key);
     }
