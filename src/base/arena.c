@@ -1,5 +1,5 @@
-/* arena.c - see arena.h. A chunk is as large as all before it, so a request of any size needs few.
- */
+/* arena.c - see arena.h. A chunk is as large as all before it, so a request of any size
+ * needs few. */
 #include "base/arena.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* bench_live.c - one line, drawn over itself; cut to the terminal's width so that it never wraps.
- */
+/* bench_live.c - one line, drawn over itself; cut to the terminal's width so that it
+ * never wraps. */
 #include "cli/bench_live.h"
 
 #include <inttypes.h>

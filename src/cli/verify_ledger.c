@@ -285,8 +285,8 @@ int verify_load_tables(struct verify *v, struct error *e)
         return code;
     if (!v->config->now_ms && r->newest_at_ms > v->now_ms)
         v->now_ms = r->newest_at_ms;
-    /* Retention may have removed the newest moves, the last ones of a reservation that it removed.
-     */
+    /* Retention may have removed the newest moves, the last ones of a reservation that
+     * it removed. */
     if (v->snapshot_seq > r->newest_seq && v->snapshot_seq > v->archived_newest)
         verify_fault(v, VERIFY_LOG, (struct place){.seq = v->snapshot_seq},
                      "the snapshot is newer than the newest move");

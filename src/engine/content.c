@@ -18,8 +18,8 @@ uint64_t order_fingerprint(const struct reserve_command *r)
     return r->fingerprint ? r->fingerprint : 1;
 }
 
-/* Units of wants laid out over reserved lines. Nodes of the search are the wants, then the lines.
- */
+/* Units of wants laid out over reserved lines. Nodes of the search are the wants, then
+ * the lines. */
 struct layout {
     uint16_t wants;
     uint16_t lines;

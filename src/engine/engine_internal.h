@@ -183,8 +183,8 @@ struct engine {
     struct question_slot *question_buckets[QUESTION_BUCKETS];
     int64_t answering; /* the reservation of the answer that is being handed out; 0: none */
     uint32_t questions_busy;
-    uint32_t
-        segments_stored; /* of the index, ever: an answer about the disk is of one such number */
+    /* Segments of the index, ever: an answer about the disk is of one such number. */
+    uint32_t segments_stored;
 
     uint64_t change;
     lot_id change_oldest;

@@ -68,8 +68,8 @@ int lots_init(struct lots *ls, uint32_t max, uint64_t hash_seed)
     __attribute__((warn_unused_result));
 void lots_close(struct lots *ls);
 
-/* The next lot, with a copy of `dims` and no stock; NULL when memory is short or `max` is reached.
- */
+/* The next lot, with a copy of `dims` and no stock; NULL when memory is short or `max`
+ * is reached. */
 struct lot *lots_add(struct lots *ls, const struct lot_dims *dims);
 /* With a number of its own, higher or lower than others: there may be gaps. */
 struct lot *lots_put(struct lots *ls, lot_id id, const struct lot_dims *dims);

@@ -40,8 +40,8 @@ void pairs_clear(struct pairs *t);
 bool pairs_put(struct pairs *t, uint64_t key, uint64_t value)
     __attribute__((warn_unused_result)); /* false: no memory */
 bool pairs_remove(struct pairs *t, uint64_t key, uint64_t value);
-/* The values of a key, one after another: start with *probe = 0. Returns 0 when there are no more.
- */
+/* The values of a key, one after another: start with *probe = 0. Returns 0 when there
+ * are no more. */
 uint64_t pairs_find(const struct pairs *t, uint64_t key, uint32_t *probe);
 /* All pairs, unsorted; returns how many. */
 size_t pairs_copy(const struct pairs *t, struct pair *out);

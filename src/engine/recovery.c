@@ -215,8 +215,8 @@ void engine_load_seq(struct engine *e, int64_t seq)
         e->committed_seq = seq;
 }
 
-/* The wheel stands at the time of the first hold: a time before that needs one that starts there.
- */
+/* The wheel stands at the time of the first hold: a time before that needs one that
+ * starts there. */
 static void rewind_timers(struct engine *e, int64_t now_ms)
 {
     for (struct hold *h = e->holds.oldest; h; h = h->newer)

@@ -104,8 +104,8 @@ int order_store_find(struct order_store *s, uint64_t hash, int64_t out[ORDER_CAN
     return rc ? rc : found;
 }
 
-/* Least significant digit first, one byte at a time; passes in which all bytes agree are skipped.
- */
+/* Least significant digit first, one byte at a time; passes in which all bytes agree
+ * are skipped. */
 void order_sort(struct order_entry *entries, struct order_entry *spare, size_t count)
 {
     size_t starts[8][256] = {{0}};

@@ -75,8 +75,8 @@ void audit_judge_lot(const struct lot_stock *begin, const struct lot_account *ac
 struct audit {
     const struct audit_input *in;
     struct audit_result *out;
-    uint64_t
-        started_ns; /* monotonic: when the audit began, and no call of the run was sent after */
+    /* Monotonic: when the audit began; no call of the run was sent after. */
+    uint64_t started_ns;
     struct lot_account *lots;
     bool await_expiry; /* holds that were to expire are waited for */
     char notes[NOTES_MAX][FINDING_SIZE];

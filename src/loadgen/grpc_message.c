@@ -38,8 +38,8 @@ static bool skip(struct cursor *c, size_t size)
     return true;
 }
 
-/* True: a field was read. False: the end, or bytes that are no field; then `c` is not at its end.
- */
+/* True: a field was read. False: the end, or bytes that are no field; then `c` is not
+ * at its end. */
 static bool next_field(struct cursor *c, struct field *f)
 {
     const uint8_t *start = c->at;

@@ -1,5 +1,5 @@
-/* move.c - what Confirm, Refund and Extend share: the reservation they name, and its state after.
- */
+/* move.c - what Confirm, Refund and Extend share: the reservation they name, and its
+ * state after. */
 #include <string.h>
 
 #include "service/service_internal.h"

@@ -160,8 +160,8 @@ static char path_char(struct str path, uint32_t *at)
     return decoded;
 }
 
-/* True if the path has the pattern's form; the segment at "{}" goes to `parameter`, as it was sent.
- */
+/* True if the path has the pattern's form; the segment at "{}" goes to `parameter`, as
+ * it was sent. */
 static bool pattern_fits(struct str pattern, struct str path, struct str *parameter)
 {
     uint32_t at = 0;

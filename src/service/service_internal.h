@@ -5,9 +5,10 @@
  * than the answer: the message is decoded straight into the call's arena, so a command never points
  * into an exchange, and an exchange can be answered and forgotten while the engine is still busy.
  *
- *   handle -> decoded -> checked -> [at the gate] -> with the engine -> answered -> back in the
- * pool |                 |
- *                                        +--- its time is up: answered, the call goes on alone
+ *   handle -> decoded -> checked -> [at the gate] -> with the engine -> answered -> in the pool
+ *                                        |                 |
+ *                                        +-----------------+--> its time is up: answered, and the
+ *                                                               call goes on alone
  */
 #ifndef TALLY_SERVICE_SERVICE_INTERNAL_H
 #define TALLY_SERVICE_SERVICE_INTERNAL_H

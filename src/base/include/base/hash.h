@@ -10,8 +10,8 @@
 uint64_t hash64(struct str text, uint64_t seed);
 /* Random bits from the system: 0, or TLY_EIO. */
 int random_bytes(void *out, size_t size);
-/* The 32 lower-case hex digits of MD5 (RFC 1321) and a zero. For lot keys only, never for secrecy.
- */
+/* The 32 lower-case hex digits of MD5 (RFC 1321) and a zero. For lot keys only, never
+ * for secrecy. */
 void md5_hex(const void *data, size_t len, char out[33]);
 /* UUIDv7 (RFC 9562) in text, 36 characters and a zero. `state` is the caller's own generator. */
 struct uuid_state {

@@ -117,8 +117,8 @@ struct command {
     uint8_t worker; /* who is to get the reply; the engine does not look */
     uint8_t tries;  /* the engine's: how often it was decided */
     bool noted;     /* the engine's: put off with its notes */
-    uint64_t
-        deadline_ns; /* monotonic: refused as OVERLOADED if it reaches the engine later; 0 none */
+    /* Monotonic: refused as OVERLOADED if it reaches the engine later; 0: none. */
+    uint64_t deadline_ns;
     uint64_t received_ns; /* for measurement; the engine does not look */
     int code;             /* answered: 0 or TLY_E... */
     char *text; /* asked: room for text_size bytes. answered: a sentence or "" (zero-ended) */

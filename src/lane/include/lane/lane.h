@@ -56,8 +56,8 @@ struct lane_host {
     void (*lot_left_out)(void *context, struct str key);
 };
 
-/* The lots that a batch touches, as they are once it is committed. Only for a gate that wants it.
- */
+/* The lots that a batch touches, as they are once it is committed. Only for a gate
+ * that wants it. */
 struct lane_note {
     uint64_t batch;
     struct gate_stock *stocks;

@@ -10,11 +10,12 @@
  *   LEDGER_REJECTED   nothing of it is done, nor will be; batch.writable tells whether writing goes
  *                     on. false: available(false, why) has come or comes
  *   LEDGER_STALE      nothing of it is done: somebody else was faster. Only from a shared ledger.
- * No rows come with it: load what the commands touch and decide again LEDGER_UNKNOWN    the adapter
- * cannot tell. It keeps trying to find out and delivers the same batch again with COMMITTED or
- * REJECTED. It sets the second outcome any time after the callback of the first has returned: that
- * callback returns when the engine was told. A ledger that is stopped before it knows gives no
- * second outcome.
+ *                     No rows come with it: load what the commands touch and decide again
+ *   LEDGER_UNKNOWN    the adapter cannot tell. It keeps trying to find out and delivers the same
+ *                     batch again with COMMITTED or REJECTED
+ *
+ * The second outcome is set any time after the callback of UNKNOWN has returned: that callback
+ * returns when the engine was told. A ledger that is stopped before it knows gives none.
  *
  * Several batches may be under way, at most traits.batches_max. Every submitted batch gets exactly
  * one final outcome (any but UNKNOWN), in order of submit. A batch that is not COMMITTED takes all
@@ -142,8 +143,7 @@ struct load {
 enum question_kind {
     QUESTION_RESERVATION, /* by reservation_id */
     QUESTION_ORDER,       /* by order_id, in the part of the index that is not in memory */
-    QUESTION_ADJUSTMENT,  /* by adjustment_id (in `order_id`, `order_hash`): answered by `move_seq`
-                           */
+    QUESTION_ADJUSTMENT,  /* by adjustment_id, in `order_id`: answered by `move_seq` */
 };
 struct question {
     struct mail mail;
@@ -229,8 +229,8 @@ struct ledger_ops {
     int (*cursor_get)(struct ledger *l, const char *reader, int64_t *seq, struct error *e);
     int (*cursor_set)(struct ledger *l, const char *reader, int64_t seq, struct error *e);
     void (*stats)(struct ledger *l, struct ledger_stats *out); /* any thread; NULL: has none */
-    /* Finishes what was submitted, writes the stock snapshot, checkpoints. Callbacks end with it.
-     */
+    /* Finishes what was submitted, writes the stock snapshot, checkpoints. Callbacks
+     * end with it. */
     void (*stop)(struct ledger *l);
     void (*destroy)(struct ledger *l);
 };

@@ -2,7 +2,7 @@
  * DIR/mark (how far it had come).
  *
  * Threads of its own: the writer (the one connection that writes and checkpoints), the reader
- * (look- ups), the store (order runs). SQLite WAL, synchronous=FULL. See schema.sql and README.md
+ * (look-ups), the store (order runs). SQLite WAL, synchronous=FULL. See schema.sql and README.md
  * beside it.
  */
 #ifndef TALLY_LEDGER_LEDGER_SQLITE_H

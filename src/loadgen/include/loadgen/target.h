@@ -53,8 +53,8 @@ struct server_stats {
     double reservations; /* PENDING holds in memory */
 };
 
-/* Another server than Tallystick, or one without /metrics, is no failure of the run: all negative.
- */
+/* Another server than Tallystick, or one without /metrics, is no failure of the run:
+ * all negative. */
 struct target_stats;
 int target_stats_open(struct target_stats **out, const char *target, struct error *e) MUST_CHECK;
 /* Blocks up to a second. */

@@ -37,8 +37,8 @@ struct net_config {
     struct wire_limits limits;
     struct exchange_handler handler;
     struct metrics *metrics;
-    /* Called once or twice per turn of the loop, after input was handled and before output is sent.
-     */
+    /* Called once or twice per turn of the loop, after input was handled and before
+     * output is sent. */
     void (*after_turn)(void *context);
     void *context;
 };

@@ -108,8 +108,8 @@ bool service_wants_stream(void *context, const struct exchange *x);
 /* What the request will take until it is answered: its call with all that the command points to,
  * and the answer. An upper bound, by the route and what the request says of its own size. */
 void service_need(void *context, const struct exchange *x, struct exchange_need *need);
-/* A command that will be completed as the second next (ahead 2), or next (ahead 1), comes closer.
- */
+/* A command that will be completed as the second next (ahead 2), or next (ahead 1),
+ * comes closer. */
 void service_prefetch(const struct command *c, unsigned ahead);
 /* A command that came back. */
 void service_complete(struct service *s, struct command *c);
