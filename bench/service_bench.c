@@ -26,6 +26,7 @@ static struct command *submitted[IN_FLIGHT_MAX];
 static size_t submitted_count;
 static uint64_t answered;
 static struct lot_dims dims = {.key = {"cola#00000000", 13}};
+static struct lot_dims none = {.key = {"none#00000000", 13}};
 
 static void respond(struct exchange *x, const struct response *r)
 {
@@ -93,6 +94,7 @@ static void run(struct service *s, struct slot *slots, size_t in_flight, struct 
             x->received_ns = start;
             service_handle(s, x);
         }
+        service_flush(s);
         uint64_t middle = clock_monotonic_ns();
         complete_all(s);
         handled_ns += middle - start;
@@ -102,6 +104,12 @@ static void run(struct service *s, struct slot *slots, size_t in_flight, struct 
     printf("%-28s %6.1f ns in, %6.1f ns out, %6.1f ns an order (%llu answered)\n", name,
            (double)handled_ns / (double)done, (double)completed_ns / (double)done,
            (double)(handled_ns + completed_ns) / (double)done, (unsigned long long)answered);
+}
+
+static void admitted(void *context, struct gate_ask *first)
+{
+    struct service *const *s = context;
+    service_admitted(*s, first);
 }
 
 static struct str request(struct arena *a, const char *order_id, const char *lot)
@@ -137,20 +145,24 @@ int main(int argc, char **argv)
                                 .lot_dims = lot_dims,
                                 .settings = &settings,
                                 .hash_seed = 7};
-    struct service *s;
     struct arena a;
     struct error e;
     if (in_flight > IN_FLIGHT_MAX)
         in_flight = IN_FLIGHT_MAX;
     struct slot *slots = calloc(in_flight, sizeof *slots);
     host.metrics = metrics_create();
-    if (!slots || gate_local_create(&host.gate, &config, &e) || service_create(&s, &host, &e))
+    struct service *s = NULL;
+    struct gate *gate = NULL;
+    const struct gate_worker worker = {.context = &s, .answered = admitted};
+    if (!slots || gate_local_create(&gate, &config, &e) ||
+        gate->ops->attach(gate, &worker, &host.gate, &e) || service_create(&s, &host, &e))
         return 1;
-    if (host.gate->ops->lot_added(host.gate, 1, dims.key, INT64_C(1) << 37) ||
-        host.gate->ops->lot_added(host.gate, 2, STR("none#00000000"), 0))
+    const struct gate_stock lots[] = {{.lot_id = 1, .dims = &dims, .available = INT64_C(1) << 37},
+                                      {.lot_id = 2, .dims = &none}};
+    if (gate->ops->lot_known(gate, &lots[0]) || gate->ops->lot_known(gate, &lots[1]))
         return 1;
-    host.gate->ops->orders_complete(host.gate, true);
-    host.gate->ops->next_deadline(host.gate, INT64_MAX);
+    gate->ops->orders_complete(gate, true);
+    gate->ops->next_deadline(gate, INT64_MAX);
     for (size_t i = 0; i < in_flight; i++)
         arena_init(&slots[i].x.arena, slots[i].buffer, EXCHANGE_BYTES, 1 << 16);
     arena_init(&a, NULL, 0, 1 << 16);
@@ -160,7 +172,8 @@ int main(int argc, char **argv)
     run(s, slots, in_flight, request(&a, "", "none#00000000"), orders, "sold out");
     arena_close(&a);
     service_destroy(s);
-    gate_destroy(host.gate);
+    gate_detach(host.gate);
+    gate_destroy(gate);
     metrics_destroy_all();
     free(slots);
     return 0;

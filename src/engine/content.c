@@ -54,8 +54,8 @@ static int find_path(const struct layout *l, uint16_t want, int16_t *from)
         uint16_t line = is_want ? 0 : (uint16_t)(node - ORDER_LINES_MAX);
         if (!is_want && l->left[line])
             return line;
-        for (uint16_t i = 0; i < (is_want ? l->lines : l->wants); i++) {
-            uint16_t next = is_want ? (uint16_t)(ORDER_LINES_MAX + i) : i;
+        for (int i = 0; i < (is_want ? l->lines : l->wants); i++) {
+            uint16_t next = (uint16_t)(is_want ? ORDER_LINES_MAX + i : i);
             bool open = is_want ? l->fits[node] >> i & 1 : l->flow[i][line] > 0;
             if (!open || from[next] >= 0)
                 continue;

@@ -160,6 +160,7 @@ static int confirmed_before(const struct engine *e, struct command *c,
                             const struct reservation_record *was)
 {
     struct str payment_id = c->move.payment_id;
+    assert(was);
     if (was->payment_id.len)
         memcpy(c->move.payment_id_stored, was->payment_id.p, was->payment_id.len);
     c->move.payment_id_stored_len = (uint8_t)was->payment_id.len;

@@ -60,6 +60,7 @@ void unknown_note(struct engine *e)
     size_t lines = 0;
     unknown_forget(e);
     for (uint32_t k = 0; k < e->flight_count; k++) {
+        assert(e->flights[k]);
         for (uint32_t i = 0; i < e->flights[k]->count; i++)
             lines += e->flights[k]->moves[i].line_count;
     }

@@ -95,7 +95,7 @@ static uint64_t deadline(const struct connection *c, enum check_list *list)
 
 static void look_again(struct connection *c)
 {
-    enum check_list list;
+    enum check_list list = CHECK_IDLE;
     uint64_t at = deadline(c, &list);
     queue_remove(c);
     queue_add(c, list, at);
@@ -103,7 +103,7 @@ static void look_again(struct connection *c)
 
 void deadline_add(struct connection *c)
 {
-    enum check_list list;
+    enum check_list list = CHECK_IDLE;
     uint64_t at = deadline(c, &list);
     queue_add(c, list, at);
 }
@@ -115,7 +115,7 @@ void deadline_remove(struct connection *c)
 
 void deadline_update(struct connection *c)
 {
-    enum check_list list;
+    enum check_list list = CHECK_IDLE;
     uint64_t at;
     if (c->check_ns <= c->net->host.now_ns + c->net->soonest_ns)
         return;
@@ -191,7 +191,7 @@ void deadline_check(struct net *n)
     for (int i = 0; i < CHECK_LISTS; i++) {
         while (n->queues[i].first && n->queues[i].first->check_ns <= now) {
             struct connection *c = n->queues[i].first;
-            enum check_list list;
+            enum check_list list = CHECK_IDLE;
             if (deadline(c, &list) > now)
                 look_again(c);
             else

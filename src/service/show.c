@@ -138,8 +138,9 @@ static struct str lot_location(struct str key, struct arena *a)
             out[len++] = key.p[i];
             continue;
         }
-        memcpy(out + len, "%23", 3);
-        len += 3;
+        out[len++] = '%';
+        out[len++] = '2';
+        out[len++] = '3';
     }
     return (struct str){out, len};
 }

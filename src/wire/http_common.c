@@ -177,7 +177,8 @@ bool exchange_join_header(struct exchange *x, enum exchange_header header, struc
     if (!both)
         return false;
     memcpy(both, old.p, old.len);
-    memcpy(both + old.len, ", ", 2);
+    both[old.len] = ',';
+    both[old.len + 1] = ' ';
     if (value.len)
         memcpy(both + old.len + 2, value.p, value.len);
     x->headers[header] = (struct str){both, old.len + value.len + 2};
