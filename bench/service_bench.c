@@ -172,7 +172,6 @@ int main(int argc, char **argv)
     run(s, slots, in_flight, request(&a, "", "none#00000000"), orders, "sold out");
     arena_close(&a);
     service_destroy(s);
-    gate_detach(host.gate);
     gate_destroy(gate);
     metrics_destroy_all();
     free(slots);
