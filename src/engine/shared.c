@@ -241,7 +241,8 @@ static bool install_lots(struct engine *e, const struct load *load)
         s->lots[s->lot_count++] = from->id;
     }
     e->created = e->lots.count;
-    qsort(s->lots, s->lot_count, sizeof *s->lots, by_number);
+    if (s->lot_count)
+        qsort(s->lots, s->lot_count, sizeof *s->lots, by_number);
     return true;
 }
 
