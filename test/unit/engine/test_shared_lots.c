@@ -95,6 +95,7 @@ static void look_ups_of_lots_lock_nothing_and_show_what_others_did(void **state)
     shop_settle(b);
     assert_int_equal(lot->c.get_lot.lot.stock.reserved, 4);
     assert_int_equal(none->c.code, TLY_ENOT_FOUND);
+    shop_settle(a);
 }
 
 static void a_page_of_lots_goes_on_where_the_last_one_ended(void **state)

@@ -148,7 +148,8 @@ static ssize_t read_upload(nghttp2_session *ng, int32_t id, uint8_t *out, size_t
     (void)ng, (void)id, (void)source;
     struct pair *p = user;
     size_t n = p->upload_len < size ? p->upload_len : size;
-    memcpy(out, p->upload, n);
+    if (n)
+        memcpy(out, p->upload, n);
     p->upload += n;
     p->upload_len -= n;
     if (n == 0 && p->upload_waits)
