@@ -41,7 +41,7 @@ MORE = {
     "gate": ["unit_service_", "sim"],
     "ledger": ["unit_cli_test_verify"],
     "cli": ["unit_cli_"],
-    "wire": ["fuzz_"],
+    "wire": ["fuzz_", "unit_service_", "unit_net_"],
     "service": ["unit_wire_"],
     "net": ["unit_wire_"],
     "server": ["unit_lane_"],
