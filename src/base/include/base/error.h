@@ -41,6 +41,7 @@ enum error_retry { ERROR_FINAL, ERROR_PASSES };
     X(TARGET_TOO_LONG, -27, 414, 8, FINAL, "the request target is longer than the limit")          \
     X(EXPECTATION_FAILED, -28, 417, 3, FINAL, "what the client expects cannot be met")             \
     X(VERSION_NOT_SUPPORTED, -29, 505, 12, FINAL, "the HTTP version is not supported")             \
+    X(GONE, -30, 410, 11, FINAL, "it is not kept any more")                                        \
     X(INTERNAL, -26, 500, 13, FINAL, "an internal error; it is logged")
 
 /* name, number, the public code that it is shown as, text. These never leave the process. */
