@@ -24,6 +24,8 @@ struct rig_factory {
     void (*break_before_commit)(struct rig *rig);
     void (*break_at_commit)(struct rig *rig);
     void (*heal)(struct rig *rig);
+    /* Until whoever stores segments has looked at each one that it was given, and waits. */
+    void (*await_segments_seen)(struct rig *rig);
 };
 
 enum { RIG_TEXT_MAX = 64, RIG_LINES_MAX = 8, RIG_LOTS_MAX = 4096 };

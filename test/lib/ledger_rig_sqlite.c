@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "fault_vfs.h"
+#include "ledger/ledger_internal.h"
 #include "ledger/ledger_sqlite.h"
 #include "ledger_rig.h"
 
@@ -76,6 +77,14 @@ static void heal(struct rig *rig)
     rig->extra = NULL;
 }
 
+/* It falls asleep only after a turn over all that was in its box. */
+static void await_segments_seen(struct rig *rig)
+{
+    struct order_store *store = &((struct ledger_sqlite *)rig->ledger)->orders;
+    AWAIT(mailbox_empty(&store->box));
+    AWAIT(atomic_load(&store->wake.asleep) == 1);
+}
+
 const struct rig_factory rig_sqlite = {
     .name = "sqlite",
     .create = create,
@@ -83,4 +92,5 @@ const struct rig_factory rig_sqlite = {
     .break_before_commit = break_before_commit,
     .break_at_commit = break_at_commit,
     .heal = heal,
+    .await_segments_seen = await_segments_seen,
 };

@@ -306,8 +306,11 @@ static void a_segment_with_uncommitted_orders_waits_for_them(void **state)
     int orders;
     struct order_segment *segment = fill_segment(rig, &orders);
     rig->ledger->ops->store_segment(rig->ledger, segment);
-    nanosleep(&(struct timespec){0, 100000000}, NULL);
-    assert_int_equal(rig->segments_stored, 0);
+    factory->await_segments_seen(rig);
+    pthread_mutex_lock(&rig->lock);
+    int stored = rig->segments_stored;
+    pthread_mutex_unlock(&rig->lock);
+    assert_int_equal(stored, 0);
     assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
     assert_true(segment_stored(rig));
     rig_stop(rig);

@@ -222,6 +222,31 @@ static void two_rows_that_say_confirmed_are_returned_once(void **state)
     assert_int_equal(shop_stock(s, 1).confirmed, 0);
 }
 
+/* Simulator, seed 703: both wait for a row from before the units went back. */
+static void all_who_waited_for_an_old_row_find_the_hold_that_has_ended_since(void **state)
+{
+    struct shop *s = *state;
+    confirm(s, "p-1", 0, 0);
+    struct ask *first = shop_refund(s, id, REASON_NONE);
+    struct ask *second = shop_refund(s, id, REASON_NONE);
+    struct question *old = read_now(s);
+    shop_adjust(s, COLA, 1, "");
+    shop_seal(s);
+    shop_outcome(s, LEDGER_COMMITTED);
+    struct ask *faster = shop_refund(s, id, REASON_NONE);
+    deliver(s, read_now(s));
+    shop_seal(s);
+    shop_outcome(s, LEDGER_COMMITTED);
+    assert_int_equal(faster->c.code, 0);
+    assert_false(faster->c.move.replayed);
+    deliver(s, old);
+    shop_commit(s);
+    assert_replayed(first);
+    assert_replayed(second);
+    assert_int_equal(shop_rows(s, MOVE_RETURN), 1);
+    assert_int_equal(shop_stock(s, 1).confirmed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +260,7 @@ int main(void)
         T(a_confirm_whose_forerunner_was_undone_is_the_first),
         T(nothing_is_decided_by_a_row_from_before_a_commit),
         T(two_rows_that_say_confirmed_are_returned_once),
+        T(all_who_waited_for_an_old_row_find_the_hold_that_has_ended_since),
         T(whatever_was_asked_for_an_expired_hold_has_ended),
 #undef T
     };

@@ -174,22 +174,36 @@ static void nothing(void *context, struct gate_ask *first)
     (void)context, (void)first;
 }
 
-enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quantity)
+static enum gate_verdict ask_gate(struct rig *r, const char *order_id, int64_t quantity)
 {
     struct gate *g = r->lane->gate;
     struct gate_line line = {.lot = STR(RIG_LOT), .quantity = quantity};
     struct gate_ask ask = {
         .lines = &line, .line_count = 1, .order_hash = hash64(str_of(order_id), RIG_SEED)};
     const struct gate_worker worker = {.answered = nothing};
-    const struct gate_delta back = {1, quantity};
     struct gate_session *session = NULL;
     assert_int_equal(g->ops->attach(g, &worker, &session, NULL), 0);
     gate_ask(session, &ask);
     gate_flush(session, r->now_ms);
     gate_detach(session);
-    if (ask.verdict == GATE_PASS)
-        g->ops->decided(g, &back, 1);
     return ask.verdict;
+}
+
+enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quantity)
+{
+    struct gate *g = r->lane->gate;
+    const struct gate_delta back = {1, quantity};
+    enum gate_verdict verdict = ask_gate(r, order_id, quantity);
+    if (verdict == GATE_PASS)
+        g->ops->decided(g, &back, 1);
+    return verdict;
+}
+
+void rig_pass_gate(struct rig *r, struct rig_order *o)
+{
+    assert_int_equal(ask_gate(r, o->id, o->want.quantity), GATE_PASS);
+    o->want.lot_hint = 1;
+    o->want.gate_taken = true;
 }
 
 /* ---- life ---- */

@@ -57,5 +57,7 @@ void rig_outcome(struct rig *r, enum ledger_outcome outcome);
 void rig_loaded(struct rig *r, int64_t reserved);
 /* What the gate says to an order of that id; what it took is given back. */
 enum gate_verdict rig_ask_gate(struct rig *r, const char *order_id, int64_t quantity);
+/* The gate passes the order; what it took is the order's, which the engine gives back. */
+void rig_pass_gate(struct rig *r, struct rig_order *o);
 
 #endif

@@ -16,7 +16,7 @@ static struct told {
     size_t stock_count;
     size_t answered_before; /* commands that had left when the newest order was told */
     lot_id known;
-    int64_t known_version;
+    int64_t known_version, known_available;
     struct rig *rig;
 } told;
 
@@ -25,6 +25,7 @@ static int lot_known(struct gate *g, const struct gate_stock *lot)
     (void)g;
     told.known = lot->lot_id;
     told.known_version = lot->version;
+    told.known_available = lot->available;
     return 0;
 }
 
@@ -225,6 +226,35 @@ static void what_is_no_order_settles_nothing(void **state)
     assert_int_equal(told.stocks[0].available, RIG_UNITS + 4);
 }
 
+/* Simulator, seed 3075. */
+static void a_new_lot_is_told_as_its_commit_left_it_without_what_was_decided_since(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order o;
+    char text[64];
+    struct command create = {
+        .kind = COMMAND_CREATE_LOT, .text = text, .text_size = sizeof text, .create.quantity = 9};
+    create.create.dims = (struct lot_dims){.key = STR("LIME#00000001"),
+                                           .sku = STR("LIME"),
+                                           .flavor = STR("lime"),
+                                           .size = STR("330ml_can"),
+                                           .batch = STR("B"),
+                                           .expires_on = LOT_NEVER_EXPIRES};
+    rig_send(r, &create);
+    rig_turn(r);
+    rig_order(&o, "a", 4);
+    o.want.lot = create.create.dims.key;
+    rig_send(r, &o.command);
+    rig_turn(r);
+    assert_int_equal(told.known, 1);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(told.known, 2);
+    assert_int_equal(told.known_available, 9);
+    assert_int_equal(told.known_version, 1);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(told.stocks[told.stock_count - 1].available, 5);
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, begin, rig_finish)
 
 int main(void)
@@ -238,6 +268,7 @@ int main(void)
         RIG_TEST(an_order_whose_commit_failed_is_told_and_its_lots_are_not),
         RIG_TEST(an_unknown_outcome_is_told_as_that_and_its_lots_when_it_is_known),
         RIG_TEST(each_order_of_a_batch_is_told),
+        RIG_TEST(a_new_lot_is_told_as_its_commit_left_it_without_what_was_decided_since),
         RIG_TEST(what_is_no_order_settles_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

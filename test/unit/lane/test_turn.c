@@ -168,6 +168,31 @@ static void the_gate_knows_the_orders_of_a_batch(void **state)
     assert_int_equal(rig_ask_gate(r, "b", 1), GATE_SOLD_OUT);
 }
 
+/* It never came to a decision about any of its orders. */
+static void a_batch_that_is_refused_as_a_whole_gives_back_what_the_gate_took_for_each_order(
+    void **state)
+{
+    struct rig *r = *state;
+    struct rig_order orders[3];
+    struct reserve_command all[3];
+    const char *const ids[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        rig_order(&orders[i], ids[i], 1);
+        rig_pass_gate(r, &orders[i]);
+        all[i] = orders[i].command.reserve;
+    }
+    assert_int_equal(rig_ask_gate(r, "d", RIG_UNITS - 2), GATE_SOLD_OUT);
+    struct command batch = {
+        .kind = COMMAND_RESERVE_BATCH, .text = orders[0].text, .text_size = sizeof orders[0].text};
+    batch.batch.orders = all;
+    batch.batch.count = 3;
+    batch.deadline_ns = 1; /* it has passed */
+    rig_send(r, &batch);
+    rig_turn(r);
+    assert_int_equal(batch.code, TLY_EOVERLOADED);
+    assert_int_equal(rig_ask_gate(r, "e", RIG_UNITS), GATE_PASS);
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_begin, rig_finish)
 
 int main(void)
@@ -186,6 +211,7 @@ int main(void)
         RIG_TEST(the_gate_knows_of_units_that_came_back_with_the_turn_of_the_rejection),
         RIG_TEST(the_gate_refuses_nothing_between_a_deadline_and_the_turn_that_sees_it),
         RIG_TEST(the_gate_knows_the_orders_of_a_batch),
+        RIG_TEST(a_batch_that_is_refused_as_a_whole_gives_back_what_the_gate_took_for_each_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

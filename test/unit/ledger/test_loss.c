@@ -114,10 +114,10 @@ struct scene {
 static void wait_for_mark(const struct rig *rig)
 {
     struct mark_facts facts = {0};
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < PATIENCE_MS / 5; i++) {
         if (mark_read(rig->dir, &facts, NULL) == MARK_SOUND && facts.seq == rig->seq)
             return;
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        pause_ms(5);
     }
     fail_msg("the mark does not follow");
 }
@@ -527,8 +527,8 @@ static void a_mark_that_cannot_be_written_stops_nobody(void **state)
     assert_int_equal(symlink("/nowhere/at/all", path_in(&s->killed, "mark")), 0);
     starts(&s->killed);
     live(&s->killed, 20, 22);
-    for (int i = 0; i < 1000 && stats.mark_errors_total == 0; i++) {
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    for (int i = 0; i < PATIENCE_MS / 5 && stats.mark_errors_total == 0; i++) {
+        pause_ms(5);
         s->killed.ledger->ops->stats(s->killed.ledger, &stats);
     }
     assert_true(stats.mark_errors_total > 0);
