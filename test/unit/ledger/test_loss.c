@@ -106,9 +106,11 @@ static int64_t ask(const struct rig *rig, const char *sql)
 /* ---- a ledger that lived, and what a kill left of it ---- */
 
 struct scene {
-    struct rig live;   /* goes on */
-    struct rig killed; /* its folder is a copy of a moment at which the mark knew all */
+    struct rig live;   /* goes on, and moves its log into ledger.db when it is idle */
+    char at_kill[256]; /* a copy of a moment at which the mark knew all */
+    struct rig killed; /* on a copy of that, of each test's own */
     char early[256];   /* a copy from before most of it */
+    char backups[256]; /* empty at first */
 };
 
 static void wait_for_mark(const struct rig *rig)
@@ -134,17 +136,8 @@ static void live(struct rig *rig, int from, int to)
     }
 }
 
-static void kill_it(struct scene *s)
-{
-    wait_for_mark(&s->live);
-    s->killed = (struct rig){.factory = &rig_sqlite, .vfs = "unix", .seq = s->live.seq};
-    rig_new_folder(s->killed.dir);
-    copy_folder(s->live.dir, s->killed.dir);
-    pthread_mutex_init(&s->killed.lock, NULL);
-    pthread_cond_init(&s->killed.changed, NULL);
-}
-
-static int set_up(void **state)
+/* Once for all tests, which change nothing of it. */
+static int live_once(void **state)
 {
     struct scene *s = calloc(1, sizeof *s);
     s->live = (struct rig){.factory = &rig_sqlite, .vfs = "unix", .wal_bytes_max = 1 << 30};
@@ -157,8 +150,32 @@ static int set_up(void **state)
     live(&s->live, 2, 4);
     rig_reopen(&s->live);
     live(&s->live, 4, BATCHES); /* all of it is in the log */
-    kill_it(s);
+    wait_for_mark(&s->live);
+    rig_new_folder(s->at_kill);
+    copy_folder(s->live.dir, s->at_kill);
     *state = s;
+    return 0;
+}
+
+static int end_it(void **state)
+{
+    struct scene *s = *state;
+    rig_close(&s->live);
+    rig_remove_folder(s->early);
+    rig_remove_folder(s->at_kill);
+    free(s);
+    return 0;
+}
+
+static int kill_it(void **state)
+{
+    struct scene *s = *state;
+    s->killed = (struct rig){.factory = &rig_sqlite, .vfs = "unix", .seq = s->live.seq};
+    rig_new_folder(s->killed.dir);
+    copy_folder(s->at_kill, s->killed.dir);
+    rig_new_folder(s->backups);
+    pthread_mutex_init(&s->killed.lock, NULL);
+    pthread_cond_init(&s->killed.changed, NULL);
     return 0;
 }
 
@@ -166,9 +183,7 @@ static int tear_down(void **state)
 {
     struct scene *s = *state;
     rig_close(&s->killed);
-    rig_close(&s->live);
-    rig_remove_folder(s->early);
-    free(s);
+    rig_remove_folder(s->backups);
     return 0;
 }
 
@@ -549,7 +564,7 @@ static void a_backup_starts_elsewhere_and_says_what_it_is(void **state)
     char to[300], event[64] = "";
     struct mark_facts facts;
     struct ledger *l;
-    snprintf(to, sizeof to, "%s/copy", s->early);
+    snprintf(to, sizeof to, "%s/copy", s->backups);
     assert_int_equal(ledger_sqlite_backup(s->live.dir, to, NULL, NULL, &e), 0);
     assert_int_equal(mark_read(to, &facts, NULL), MARK_SOUND);
     assert_int_equal(facts.seq, s->live.seq);
@@ -570,7 +585,7 @@ static void an_older_backup_put_back_over_the_folder_asks_first(void **state)
     struct scene *s = *state;
     struct error e = {0};
     char to[300], path[320];
-    snprintf(to, sizeof to, "%s/copy", s->early);
+    snprintf(to, sizeof to, "%s/copy", s->backups);
     assert_int_equal(ledger_sqlite_backup(s->early, to, NULL, NULL, &e), 0);
     unlink(path_in(&s->killed, "ledger.db-wal"));
     snprintf(path, sizeof path, "%s/ledger.db", to);
@@ -579,7 +594,7 @@ static void an_older_backup_put_back_over_the_folder_asks_first(void **state)
     starts(&s->killed);
 }
 
-#define IN_A_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_A_SCENE(test) cmocka_unit_test_setup_teardown(test, kill_it, tear_down)
 
 int main(void)
 {
@@ -611,5 +626,5 @@ int main(void)
         IN_A_SCENE(a_backup_starts_elsewhere_and_says_what_it_is),
         IN_A_SCENE(an_older_backup_put_back_over_the_folder_asks_first),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, live_once, end_it);
 }
