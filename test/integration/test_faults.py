@@ -11,6 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import peers  # noqa: E402
 from tally_server import (  # noqa: E402
     ServerFailed, TallyServer, unix_ms, wait_for_time, wait_until)
 
@@ -43,11 +44,8 @@ class Faults(unittest.TestCase):
         done = server.cli("verify", server.data)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    @peers.needs(os.geteuid() == 0, "mounting a small file system needs root")
     def test_a_full_disk_refuses_writes_and_heals_by_itself(self):
-        if os.geteuid() != 0:
-            if os.environ.get("CI") == "true":
-                self.fail("mounting a small file system needs root")
-            self.skipTest("mounting a small file system needs root")
         folder = tempfile.mkdtemp(prefix="tally-disk-")
         data = os.path.join(folder, "data")
         os.mkdir(data)
@@ -208,4 +206,4 @@ class Faults(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    peers.main()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Clients generated from api/tally.proto as their authors would: what a language needs to be told stands
-in the file, and what comes out compiles and talks to the server. A language whose compiler is not here
-is generated for, where protoc can, and no more."""
+in the file, and what comes out compiles and talks to the server. Where a language's compiler is not here
+its code is generated, where protoc can, and that it was not compiled is said (peers.py)."""
 import glob
 import os
 import shutil
@@ -12,6 +12,7 @@ import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "test", "lib"))
+import peers  # noqa: E402
 from tally_server import TallyServer  # noqa: E402
 
 API = os.path.join(ROOT, "api")
@@ -40,13 +41,19 @@ class GeneratedClients(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
 
+    def want(self, present, reason):
+        """Skips the rest of the test without it."""
+        if not present:
+            peers.is_missing(reason)
+            self.skipTest(reason)
+
     def protoc(self, *arguments):
         run("protoc", "-I", API, *arguments, "tally.proto")
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
-    @unittest.skipUnless(shutil.which("grpc_python_plugin"), "no plugin for Python")
+    @peers.needs(shutil.which("grpc_python_plugin"), "no grpc_python_plugin for protoc")
     def test_a_python_client_buys(self):
         self.protoc(f"--python_out={self.folder}", f"--grpc_python_out={self.folder}",
                     "--plugin=protoc-gen-grpc_python=" + shutil.which("grpc_python_plugin"))
@@ -62,7 +69,7 @@ assert order.status == "PENDING", order
 """
             run(sys.executable, "-c", program, cwd=self.folder, timeout=120)
 
-    @unittest.skipUnless(shutil.which("protoc-gen-go"), "no plugin for Go")
+    @peers.needs(shutil.which("protoc-gen-go"), "no protoc-gen-go")
     def test_go_code_compiles(self):
         source = self.path("src")
         os.mkdir(source)
@@ -70,28 +77,29 @@ assert order.status == "PENDING", order
         package = "tallystick.dev/api/tally/v1"
         with open(os.path.join(source, package, "tally.pb.go"), encoding="utf-8") as file:
             self.assertIn("\npackage tallyv1\n", file.read())
-        if shutil.which("go"):
-            run("go", "build", package, timeout=280,
-                env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "",
-                     "GOPATH": f"{self.folder}:{GO_SOURCES}"})
+        self.want(shutil.which("go"), "no Go to compile its code with")
+        run("go", "build", package, timeout=280,
+            env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "",
+                 "GOPATH": f"{self.folder}:{GO_SOURCES}"})
 
     def test_java_code_compiles(self):
         self.protoc(f"--java_out={self.folder}")
         files = glob.glob(self.path("dev", "tallystick", "tally", "v1", "*.java"))
         self.assertIn("ReserveRequest.java", [os.path.basename(name) for name in files])
-        if shutil.which("javac") and os.path.exists(JAVA_RUNTIME):
-            run("javac", "-proc:none", "-d", self.path("classes"), "-cp", JAVA_RUNTIME, *files,
-                timeout=280)
+        self.want(shutil.which("javac") and os.path.exists(JAVA_RUNTIME),
+                  "no javac with libprotobuf-java")
+        run("javac", "-proc:none", "-d", self.path("classes"), "-cp", JAVA_RUNTIME, *files,
+            timeout=280)
 
     def test_csharp_code_has_its_namespace(self):
         self.protoc(f"--csharp_out={self.folder}")
         with open(self.path("Tally.cs"), encoding="utf-8") as file:
             self.assertIn("\nnamespace Tallystick.Tally.V1 {", file.read())
 
-    @unittest.skipUnless(shutil.which("node") and os.path.exists(PROTOBUFJS), "no protobufjs")
+    @peers.needs(shutil.which("node") and os.path.exists(PROTOBUFJS), "no Node with protobufjs")
     def test_node_reads_the_file(self):
         run("node", "-e", NODE_PROGRAM, PROTOBUFJS, os.path.join(API, "tally.proto"), timeout=120)
 
 
 if __name__ == "__main__":
-    unittest.main()
+    peers.main()

@@ -8,6 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import peers  # noqa: E402
 from tally_server import PATIENCE_S, TallyServer  # noqa: E402
 
 
@@ -39,6 +40,6 @@ class Grpcurl(unittest.TestCase):
 
 if __name__ == "__main__":
     if not shutil.which("grpcurl"):
-        print("skipped: grpcurl is not here and could not be built")
-        sys.exit(77)
-    unittest.main()
+        peers.is_missing("grpcurl is not here and could not be built")
+        peers.end()
+    peers.main()

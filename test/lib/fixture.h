@@ -16,6 +16,12 @@ enum { PATIENCE_MS = 60000 };
 
 void pause_ms(long ms);
 
+/* Skips the test where there is no such program; with CI=true that is a failure. */
+void skip_without(const char *program);
+/* What main() returns where a test may be skipped so: 77, which ctest counts as skipped, if one was
+ * and no test failed. */
+int tests_end(int failed);
+
 /* Until it is true, or the test fails. */
 #define AWAIT(condition)                                                                           \
     do {                                                                                           \

@@ -146,8 +146,7 @@ static void a_doubted_wall_clock_is_told_with_both_times_while_the_server_is_rea
 static void promtool_finds_nothing_to_complain_about(void **state)
 {
     (void)state;
-    if (system("command -v promtool >/dev/null 2>&1") != 0)
-        skip();
+    skip_without("promtool");
     char *text = render(METRICS_PROMETHEUS);
     FILE *promtool = popen("promtool check metrics", "w");
     assert_non_null(promtool);
@@ -214,5 +213,5 @@ int main(void)
         PAGE_TEST(openmetrics_has_no_total_in_its_metadata_and_an_end),
         PAGE_TEST(the_documentation_names_every_metric_of_the_page),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return tests_end(cmocka_run_group_tests(tests, NULL, NULL));
 }
