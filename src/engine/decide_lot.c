@@ -96,8 +96,11 @@ static void adjustment_replayed(struct engine *e, struct command *c, lot_id id,
 {
     const struct line *then = &answer->adjusted;
     if (then->lot && (then->lot != id || then->quantity != c->adjust.delta)) {
+        const struct str key =
+            lots_has(&e->lots, then->lot) ? lots_at(&e->lots, then->lot)->dims.key : STR("another");
         engine_refuse(e, c, TLY_EORDER_MISMATCH,
-                      "this adjustment_id was used for another adjustment");
+                      "this adjustment_id was used to adjust lot %.*s by %lld", STR_ARG(key),
+                      (long long)then->quantity);
         return;
     }
     c->adjust.lot = engine_view(e, id);

@@ -13,7 +13,7 @@ void reserve_reset(struct reserve_command *r)
 {
     search_reset(&r->search);
     r->code = 0;
-    r->replayed = false;
+    r->replayed = r->other_user = false;
     r->reservation_id = 0;
     r->at_ms = r->expires_ms = 0;
     r->state = HOLD_PENDING;
@@ -25,21 +25,17 @@ void reserve_reset(struct reserve_command *r)
     r->rests_on = 0;
 }
 
+/* Of another order's lines there may be more than there is room for: then none is told. */
 static void answer_lines(struct reserve_command *r, const struct line *lines, uint32_t count)
 {
-    r->line_count = (uint16_t)(count < r->line_max ? count : r->line_max);
+    r->line_count = (uint16_t)(count <= r->line_max ? count : 0);
     for (uint16_t i = 0; i < r->line_count; i++)
         r->lines[i] = lines[i];
 }
 
-static void replay_hold(struct engine *e, struct reserve_command *r, const struct hold *h)
+static void answer_hold(const struct engine *e, struct reserve_command *r, const struct hold *h)
 {
-    if (batch_is_unknown(e, h->touched)) {
-        r->code = TLY_EOUTCOME_UNKNOWN;
-        return;
-    }
     struct line one;
-    r->replayed = true;
     r->reservation_id = h->reservation_id;
     r->at_ms = h->created_ms;
     r->expires_ms = h->deadline_ms;
@@ -48,13 +44,10 @@ static void replay_hold(struct engine *e, struct reserve_command *r, const struc
     r->reason = due ? REASON_EXPIRED : (enum refund_reason)h->reason;
     answer_lines(r, hold_lines(h, &one), h->line_count);
     r->rests_on = batch_number_of(e, h->touched);
-    e->stats.replayed_total++;
 }
 
-static void replay_record(struct engine *e, struct reserve_command *r,
-                          const struct reservation_record *record)
+static void answer_record(struct reserve_command *r, const struct reservation_record *record)
 {
-    r->replayed = true;
     r->reservation_id = record->reservation_id;
     r->at_ms = record->created_ms;
     r->expires_ms = record->deadline_ms;
@@ -64,7 +57,28 @@ static void replay_record(struct engine *e, struct reserve_command *r,
         answer_lines(r, record->lines, record->line_count);
     else
         answer_lines(r, record->reserved_lines, record->line_count_reserved);
-    e->stats.replayed_total++;
+}
+
+/* A retry, or another order under the same order_id: what is stored. Its batch may not be committed
+ * yet, and then never be. */
+static void answer_stored(struct engine *e, struct reserve_command *r,
+                          const struct seen_order *seen)
+{
+    const struct hold *h = seen->hold;
+    if (h && batch_is_unknown(e, h->touched)) {
+        r->code = TLY_EOUTCOME_UNKNOWN;
+        return;
+    }
+    if (h)
+        answer_hold(e, r, h);
+    else
+        answer_record(r, seen->record);
+    r->replayed = seen->verdict == SEEN_REPLAY;
+    e->stats.replayed_total += r->replayed;
+    if (r->replayed)
+        return;
+    r->code = TLY_EORDER_MISMATCH;
+    r->other_user = !str_equal(h ? hold_user_id(h) : seen->record->user_id, r->user_id);
 }
 
 /* The hold and everything that finds it. NULL: *code says why, and nothing was changed. */
@@ -136,28 +150,14 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     return 0;
 }
 
-/* The order that it differs from may not be committed yet, and then never be. */
-static void mismatch(struct engine *e, struct reserve_command *r, const struct hold *h)
-{
-    bool unknown = h && batch_is_unknown(e, h->touched);
-    r->code = unknown ? TLY_EOUTCOME_UNKNOWN : TLY_EORDER_MISMATCH;
-    if (h && !unknown)
-        r->rests_on = batch_number_of(e, h->touched);
-}
-
 void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
                     const struct seen_order *seen)
 {
     stock_settle_gate(e, r->wants, r->want_count);
     switch (seen->verdict) {
     case SEEN_REPLAY:
-        if (seen->hold)
-            replay_hold(e, r, seen->hold);
-        else
-            replay_record(e, r, seen->record);
-        break;
     case SEEN_MISMATCH:
-        mismatch(e, r, seen->hold);
+        answer_stored(e, r, seen);
         break;
     case SEEN_NEW:
         r->code = reserve_new(e, c, r);

@@ -37,7 +37,8 @@ static struct seen_order same_or_not(const struct engine *e,
                                      const struct reserve_command *content)
 {
     if (content && !order_same_content(e, content, record))
-        return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
+        return (struct seen_order){
+            .verdict = SEEN_MISMATCH, .hold = h, .record = h ? NULL : record};
     return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : record};
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "service/service_internal.h"
-#include "wire/codec_writer.h"
 
 int reservation_id_parse(const char *text, int64_t *out, struct error *e)
 {
@@ -33,30 +32,6 @@ int move_prepare(struct call *c, enum command_kind kind, const char *reservation
     return 0;
 }
 
-/* [{"lot":...,"quantity":...}], empty at the arena's bound. */
-static struct str lines_json(const struct service *s, const struct command *command,
-                             struct arena *a)
-{
-    enum { LINE_BYTES = 96 };
-    struct writer w;
-    struct str out;
-    writer_init(&w, a, LINE_BYTES * (command->move.line_count + 1u));
-    writer_byte(&w, '[');
-    for (uint16_t i = 0; i < command->move.line_count; i++) {
-        const struct line *line = &command->move.lines[i];
-        const struct lot_dims *dims = s->host.lot_dims(s->host.context, line->lot);
-        if (i)
-            writer_byte(&w, ',');
-        WRITER_LITERAL(&w, "{\"lot\":");
-        writer_json_string(&w, dims ? dims->key : STR("?"));
-        WRITER_LITERAL(&w, ",\"quantity\":");
-        writer_decimal(&w, line->quantity);
-        writer_byte(&w, '}');
-    }
-    writer_byte(&w, ']');
-    return writer_result(&w, &out) ? (struct str){0} : out;
-}
-
 /* The move had happened already, and is asked for with other content: what is stored is shown. */
 static void show_stored(const struct service *s, const struct call *c, struct failure *f,
                         struct arena *a)
@@ -69,7 +44,7 @@ static void show_stored(const struct service *s, const struct call *c, struct fa
     f->reason = str_of(refund_reason_name(command->move.state_reason));
     f->payment_id =
         (struct str){command->move.payment_id_stored, command->move.payment_id_stored_len};
-    f->lines = lines_json(s, command, a);
+    f->lines = show_lines_json(s, command->move.lines, command->move.line_count, a);
     if (!f->text.len && command->kind == COMMAND_CONFIRM)
         f->text = STR("the reservation was confirmed with another payment_id or other lines; "
                       "what is stored is shown");

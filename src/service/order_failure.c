@@ -227,12 +227,37 @@ static uint16_t first_line(const struct reserve_command *order)
     return i;
 }
 
+/* What is stored under the order_id, and in what it differs. */
+static void show_stored(const struct service *s, const struct reserve_command *order,
+                        struct failure *f, struct arena *a)
+{
+    struct writer w;
+    char *id = show_number(order->reservation_id, a);
+    f->reservation_id = id ? str_of(id) : (struct str){0};
+    f->order_id = order->order_id;
+    f->reservation_status = str_of(hold_state_name(order->state));
+    f->reason = str_of(refund_reason_name(order->reason));
+    if (order->line_count)
+        f->lines = show_lines_json(s, order->lines, order->line_count, a);
+    writer_init(&w, a, SENTENCE_BYTES);
+    WRITER_LITERAL(&w, "this order_id is reservation ");
+    put(&w, f->reservation_id);
+    if (order->other_user)
+        WRITER_LITERAL(&w, "'s, of another user_id");
+    else
+        WRITER_LITERAL(&w, "'s, with other lines");
+    if (writer_result(&w, &f->text))
+        f->text = (struct str){0};
+}
+
 struct failure order_failure(const struct service *s, const struct reserve_command *order,
                              const char *text, struct arena *a)
 {
     struct failure f = {.code = order->code, .text = str_of(text)};
     if (f.code == TLY_EOVERLOADED && order->trouble == ORDER_HOLDS_MAX)
         f.text = holds_max_sentence(order->limit, a);
+    if (f.code == TLY_EORDER_MISMATCH)
+        show_stored(s, order, &f, a);
     if (f.text.len || order->failed_want >= order->want_count)
         return f;
     const struct want *want = &order->wants[order->failed_want];

@@ -254,6 +254,9 @@ int show_lots(Tally__V1__Lot ***out, const struct lot_view *lots, uint32_t count
               struct arena *a) MUST_CHECK;
 int show_lines(const struct service *s, Tally__V1__Line ***out, const struct line *lines,
                uint32_t count, struct arena *a) MUST_CHECK;
+/* [{"lot":...,"quantity":...}], empty at the arena's bound. */
+struct str show_lines_json(const struct service *s, const struct line *lines, uint32_t count,
+                           struct arena *a);
 int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
                const struct reserve_command *order, struct arena *a) MUST_CHECK;
 char *show_number(int64_t n, struct arena *a);

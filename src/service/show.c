@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "service/service_internal.h"
+#include "wire/codec_writer.h"
 
 char *show_text(struct str text, struct arena *a)
 {
@@ -98,6 +99,28 @@ int show_lines(const struct service *s, Tally__V1__Line ***out, const struct lin
             return TLY_ENO_MEMORY;
     }
     return 0;
+}
+
+struct str show_lines_json(const struct service *s, const struct line *lines, uint32_t count,
+                           struct arena *a)
+{
+    enum { LINE_BYTES = 96 };
+    struct writer w;
+    struct str out;
+    writer_init(&w, a, LINE_BYTES * (count + 1));
+    writer_byte(&w, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        const struct lot_dims *dims = s->host.lot_dims(s->host.context, lines[i].lot);
+        if (i)
+            writer_byte(&w, ',');
+        WRITER_LITERAL(&w, "{\"lot\":");
+        writer_json_string(&w, dims ? dims->key : STR("?"));
+        WRITER_LITERAL(&w, ",\"quantity\":");
+        writer_decimal(&w, lines[i].quantity);
+        writer_byte(&w, '}');
+    }
+    writer_byte(&w, ']');
+    return writer_result(&w, &out) ? (struct str){0} : out;
 }
 
 int show_order(const struct service *s, Tally__V1__ReserveResponse *m,

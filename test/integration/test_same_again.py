@@ -76,6 +76,27 @@ class SameAgain(unittest.TestCase):
         status, _, problem = self.post(path + "/confirm", {"lines": []})
         self.assertEqual((status, problem["field"]), (400, "lines"))
 
+    def test_an_order_with_other_content_is_shown_what_is_stored(self):
+        lot = self.lot()
+        _, _, held = self.post("/v1/reservations", self.order(lot, 3, order_id="m-1"))
+        for state in ("PENDING", "REFUNDED"):  # from memory, and from the ledger
+            for other, differs in ((self.order(lot, 4, order_id="m-1"), "other lines"),
+                                   (self.order(lot, 3, order_id="m-1", user_id="bob"), "another user")):
+                status, _, problem = self.post("/v1/reservations", other)
+                self.assertEqual((status, problem["code"]), (422, "ORDER_MISMATCH"))
+                self.assertEqual(
+                    (problem["reservation_id"], problem["order_id"], problem["reservation_status"]),
+                    (held["reservation_id"], "m-1", state))
+                self.assertEqual(problem["lines"], [{"lot": lot, "quantity": 3}])
+                self.assertIn(differs, problem["detail"])
+                status, _, details = self.client.error("Reserve", other)
+                self.assertEqual(status, "INVALID_ARGUMENT")
+                for said in (held["reservation_id"], lot, state):
+                    self.assertIn(said.encode(), details)
+                _, _, batch = self.post("/v1/reservations/batch", {"orders": [other]})
+                self.assertIn(differs, batch["outcomes"][0]["message"])
+            self.post(f"/v1/reservations/{held['reservation_id']}/refund", {})
+
     def test_a_refund_for_another_reason_is_shown_what_is_stored(self):
         lot = self.lot()
         _, _, held = self.post("/v1/reservations", self.order(lot))

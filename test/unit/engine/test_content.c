@@ -64,12 +64,28 @@ static void assert_same(const struct ask *a)
     assert_true(a->c.reserve.replayed);
 }
 
+/* The refusal shows the stored order, as a retry would. */
+static void assert_other(const struct ask *a, bool other_user, const struct ask *retry)
+{
+    const struct reserve_command *told = &a->c.reserve, *stored = &retry->c.reserve;
+    assert_int_equal(a->c.code, TLY_EORDER_MISMATCH);
+    assert_int_equal(told->other_user, other_user);
+    assert_false(told->replayed);
+    assert_int_equal(told->reservation_id, stored->reservation_id);
+    assert_int_equal(told->state, stored->state);
+    assert_int_equal(told->expires_ms, stored->expires_ms);
+    assert_int_equal(told->line_count, stored->line_count);
+    assert_memory_equal(told->lines, stored->lines, told->line_count * sizeof *told->lines);
+}
+
 /* The same answers, whatever became of the order meanwhile. */
 static void assert_one_rule(struct shop *s)
 {
-    assert_int_equal(by_lots(s, "k1")->c.code, TLY_EORDER_MISMATCH);
-    assert_int_equal(by_another_user(s, "k1")->c.code, TLY_EORDER_MISMATCH);
-    assert_same(lime_and_can(s, "k1"));
+    struct ask *retry = lime_and_can(s, "k1");
+    assert_same(retry);
+    assert_int_not_equal(retry->c.reserve.line_count, 0);
+    assert_other(by_lots(s, "k1"), false, retry);
+    assert_other(by_another_user(s, "k1"), true, retry);
 }
 
 static void a_retry_is_judged_by_one_rule_whenever_it_comes(void **state)
@@ -162,6 +178,23 @@ static void an_order_without_a_fingerprint_is_still_told_from_another_one(void *
     assert_same(lime_and_can(s, "k1"));
 }
 
+static void another_orders_lines_are_told_if_there_is_room_for_all(void **state)
+{
+    struct shop *s = *state;
+    struct ask *first = lime_and_can(s, "k1");
+    for (int i = 0; i < 2; i++) { /* while it is in memory, and from its rows */
+        struct ask *narrow = shop_order(s, "k1");
+        shop_want_lot(narrow, COLA, 1);
+        narrow->c.reserve.line_max = 1;
+        shop_send(s, narrow);
+        shop_commit(s);
+        assert_int_equal(narrow->c.code, TLY_EORDER_MISMATCH);
+        assert_int_equal(narrow->c.reserve.line_count, 0);
+        shop_refund(s, first->c.reserve.reservation_id, REASON_NONE);
+        shop_commit(s);
+    }
+}
+
 static void the_fingerprint_stands_in_the_row_and_is_never_0(void **state)
 {
     struct shop *s = *state;
@@ -184,6 +217,7 @@ int main(void)
         TEST(an_order_without_a_fingerprint_is_matched_unit_by_unit),
         TEST(a_match_takes_back_what_a_want_got_that_another_one_needs),
         TEST(an_order_without_a_fingerprint_is_still_told_from_another_one),
+        TEST(another_orders_lines_are_told_if_there_is_room_for_all),
         TEST(the_fingerprint_stands_in_the_row_and_is_never_0),
 #undef TEST
     };

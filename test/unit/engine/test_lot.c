@@ -115,6 +115,7 @@ static void the_same_adjustment_id_is_applied_once(void **state)
     assert_int_equal(b->c.code, 0);
     assert_int_equal(c->c.code, 0);
     assert_int_equal(d->c.code, TLY_EORDER_MISMATCH);
+    assert_string_equal(d->c.text, "this adjustment_id was used to adjust lot cola#00000001 by 5");
     assert_int_equal(e->c.code, 0);
     assert_int_equal(shop_stock(s, 1).on_hand, 20);
     assert_int_equal(shop_rows(s, MOVE_ADJUST), 2);

@@ -196,6 +196,50 @@ static void a_confirm_with_other_content_is_shown_what_is_stored(void **state)
     assert_true(answer_says(x, "was confirmed with another payment_id or other lines"));
 }
 
+static void store_under(struct reserve_command *order)
+{
+    order->code = TLY_EORDER_MISMATCH;
+    order->reservation_id = 7;
+    order->state = HOLD_REFUNDED;
+    order->reason = REASON_EXPIRED;
+    order->lines[0] = (struct line){2, 3};
+    order->line_count = 1;
+}
+
+static void an_order_with_other_content_is_shown_what_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    for (int other_user = 0; other_user < 2; other_user++) {
+        struct fake_exchange *x =
+            http(f, "POST", "/v1/reservations", ORDER("\"order_id\":\"o-7\","));
+        struct command *c = fixture_command(f);
+        store_under(&c->reserve);
+        c->reserve.other_user = other_user;
+        fixture_answer(f, c, TLY_EORDER_MISMATCH);
+        assert_int_equal(x->status, 422);
+        char stored[256];
+        snprintf(stored, sizeof stored,
+                 "\"reservation_id\":\"7\",\"order_id\":\"o-7\","
+                 "\"reservation_status\":\"REFUNDED\",\"reason\":\"EXPIRED\","
+                 "\"lines\":[{\"lot\":\"%s\",\"quantity\":3}]}",
+                 f->dims[1].key.p);
+        assert_true(answer_says(x, stored));
+        assert_true(answer_says(x, other_user ? "this order_id is reservation 7's, of another user"
+                                              : "reservation 7's, with other lines"));
+    }
+}
+
+static void an_order_of_a_batch_with_other_content_is_told_in_the_same_words(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", "/v1/reservations/batch",
+                                   "{\"orders\":[" ORDER("\"order_id\":\"o-7\",") "]}");
+    struct command *c = fixture_command(f);
+    store_under(&c->batch.orders[0]);
+    fixture_answer(f, c, 0);
+    assert_true(answer_says(x, "this order_id is reservation 7's, with other lines"));
+}
+
 static void a_refund_with_other_content_is_shown_what_is_stored(void **state)
 {
     struct fixture *f = *state;
@@ -246,6 +290,8 @@ int main(void)
         TEST(a_repeated_adjustment_says_so),
         TEST(confirming_no_lines_is_refused),
         TEST(a_confirm_with_other_content_is_shown_what_is_stored),
+        TEST(an_order_with_other_content_is_shown_what_is_stored),
+        TEST(an_order_of_a_batch_with_other_content_is_told_in_the_same_words),
         TEST(a_refund_with_other_content_is_shown_what_is_stored),
         TEST(a_look_up_names_a_reservation_or_an_order),
         TEST(a_number_beyond_all_reservations_is_looked_for),

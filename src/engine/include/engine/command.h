@@ -89,9 +89,10 @@ struct reserve_command {
     struct want *wants;
     uint16_t want_count;
     int64_t hold_ms; /* 0: the default */
-    /* answered */
+    /* answered; with ORDER_MISMATCH it is the stored order, its lines if there is room for all */
     int code; /* in a batch: this order's own outcome */
     bool replayed;
+    bool other_user; /* ORDER_MISMATCH: the stored order is another user's */
     int64_t reservation_id;
     int64_t at_ms; /* when it was reserved */
     int64_t expires_ms;
