@@ -14,7 +14,8 @@ A mutant is a block of test/mutants/ROOM.txt, ROOM being a folder of src/:
 Where the line stands more than once in its file, `after: TEXT` names a line before it, and the first
 one behind that is meant. Each mutant is applied to a copy of the tree (build/mutate), the fast suites
 of its room are built and run, and one of them must fail. A mutant that all of them survive, that does
-not compile, or whose line is not there any more is a failure, and the exit code is 1.
+not compile, or whose line is not there any more (that is looked for in all of them, also with --sample)
+is a failure, and the exit code is 1.
 """
 import argparse
 import json
@@ -59,24 +60,25 @@ class Mutant:
         self.file = fields.get("file", "")
         self.after = fields.get("after", "")
 
-    def apply(self, tree):
-        """Returns why it cannot be applied, or None."""
+    def broken(self, tree):
+        """(the file's text with it, None) or (None, why there is none)."""
         path = tree / self.file
-        if not self.breaks or not path.is_file():
-            return f"there is no file {self.file}" if self.breaks else "it does not say what it breaks"
+        if not self.breaks:
+            return None, "it does not say what it breaks"
+        if not path.is_file():
+            return None, f"there is no file {self.file}"
         lines = path.read_text().split("\n")
         start = 0
         if self.after:
             found = [i for i, line in enumerate(lines) if self.after in line]
             if not found:
-                return f"no line has {self.after!r}"
+                return None, f"no line has {self.after!r}"
             start = found[0]
         at = [i for i, line in enumerate(lines) if line.strip() == self.minus.strip() and i >= start]
         if not at or (len(at) > 1 and not self.after):
-            return f"its line stands {len(at)} times in {self.file}: {self.minus.strip()}"
+            return None, f"its line stands {len(at)} times in {self.file}: {self.minus.strip()}"
         lines[at[0]] = self.plus
-        path.write_text("\n".join(lines))
-        return None
+        return "\n".join(lines), None
 
 
 def read_mutants():
@@ -174,9 +176,10 @@ def try_mutant(tree, mutant, tests, seconds):
     stem = pathlib.Path(mutant.file).stem
     names = sorted(suites_of(mutant.room, tests),
                    key=lambda name: (not name.endswith("test_" + stem), seconds.get(name, 0)))
-    why = mutant.apply(tree.path)
+    text, why = mutant.broken(tree.path)
     if why:
         return "STALE", why
+    (tree.path / mutant.file).write_text(text)
     try:
         output, code = tree.run("ninja", "-C", str(tree.build), *names)
         if code:
@@ -258,6 +261,9 @@ def main():
         return 0
     if not mutants:
         sys.exit("there is no such mutant")
+    stale = [m for m in everything if m not in mutants and m.broken(ROOT)[1]]
+    for mutant in stale:
+        print(f"STALE     {mutant.room}/{mutant.name}: {mutant.broken(ROOT)[1]}", flush=True)
     trees = [Tree(i) for i in range(max(1, min(options.jobs, len(mutants))))]
     for tree in trees:
         tree.prepare()
@@ -275,7 +281,7 @@ def main():
     print(f"{len(results)} of {len(everything)} mutants tried, {len(results) - len(bad)} killed")
     if len(everything) < LEAST:
         print(f"there are to be {LEAST} at least")
-    return 1 if bad or len(everything) < LEAST or len(results) < len(mutants) else 0
+    return 1 if bad or stale or len(everything) < LEAST or len(results) < len(mutants) else 0
 
 
 sys.exit(main())

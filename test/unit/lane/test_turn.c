@@ -169,8 +169,7 @@ static void the_gate_knows_the_orders_of_a_batch(void **state)
 }
 
 /* It never came to a decision about any of its orders. */
-static void a_batch_that_is_refused_as_a_whole_gives_back_what_the_gate_took_for_each_order(
-    void **state)
+static void a_batch_that_is_refused_as_a_whole_gives_each_orders_units_back(void **state)
 {
     struct rig *r = *state;
     struct rig_order orders[3];
@@ -211,7 +210,7 @@ int main(void)
         RIG_TEST(the_gate_knows_of_units_that_came_back_with_the_turn_of_the_rejection),
         RIG_TEST(the_gate_refuses_nothing_between_a_deadline_and_the_turn_that_sees_it),
         RIG_TEST(the_gate_knows_the_orders_of_a_batch),
-        RIG_TEST(a_batch_that_is_refused_as_a_whole_gives_back_what_the_gate_took_for_each_order),
+        RIG_TEST(a_batch_that_is_refused_as_a_whole_gives_each_orders_units_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
