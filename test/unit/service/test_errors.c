@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-#define ORDER      "{\"user_id\":\"ann\",\"lines\":[{\"lot\":\"cola#00000000\",\"quantity\":2}]}"
+#define ORDER                                                                                      \
+    "{\"order_id\":\"order-1\",\"user_id\":\"ann\",\"lines\":[{\"lot\":\"cola#00000000\","         \
+    "\"quantity\":2}]}"
 
 static int open_fixture(void **state)
 {
