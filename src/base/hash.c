@@ -99,17 +99,35 @@ static void count_on(struct uuid_state *u, uint64_t ms, uint64_t random)
     }
 }
 
+/* Eight hexadecimal digits at once: each nibble is spread to a byte, and becomes its digit there.
+ */
+static void put_hex(uint32_t number, char out[8])
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t n = number;
+    n = (n | n << 16) & 0x0000ffff0000ffffu;
+    n = (n | n << 8) & 0x00ff00ff00ff00ffu;
+    n = (n | n << 4) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t letters = (n + ones * 6) >> 4 & ones;
+    n = __builtin_bswap64(n + ones * '0' + letters * ('a' - '0' - 10));
+    memcpy(out, &n, 8);
+}
+
 void uuid_v7(struct uuid_state *u, int64_t unix_ms, char out[37])
 {
     count_on(u, unix_ms > 0 ? (uint64_t)unix_ms : 0, next_random(u) >> 32);
     uint64_t high = u->last_ms << 16 | UINT64_C(0x7000) | u->counter;
     uint64_t low = UINT64_C(1) << 63 | next_random(u) >> 2;
-    char *p = out;
-    for (int nibble = 0; nibble < 32; nibble++) {
-        uint64_t half = nibble < 16 ? high : low;
-        if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20)
-            *p++ = '-';
-        *p++ = hex_digits[half >> (60 - 4 * (nibble & 15)) & 15];
-    }
-    *p = 0;
+    char digits[32];
+    put_hex((uint32_t)(high >> 32), digits);
+    put_hex((uint32_t)high, digits + 8);
+    put_hex((uint32_t)(low >> 32), digits + 16);
+    put_hex((uint32_t)low, digits + 24);
+    memcpy(out, digits, 8);
+    memcpy(out + 9, digits + 8, 4);
+    memcpy(out + 14, digits + 12, 4);
+    memcpy(out + 19, digits + 16, 4);
+    memcpy(out + 24, digits + 20, 12);
+    out[8] = out[13] = out[18] = out[23] = '-';
+    out[36] = 0;
 }

@@ -48,6 +48,14 @@ static bool next_field(struct str *rest, uint64_t *tag, struct str *held)
 {
     uint64_t number[2] = {0, 0};
     uint32_t at = 0;
+    const uint8_t *p = (const uint8_t *)rest->p;
+    if (rest->len >= 2 && p[0] < 0x80 && (p[0] & 7) == 2 && p[1] <= rest->len - 2u &&
+        p[1] < 0x80) { /* as most are */
+        *tag = p[0];
+        *held = (struct str){rest->p + 2, p[1]};
+        *rest = (struct str){rest->p + 2 + p[1], rest->len - 2 - p[1]};
+        return true;
+    }
     for (unsigned i = 0; i < 2; i++) {
         for (unsigned shift = 0;; shift += 7) {
             if (at == rest->len || shift > 63)

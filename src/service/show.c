@@ -19,17 +19,8 @@ char *show_text(struct str text, struct arena *a)
 
 char *show_number(int64_t n, struct arena *a)
 {
-    enum { DIGITS_MAX = 21 };
-    char digits[DIGITS_MAX];
-    char *p = digits + DIGITS_MAX;
-    uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-    do {
-        *--p = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (n < 0)
-        *--p = '-';
-    return arena_copy(a, p, (size_t)(digits + DIGITS_MAX - p));
+    char digits[DECIMAL_MAX];
+    return show_text(decimal_text(n, digits), a);
 }
 
 char *show_time(int64_t unix_ms, struct arena *a)

@@ -50,11 +50,20 @@ int writer_result(struct writer *w, struct str *out)
 /* Writes the digits so that they end at `end`; returns where they begin. */
 static char *put_digits(char *end, uint64_t n)
 {
-    do {
-        *--end = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
-    return end;
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    while (n >= 100) {
+        end -= 2;
+        memcpy(end, pairs + n % 100 * 2, 2);
+        n /= 100;
+    }
+    if (n < 10) {
+        *--end = (char)('0' + n);
+        return end;
+    }
+    return memcpy(end - 2, pairs + n * 2, 2);
 }
 
 struct str decimal_text(int64_t n, char out[DECIMAL_MAX])

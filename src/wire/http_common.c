@@ -55,30 +55,36 @@ enum http_method method_find(const char *text, size_t len)
     return HTTP_OTHER;
 }
 
-/* Eight bytes at a time; only where one of them looks like a control is it looked at alone. */
-bool header_value_valid(const char *value, size_t len)
+static bool controls(const char *value, size_t len)
 {
-    const uint64_t ones = 0x0101010101010101u;
-    size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t word;
-        memcpy(&word, value + i, 8);
-        uint64_t delete = word ^ ones * 0x7f;
-        uint64_t low = (word - ones * 0x20) & ~word;
-        if (((low | ((delete - ones) & ~delete)) & ones * 0x80) == 0)
-            continue;
-        for (size_t j = i; j < i + 8; j++) {
-            uint8_t byte = (uint8_t)value[j];
-            if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-                return false;
-        }
-    }
-    for (; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         uint8_t byte = (uint8_t)value[i];
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            return false;
+            return true;
     }
-    return true;
+    return false;
+}
+
+/* The top bit of a byte is set if one of the eight may be a control. */
+static inline uint64_t suspects(const char *eight)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t word;
+    memcpy(&word, eight, 8);
+    uint64_t delete = word ^ ones * 0x7f;
+    return (((word - ones * 0x20) & ~word) | ((delete - ones) & ~delete)) & ones * 0x80;
+}
+
+/* Eight bytes at a time, the last eight perhaps twice; only where one of all looks like a control
+ * are they looked at alone. */
+bool header_value_valid(const char *value, size_t len)
+{
+    if (len < 8)
+        return !controls(value, len);
+    uint64_t suspect = suspects(value + len - 8);
+    for (size_t i = 0; i + 8 < len; i += 8)
+        suspect |= suspects(value + i);
+    return !suspect || !controls(value, len);
 }
 
 const uint8_t token_lower[256] = {

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,21 @@ static void a_uuid_has_version_variant_and_time(void **state)
     assert_int_equal(text[18], '-');
     assert_int_equal(text[23], '-');
     assert_non_null(strchr("89ab", text[19]));
+}
+
+static void a_uuid_is_the_digits_of_its_numbers(void **state)
+{
+    (void)state;
+    /* The generator gives 0x0123456789abcdef first, of which the counter's start comes. */
+    struct uuid_state u = {.s = {UINT64_C(0x0123456789abcdef), 0}};
+    uint64_t a = u.s[0], b = a;
+    uint64_t second = ((a << 24 | a >> 40) ^ b ^ b << 16) + (b << 37 | b >> 27);
+    char text[37], want[37];
+    uuid_v7(&u, 0x0fedcba98765, text);
+    uint64_t low = UINT64_C(1) << 63 | second >> 2;
+    snprintf(want, sizeof want, "0fedcba9-8765-7%03x-%04x-%012llx", 0x01234567 & 0x7ffu,
+             (unsigned)(low >> 48), (unsigned long long)(low & UINT64_C(0xffffffffffff)));
+    assert_string_equal(text, want);
 }
 
 static void uuids_grow_strictly_even_when_the_clock_goes_back(void **state)
@@ -141,6 +157,7 @@ int main(void)
         cmocka_unit_test(md5_of_the_rfcs_test_suite),
         cmocka_unit_test(random_bytes_fill_all_and_differ),
         cmocka_unit_test(a_uuid_has_version_variant_and_time),
+        cmocka_unit_test(a_uuid_is_the_digits_of_its_numbers),
         cmocka_unit_test(uuids_grow_strictly_even_when_the_clock_goes_back),
         cmocka_unit_test(the_bloom_filter_never_denies_and_seldom_errs),
         cmocka_unit_test(an_empty_bloom_filter_knows_nobody),

@@ -258,7 +258,8 @@ static void details_of_every_length_decode(void **state)
 {
     (void)state;
     char text[201];
-    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(1 + i * 89 % 127); /* all bytes, so all digits */
     for (uint32_t length = 1; length < sizeof text; length++) {
         struct response r = {0};
         struct failure f = {.code = TLY_ENOT_FOUND, .text = {text, length}, .lot = {text, length}};
@@ -266,6 +267,7 @@ static void details_of_every_length_decode(void **state)
         grpc_failure_response(&r, &arena, &f);
         Google__Rpc__Status *status = details_of(&r);
         assert_int_equal(strlen(status->message), length);
+        assert_memory_equal(status->message, text, length);
         Google__Rpc__ErrorInfo *info = error_info_of(status);
         assert_int_equal(strlen(info->metadata[0]->value), length);
         google__rpc__error_info__free_unpacked(info, NULL);
