@@ -50,10 +50,9 @@ static bool charge(struct http2_session *s, size_t before, size_t after)
     return true;
 }
 
-static void *pool_alloc(struct http2_session *s, size_t size)
+/* Small blocks come and go several times a request: their way is kept short. */
+static __attribute__((noinline)) void *large_alloc(struct http2_session *s, size_t size)
 {
-    if (size <= LARGE_BYTES)
-        return wire_pool_alloc(s->host->pool, size);
     if (!charge(s, 0, size))
         return NULL;
     void *block = wire_pool_alloc(s->host->pool, size);
@@ -62,11 +61,9 @@ static void *pool_alloc(struct http2_session *s, size_t size)
     return block;
 }
 
-static void pool_free(struct http2_session *s, void *block)
+static inline void *pool_alloc(struct http2_session *s, size_t size)
 {
-    if (block && s->large_bytes)
-        (void)charge(s, wire_pool_block_bytes(block), 0);
-    wire_pool_free(s->host->pool, block);
+    return size <= LARGE_BYTES ? wire_pool_alloc(s->host->pool, size) : large_alloc(s, size);
 }
 
 static void *pool_realloc(struct http2_session *s, void *block, size_t size)
@@ -91,16 +88,25 @@ static bool in_pages(const void *block)
     return ((uintptr_t)block & (POOL_PAGE_BYTES - 1)) == 0;
 }
 
+static __attribute__((noinline)) void large_free(struct http2_session *s, void *block)
+{
+    struct http2_pages *slot = in_pages(block) ? find(s, block) : NULL;
+    if (slot) {
+        wire_pool_pages_free(s->host->pool, block, slot->count);
+        slot->block = NULL;
+        return;
+    }
+    (void)charge(s, wire_pool_block_bytes(block), 0);
+    wire_pool_free(s->host->pool, block);
+}
+
 static void memory_free(void *block, void *context)
 {
     struct http2_session *s = context;
-    struct http2_pages *slot = block && in_pages(block) ? find(s, block) : NULL;
-    if (!slot) {
-        pool_free(s, block);
-        return;
-    }
-    wire_pool_pages_free(s->host->pool, block, slot->count);
-    slot->block = NULL;
+    if (block && (s->large_bytes || in_pages(block)))
+        large_free(s, block);
+    else
+        wire_pool_free(s->host->pool, block);
 }
 
 static void *memory_calloc(size_t count, size_t size, void *context)

@@ -120,7 +120,7 @@ static void *large_alloc(struct wire_pool *p, size_t size)
     return head + 1;
 }
 
-static struct pool_head *cut(struct wire_pool *p, uint8_t class)
+static __attribute__((noinline)) void *cut(struct wire_pool *p, uint8_t class)
 {
     size_t bytes = class_bytes[class];
     if ((size_t)(p->end - p->next) < bytes) {
@@ -137,7 +137,9 @@ static struct pool_head *cut(struct wire_pool *p, uint8_t class)
     }
     struct pool_head *head = (struct pool_head *)(void *)p->next;
     p->next += bytes;
-    return head;
+    head->size = class;
+    p->blocks++;
+    return head + 1;
 }
 
 void *wire_pool_alloc(struct wire_pool *p, size_t size)
@@ -146,18 +148,12 @@ void *wire_pool_alloc(struct wire_pool *p, size_t size)
         return size > SIZE_MAX / 2 ? NULL : large_alloc(p, size);
     uint8_t class = p->class_of[(size + sizeof(struct pool_head) + POOL_STEP - 1) / POOL_STEP];
     struct pool_free *block = p->free[class];
-    if (block) {
-        p->free[class] = block->next;
-        __builtin_prefetch(block->next, 1); /* the next one to be taken, whose link is read then */
-        p->blocks++;
-        return block;
-    }
-    struct pool_head *head = cut(p, class);
-    if (!head)
-        return NULL;
-    head->size = class;
+    if (!block)
+        return cut(p, class);
+    p->free[class] = block->next;
+    __builtin_prefetch(block->next, 1); /* the next one to be taken, whose link is read then */
     p->blocks++;
-    return head + 1;
+    return block;
 }
 
 void wire_pool_free(struct wire_pool *p, void *block)
