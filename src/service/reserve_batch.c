@@ -9,27 +9,27 @@
 
 #include "service/service_internal.h"
 
-/* One order of the request: it was refused here, or is `orders[at]` of the command. */
+/* One order of the request. It lies among those that came, or where some were refused here, and it
+ * was not, among those that were sent. */
 struct entry {
-    struct reserve_command order;
-    struct order_flags flags;
+    struct reserve_command *order;
     const char *text; /* of an order that breaks a rule */
-    uint32_t at;
-    bool sent;
 };
 
 struct orders {
     struct entry *entries;
+    struct reserve_command *came;
+    struct reserve_command *sent; /* room for all; touched where not all that came are sent */
     uint32_t count;
     struct gate_ask *asks;
     uint32_t *asked; /* the entry of each ask */
     uint32_t ask_count;
 };
 
-static int show_outcome(const struct service *s, const struct entry *entry,
-                        const struct reserve_command *order, struct arena *a,
+static int show_outcome(const struct service *s, const struct entry *entry, struct arena *a,
                         Tally__V1__OrderOutcome *out)
 {
+    const struct reserve_command *order = entry->order;
     tally__v1__order_outcome__init(out);
     out->order_id = show_text(order->order_id, a);
     out->code = (char *)(order->code ? error_name(error_public(order->code)) : "OK");
@@ -62,11 +62,8 @@ static void answer(struct service *s, struct call *c)
     }
     m.n_outcomes = all->count;
     for (uint32_t i = 0; i < all->count; i++) {
-        const struct entry *entry = &all->entries[i];
-        const struct reserve_command *order =
-            entry->sent ? &c->command.batch.orders[entry->at] : &entry->order;
         m.outcomes[i] = &outcomes[i];
-        if (show_outcome(s, entry, order, a, &outcomes[i])) {
+        if (show_outcome(s, &all->entries[i], a, &outcomes[i])) {
             reply_unsaid(s, &c->origin);
             return;
         }
@@ -91,22 +88,35 @@ static bool passed(const struct orders *all)
     return false;
 }
 
-/* Those that may succeed, side by side for the engine. `orders` has room for all. */
+/* Those that may succeed, side by side for the engine: where they are, if that is all of them. */
+static void gather(struct call *c, struct orders *all)
+{
+    uint32_t sent = 0;
+    c->command.batch.orders = all->came;
+    c->command.batch.count = all->count;
+    for (uint32_t i = 0; i < all->count; i++)
+        sent += all->entries[i].order->code == 0;
+    if (sent == all->count)
+        return;
+    c->command.batch.orders = all->sent;
+    c->command.batch.count = 0;
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct entry *entry = &all->entries[i];
+        if (entry->order->code)
+            continue;
+        struct reserve_command *to = &all->sent[c->command.batch.count++];
+        *to = *entry->order;
+        entry->order = to;
+    }
+}
+
 static void admitted(struct service *s, struct call *c)
 {
     struct orders *all = c->state;
-    uint32_t sent = 0;
-    for (uint32_t i = 0; i < all->ask_count; i++) {
-        struct entry *entry = &all->entries[all->asked[i]];
-        order_admitted(s, &entry->order, &all->asks[i]);
-        if (entry->order.code)
-            continue;
-        entry->at = sent;
-        entry->sent = true;
-        c->command.batch.orders[sent++] = entry->order;
-    }
-    c->command.batch.count = sent;
-    if (sent && (c->origin.exchange || passed(all))) {
+    for (uint32_t i = 0; i < all->ask_count; i++)
+        order_admitted(s, all->entries[all->asked[i]].order, &all->asks[i]);
+    gather(c, all);
+    if (c->command.batch.count && (c->origin.exchange || passed(all))) {
         call_submit(s, c);
         return;
     }
@@ -125,19 +135,21 @@ static int prepare(struct call *c, const Tally__V1__ReserveBatchRequest *m, stru
 {
     for (uint32_t i = 0; i < all->count; i++) {
         struct entry *entry = &all->entries[i];
+        struct order_flags flags;
         struct error broken;
-        int code = order_prepare(c, m->orders[i], &entry->order, &entry->flags, &broken);
+        entry->order = &all->came[i];
+        int code = order_prepare(c, m->orders[i], entry->order, &flags, &broken);
         if (code == TLY_ENO_MEMORY)
             return no_memory(e);
         if (code) {
-            entry->order.code = code;
-            entry->order.want_count = 0;
+            entry->order->code = code;
+            entry->order->want_count = 0;
             entry->text = arena_copy(&c->arena, broken.text, strlen(broken.text));
             if (!entry->text)
                 return no_memory(e);
             continue;
         }
-        if (order_ask(c, &entry->order, entry->flags, &all->asks[all->ask_count]))
+        if (order_ask(c, entry->order, flags, &all->asks[all->ask_count]))
             return no_memory(e);
         all->asked[all->ask_count++] = i;
     }
@@ -157,10 +169,11 @@ int reserve_batch_start(struct service *s, struct call *c, struct error *e)
         return no_memory(e);
     all->count = (uint32_t)count;
     all->entries = arena_zalloc(&c->arena, count * sizeof *all->entries);
+    all->came = arena_zalloc(&c->arena, count * sizeof *all->came);
+    all->sent = arena_alloc(&c->arena, count * sizeof *all->sent);
     all->asks = arena_alloc(&c->arena, count * sizeof *all->asks);
     all->asked = arena_alloc(&c->arena, count * sizeof *all->asked);
-    c->command.batch.orders = arena_alloc(&c->arena, count * sizeof *c->command.batch.orders);
-    if (!all->entries || !all->asks || !all->asked || !c->command.batch.orders)
+    if (!all->entries || !all->came || !all->sent || !all->asks || !all->asked)
         return no_memory(e);
     int code = prepare(c, m, all, e);
     if (code)
