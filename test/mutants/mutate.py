@@ -37,7 +37,7 @@ SIM = {"sim": ["--seeds", "1..300"]}  # of the test program of that name, these 
 # The suites that a room's mutants are held against, besides the room's own unit and contract tests.
 MORE = {
     "model": ["unit_engine_", "unit_ledger_", "sim"],
-    "engine": ["contract_gate_", "sim"],
+    "engine": ["contract_gate_", "unit_lane_", "sim"],
     "lane": ["unit_server_", "sim"],
     "gate": ["unit_service_", "sim"],
     "ledger": ["unit_cli_test_verify"],

@@ -236,7 +236,7 @@ static struct fake_ledger_faults choose_faults(struct world *w)
     faults.unknown = sometimes(w, 500, 80);
     faults.writable = sometimes(w, 500, 1000);
     faults.read_fails = sometimes(w, 300, 200);
-    faults.store_slow = sometimes(w, 500, 1000);
+    faults.store_slow = sometimes(w, 500, 990); /* never is not slow: settling would not end */
     if (w->plant == PLANT_REJECT_HIDDEN || w->plant == PLANT_UNKNOWN_FAILED)
         faults.reject = faults.unknown = 40;
     return faults;
