@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 static const struct subcommand table[] = {
     {"serve", "run the server", cli_serve},

@@ -2,8 +2,8 @@
  *
  * Happy path: each row is one request (CreateLot or AdjustStock), answers come in order, the row is
  * done. Whatever leaves a doubt (a lost connection, an unknown outcome, an answer that does not
- * show the units that were asked for, a lot that appeared meanwhile) leads to the same place: the
- * lot is read, the row is decided again, and what is still missing is asked for.
+ * show the units that were asked for, a lot that appeared or was touched meanwhile) leads to the
+ * same place: the lot is read, the row is decided again, and what is still missing is asked for.
  *
  * Failures: a refusal makes the row bad and the others go on; a refusal that passes (busy) is tried
  * again TRIES_MAX times; a server that is gone is tried again RECONNECTS_MAX times, then it ends.
@@ -15,13 +15,20 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/hash.h"
 #include "cli/cli.h"
+#include "cli/client_id.h"
 #include "cli/import.h"
 #include "client/http_client.h"
 #include "client/url.h"
 
-enum { WINDOW = 64, TRIES_MAX = 10, ATTEMPTS_MAX = 32, RECONNECTS_MAX = 6, PATH_BYTES = 320 };
+enum {
+    WINDOW = 64,
+    TRIES_MAX = 10,
+    ATTEMPTS_MAX = 32,
+    ATTEMPTS_BY_VERSION = 8, /* a lot that sells faster than that is changed without its version */
+    RECONNECTS_MAX = 6,
+    PATH_BYTES = 320
+};
 
 enum step { STEP_WRITE, STEP_READ };
 
@@ -70,23 +77,22 @@ static void sleep_ms(uint32_t ms)
 
 /* ---- requests ---- */
 
-/* See import.h for what the id must tell apart and what it must not. */
-static void adjustment_id(const struct import *im, const struct import_row *row, char out[64])
-{
-    char text[160], digest[33];
-    int len = snprintf(text, sizeof(text), "%s|%u|%d|%" PRId64 "|%u", im->content_md5, row->line,
-                       im->mode, row->on_hand, row->attempt);
-    md5_hex(text, (size_t)len, digest);
-    snprintf(out, 64, "import-%s", digest);
-}
-
+/* A change holds for the version that it was made for. A lot that is sold many times a second never
+ * stands still for long enough: there the units are added or written off as they are, once, under
+ * an id of its own, which is as good while nobody else counts the same lot. */
 static json_t *adjust_body(const struct import *im, const struct import_row *row)
 {
-    char id[64], reason[64];
-    adjustment_id(im, row, id);
-    snprintf(reason, sizeof(reason), "import %.8s line %u", im->content_md5, row->line);
-    return json_pack("{s:I, s:s, s:s}", "delta", (json_int_t)(row->target - row->on_hand), "reason",
-                     reason, "adjustment_id", id);
+    char id[CLIENT_ID_SIZE], reason[ADJUST_REASON_MAX + 1], file[72];
+    const char *name = strrchr(im->source->file, '/');
+    text_show(str_of(name ? name + 1 : im->source->file), file, sizeof file);
+    snprintf(reason, sizeof(reason), "import %s line %u", file, row->line);
+    json_t *body = json_pack("{s:I, s:s}", "delta", (json_int_t)(row->target - row->on_hand),
+                             "reason", reason);
+    if (row->attempt < ATTEMPTS_BY_VERSION)
+        json_object_set_new(body, "expected_version", json_integer(row->version));
+    else if (client_id_make(id) == 0)
+        json_object_set_new(body, "adjustment_id", json_string(id));
+    return body;
 }
 
 /* Of one lot, or of all. */
@@ -131,9 +137,7 @@ static void row_refused(struct apply *a, struct import_row *row, const json_t *p
 {
     const char *detail = text_of(problem, "detail");
     const char *field = text_of(problem, "field");
-    bool known = false;
-    for (int c = 0; c < IMPORT_COLUMN_COUNT; c++)
-        known |= strcmp(field, import_column_names[c]) == 0;
+    bool known = stock_field_parse(str_of(field)) >= 0;
     if (!*detail)
         detail = text_of(problem, "title");
     const char *code = text_of(problem, "code");
@@ -205,7 +209,7 @@ static void take_answer(struct apply *a, const struct http_answer *answer)
     else if (item.step == STEP_READ && answer->status == 404)
         take_lot(a, item.row, NULL);
     else if (item.step == STEP_WRITE &&
-             (strcmp(code, "ALREADY_EXISTS") == 0 || strcmp(code, "ORDER_MISMATCH") == 0))
+             (strcmp(code, "ALREADY_EXISTS") == 0 || strcmp(code, "VERSION_MISMATCH") == 0))
         push(&a->waiting, item.row, STEP_READ);
     else
         row_refused(a, item.row, json);

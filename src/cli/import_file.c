@@ -1,34 +1,25 @@
-/* import_file.c - a CSV file as rows: header, fields, rules, no lot twice.
+/* import_file.c - the rows of a stock file, kept; no lot twice.
  *
- * Failures: the header lacks a column or has one that is not known (nothing can be read then), a
- * row is no CSV, a field breaks its rule, a lot stands in the file twice. All but the first are
- * noted and reading goes on, so that one run tells all mistakes.
+ * Failures: as stockfile/ tells them, each noted, and reading goes on, so that one run tells all
+ * faults. A lot that stands in the file twice makes all of its rows bad: none of them is known to
+ * be the right one.
  */
-#include <inttypes.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/hash.h"
-#include "cli/csv.h"
+#include "cli/cli.h"
 #include "cli/import.h"
-#include "cli/nearest.h"
-#include "cli/options.h"
-#include "service/lot_key.h"
-#include "service/rules.h"
 
 enum { ARENA_BYTES_MAX = 1 << 30 };
 
-const char *const import_column_names[IMPORT_COLUMN_COUNT] = {
-#define X(name) #name,
-    IMPORT_COLUMNS(X)
-#undef X
-};
-
 void import_init(struct import *im)
 {
-    *im = (struct import){0};
+    *im = (struct import){.encoding = ""};
     arena_init(&im->arena, NULL, 0, ARENA_BYTES_MAX);
 }
 
@@ -37,71 +28,57 @@ void import_close(struct import *im)
     arena_close(&im->arena);
     free(im->rows);
     free(im->by_key);
+    free(im->by_sku);
     free(im->problems);
+}
+
+static const char *keep(struct import *im, const char *text)
+{
+    const char *kept = arena_copy(&im->arena, text, strlen(text));
+    im->short_of_memory |= !kept;
+    return kept ? kept : "";
+}
+
+static void note(struct import *im, uint32_t line, const char *column, const char *text)
+{
+    if (im->problem_count == im->problem_capacity) {
+        uint32_t capacity = im->problem_capacity ? 2 * im->problem_capacity : 64;
+        struct import_problem *problems = realloc(im->problems, capacity * sizeof *problems);
+        if (!problems) {
+            im->short_of_memory = true;
+            return;
+        }
+        im->problems = problems;
+        im->problem_capacity = capacity;
+    }
+    im->problems[im->problem_count++] =
+        (struct import_problem){line, keep(im, column), keep(im, text)};
 }
 
 void import_bad(struct import *im, struct import_row *row, uint32_t line, const char *column,
                 const char *format, ...)
 {
-    if (row && row->action == IMPORT_BAD)
-        return;
+    char text[ERROR_TEXT_MAX], shown[3 * ERROR_TEXT_MAX];
+    va_list args;
+    if (!row || row->action != IMPORT_BAD)
+        im->bad_count++;
     if (row)
         row->action = IMPORT_BAD;
-    im->bad_count++;
-    if (!im->problems)
-        im->problems = calloc(IMPORT_PROBLEMS_MAX, sizeof(*im->problems));
-    if (!im->problems || im->problem_count == IMPORT_PROBLEMS_MAX)
-        return;
-    struct import_problem *p = &im->problems[im->problem_count++];
-    va_list args;
     va_start(args, format);
-    p->line = line;
-    snprintf(p->column, sizeof(p->column), "%s", column);
-    vsnprintf(p->text, sizeof(p->text), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-}
-
-/* ---- header ---- */
-
-/* places[column] = number of the field, or -1 */
-static int take_header(const struct csv_row *header, int places[IMPORT_COLUMN_COUNT],
-                       struct error *e)
-{
-    for (int c = 0; c < IMPORT_COLUMN_COUNT; c++)
-        places[c] = -1;
-    for (uint32_t f = 0; f < header->count; f++) {
-        char name[64];
-        snprintf(name, sizeof(name), "%.*s", STR_ARG(header->fields[f]));
-        struct nearest nearest = nearest_to(name);
-        int column = -1;
-        for (int c = 0; c < IMPORT_COLUMN_COUNT; c++) {
-            nearest_offer(&nearest, import_column_names[c]);
-            if (str_equal(header->fields[f], str_of(import_column_names[c])))
-                column = c;
-        }
-        if (column < 0)
-            return error_set(
-                e, TLY_EINVALID_ARGUMENT, name, "line %u: there is no column '%s'; %s%s",
-                header->line, name, nearest_found(&nearest) ? "did you mean " : "columns are ",
-                nearest_found(&nearest) ? nearest.best
-                                        : "sku, flavor, size, batch, expires_on, quantity");
-        if (places[column] >= 0)
-            return error_set(e, TLY_EINVALID_ARGUMENT, name, "line %u: column '%s' is there twice",
-                             header->line, name);
-        places[column] = (int)f;
-    }
-    for (int c = 0; c < IMPORT_COLUMN_COUNT; c++) {
-        if (places[c] < 0 && c != IMPORT_expires_on)
-            return error_set(e, TLY_EINVALID_ARGUMENT, import_column_names[c],
-                             "line %u: column '%s' is missing", header->line,
-                             import_column_names[c]);
-    }
-    return 0;
+    text_show(str_of(text), shown, sizeof shown);
+    note(im, line, column, shown);
 }
 
 /* ---- rows ---- */
 
-static struct import_row *add_row(struct import *im, uint32_t line)
+static void on_fault(void *context, uint32_t line, const char *column, const char *text)
+{
+    note(context, line, column, text);
+}
+
+static struct import_row *add_row(struct import *im)
 {
     if (im->row_count == im->row_capacity) {
         uint32_t capacity = im->row_capacity ? 2 * im->row_capacity : 256;
@@ -111,85 +88,30 @@ static struct import_row *add_row(struct import *im, uint32_t line)
         im->rows = rows;
         im->row_capacity = capacity;
     }
-    struct import_row *row = &im->rows[im->row_count++];
-    *row = (struct import_row){.line = line, .action = IMPORT_UNCHANGED};
-    return row;
+    return &im->rows[im->row_count++];
 }
 
-static int check_quantity(struct str text, int64_t *quantity, struct error *e)
+static int take_row(struct import *im, const struct stock_row *from, bool good)
 {
-    char digits[24];
-    snprintf(digits, sizeof(digits), "%.*s", STR_ARG(text));
-    if (text.len < sizeof(digits) && number_parse(digits, 0, QUANTITY_MAX, quantity))
-        return 0;
-    return error_set(e, TLY_EINVALID_ARGUMENT, "quantity",
-                     "must be a whole number from 0 to %d, is '%.40s'", QUANTITY_MAX, digits);
-}
-
-/* Checks the fields in the order of the columns; `e->field` names the first bad one. */
-static int check_fields(const struct str fields[IMPORT_COLUMN_COUNT], char size[SIZE_MAX_BYTES + 1],
-                        int64_t *quantity, struct error *e)
-{
-    int32_t days;
-    for (int c = 0; c < IMPORT_COLUMN_COUNT; c++) {
-        if (c != IMPORT_expires_on && fields[c].len == 0)
-            return error_set(e, TLY_EINVALID_ARGUMENT, import_column_names[c], "is empty");
-    }
-    int code = rule_sku(fields[IMPORT_sku], "sku", e);
-    if (!code)
-        code = rule_flavor(fields[IMPORT_flavor], "flavor", e);
-    if (!code)
-        code = rule_size(fields[IMPORT_size], "size", size, e);
-    if (!code)
-        code = rule_batch(fields[IMPORT_batch], "batch", e);
-    if (!code && fields[IMPORT_expires_on].len > 0)
-        code = rule_date(fields[IMPORT_expires_on], "expires_on", &days, e);
-    return code ? code : check_quantity(fields[IMPORT_quantity], quantity, e);
-}
-
-/* A rule's sentence begins with the field's name, which is told as the column. */
-static const char *without_field(const struct error *e)
-{
-    size_t len = strlen(e->field);
-    bool named = len > 0 && strncmp(e->text, e->field, len) == 0 && e->text[len] == ':';
-    return named ? e->text + len + 1 + strspn(e->text + len + 1, " ") : e->text;
-}
-
-static int fill_row(struct import *im, struct import_row *row, const struct str *fields)
-{
-    char size[SIZE_MAX_BYTES + 1];
-    struct error e = {0};
-    if (check_fields(fields, size, &row->quantity, &e) != 0) {
-        import_bad(im, row, row->line, e.field, "%s", without_field(&e));
-        return 0;
-    }
-    for (int c = 0; c < IMPORT_quantity; c++) {
-        struct str value = c == IMPORT_size ? str_of(size) : fields[c];
-        row->fields[c] = arena_copy(&im->arena, value.p ? value.p : "", value.len);
-        if (!row->fields[c])
-            return TLY_ENO_MEMORY;
-    }
-    lot_key_make(str_of(row->fields[IMPORT_sku]), str_of(row->fields[IMPORT_flavor]), str_of(size),
-                 str_of(row->fields[IMPORT_batch]), row->key);
-    return 0;
-}
-
-static int take_row(struct import *im, const struct csv_row *csv, uint32_t columns,
-                    const int places[IMPORT_COLUMN_COUNT])
-{
-    struct str fields[IMPORT_COLUMN_COUNT] = {0};
-    struct import_row *row = add_row(im, csv->line);
+    struct import_row *row = add_row(im);
     if (!row)
         return TLY_ENO_MEMORY;
-    if (csv->count != columns) {
-        import_bad(im, row, row->line, "", "has %u fields, the header has %u", csv->count, columns);
-        return 0;
+    *row = (struct import_row){.line = from->line,
+                               .action = good ? IMPORT_UNCHANGED : IMPORT_BAD,
+                               .counts = from->given[STOCK_quantity],
+                               .quantity = from->quantity};
+    memcpy(row->key, from->key, sizeof row->key);
+    im->bad_count += !good;
+    im->rules_matter |= !good || from->rewritten;
+    for (int i = 0; i < STOCK_quantity && good; i++) {
+        if (!from->given[i])
+            continue;
+        struct str value = from->fields[i];
+        row->fields[i] = arena_copy(&im->arena, value.p ? value.p : "", value.len);
+        if (!row->fields[i])
+            return TLY_ENO_MEMORY;
     }
-    for (int c = 0; c < IMPORT_COLUMN_COUNT; c++) {
-        if (places[c] >= 0)
-            fields[c] = csv->fields[places[c]];
-    }
-    return fill_row(im, row, fields);
+    return 0;
 }
 
 /* ---- no lot twice ---- */
@@ -202,25 +124,52 @@ static int compare_keys(const void *a, const void *b)
     return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-static int index_rows(struct import *im)
+static int compare_skus(const void *a, const void *b)
 {
+    const struct import_row *x = *(struct import_row *const *)a;
+    const struct import_row *y = *(struct import_row *const *)b;
+    int order = strcmp(x->fields[STOCK_sku], y->fields[STOCK_sku]);
+    return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+/* Rows of one key stand together. A bad one may be the lot's right row, had it been written well.
+ */
+static void refuse_duplicates(struct import *im)
+{
+    for (uint32_t i = 0, n; i < im->key_count; i += n) {
+        struct import_row **rows = im->by_key + i;
+        n = 1;
+        while (i + n < im->key_count && strcmp(rows[n]->key, rows[0]->key) == 0)
+            n++;
+        for (uint32_t k = 0; n > 1 && k < n; k++) {
+            if (rows[k]->twice)
+                continue;
+            rows[k]->twice = true;
+            import_bad(im, rows[k], rows[k]->line, "", "lot %s stands in line %u, too%s",
+                       rows[k]->key, rows[k == 0 ? 1 : 0]->line, n > 2 ? ", and in others" : "");
+        }
+    }
+}
+
+int import_index(struct import *im)
+{
+    free(im->by_key);
+    free(im->by_sku);
     im->by_key = malloc((im->row_count + 1) * sizeof(struct import_row *));
-    if (!im->by_key)
+    im->by_sku = malloc((im->row_count + 1) * sizeof(struct import_row *));
+    im->key_count = im->sku_count = 0;
+    if (!im->by_key || !im->by_sku)
         return TLY_ENO_MEMORY;
     for (uint32_t i = 0; i < im->row_count; i++) {
-        if (im->rows[i].action != IMPORT_BAD)
-            im->by_key[im->key_count++] = &im->rows[i];
+        struct import_row *row = &im->rows[i];
+        if (*row->key)
+            im->by_key[im->key_count++] = row;
+        else if (row->action != IMPORT_BAD)
+            im->by_sku[im->sku_count++] = row;
     }
     qsort(im->by_key, im->key_count, sizeof(struct import_row *), compare_keys);
-    struct import_row *first = NULL;
-    for (uint32_t i = 0; i < im->key_count; i++) {
-        struct import_row *row = im->by_key[i];
-        if (first && strcmp(row->key, first->key) == 0)
-            import_bad(im, row, row->line, "", "lot %s stands in line %u already", row->key,
-                       first->line);
-        else
-            first = row;
-    }
+    qsort(im->by_sku, im->sku_count, sizeof(struct import_row *), compare_skus);
+    refuse_duplicates(im);
     return 0;
 }
 
@@ -238,33 +187,103 @@ struct import_row *import_find(const struct import *im, const char *key)
     return found ? im->by_key[low] : NULL;
 }
 
-int import_read(struct import *im, char *text, size_t size, struct error *e)
+/* In the order of the file, whatever found them. */
+static int compare_problems(const void *a, const void *b)
 {
-    struct csv csv;
-    struct csv_row row;
-    struct error bad;
-    int places[IMPORT_COLUMN_COUNT];
-    md5_hex(text, size, im->content_md5);
-    csv_begin(&csv, text, size);
-    enum csv_result result = csv_next(&csv, &row, &bad);
-    if (result == CSV_BAD)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "", "line %u: %s", row.line, bad.text);
-    if (result == CSV_END)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "",
-                         "the file is empty: its first line names "
-                         "the columns");
-    int code = take_header(&row, places, e);
-    uint32_t columns = row.count;
-    while (!code && (result = csv_next(&csv, &row, &bad)) != CSV_END) {
-        if (result == CSV_BAD) {
-            import_bad(im, NULL, row.line, "", "%s, in field %u", bad.text, row.count + 1);
-            continue;
-        }
-        code = take_row(im, &row, columns, places);
+    const struct import_problem *x = a, *y = b;
+    return (x->line > y->line) - (x->line < y->line);
+}
+
+void import_sort_problems(struct import *im)
+{
+    /* a merge sort, in glibc, so that a line's problems stay as they are; and if it is not: no harm
+     */
+    if (im->problem_count > 1)
+        qsort(im->problems, im->problem_count, sizeof *im->problems, compare_problems);
+}
+
+int import_read(struct import *im, const struct stock_input *input, struct error *e)
+{
+    const struct stock_file_config config = {.mapping = &im->source->mapping,
+                                             .encoding = im->source->told,
+                                             .delimiter = im->source->separator,
+                                             .dimensions_needed = !im->source->existing_only,
+                                             .fault = on_fault,
+                                             .context = im};
+    struct stock_file *file = NULL;
+    struct stock_row *row = malloc(sizeof *row);
+    int code = row ? stock_file_open(&file, input, &config, e) : TLY_ENO_MEMORY;
+    enum stock_result result;
+    while (!code && (result = stock_file_next(file, im->rules, row)) != STOCK_END)
+        code = take_row(im, row, result == STOCK_ROW);
+    if (!code) {
+        im->header_bad = stock_file_header_bad(file);
+        im->encoding = encoding_name(stock_file_encoding(file));
+        im->separator = stock_file_delimiter(file);
+        code = import_index(im);
     }
-    if (!code)
-        code = index_rows(im);
-    if (code == TLY_ENO_MEMORY)
-        return error_set(e, code, "", "out of memory");
+    import_sort_problems(im);
+    stock_file_close(file);
+    free(row);
+    if (code == TLY_ENO_MEMORY || im->short_of_memory)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    im->header_bad |= code != 0;
     return code;
+}
+
+/* ---- the file ---- */
+
+/* Standard input is read twice, as a file is. */
+static int spool(int from)
+{
+    char block[65536];
+    FILE *f = tmpfile();
+    int fd = f ? dup(fileno(f)) : -1;
+    if (f)
+        fclose(f);
+    for (long n = 1; fd >= 0 && n != 0;) {
+        n = read(from, block, sizeof block);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 || write(fd, block, (size_t)n) != n) {
+            close(fd);
+            return -1;
+        }
+    }
+    return fd;
+}
+
+int import_read_file(struct import *im)
+{
+    struct error e = {0};
+    const char *name = im->source->file;
+    int fd = strcmp(name, "-") == 0 ? spool(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && lseek(fd, 0, SEEK_CUR) < 0) {
+        int pipe = fd;
+        fd = spool(pipe);
+        close(pipe);
+    }
+    if (fd < 0) {
+        fprintf(stderr, "tally: %s: %s\n", name, strerror(errno));
+        return EXIT_FAILED;
+    }
+    const struct stock_input input = stock_input_file(&fd);
+    int code = import_read(im, &input, &e);
+    if (!code && im->rules_matter && import_ask_rules(im->client) == STOCK_FREE) {
+        struct import again;
+        import_init(&again);
+        again.client = im->client;
+        again.source = im->source;
+        again.mode = im->mode;
+        again.rules = STOCK_FREE;
+        import_close(im);
+        *im = again;
+        code = import_read(im, &input, &e);
+    }
+    close(fd);
+    if (code && code != TLY_EINVALID_ARGUMENT) {
+        fprintf(stderr, "tally: %s: %s\n", name, e.text);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
 }

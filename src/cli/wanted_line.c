@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/options.h"
 
 static const char *const names[] = {"lot", "sku", "flavor", "size", "batch", "quantity"};

@@ -117,6 +117,11 @@ static int check_adjustment(const struct engine *e, struct command *c, lot_id id
                           QUANTITY_MAX);
     if (!engine_takes_writes(e))
         return TLY_EUNAVAILABLE;
+    int64_t version = engine_view(e, id).stock.version;
+    if (c->adjust.expected_version && c->adjust.expected_version != version)
+        return engine_say(c, TLY_EVERSION_MISMATCH,
+                          "expected_version: the lot is at version %lld, not %lld",
+                          (long long)version, (long long)c->adjust.expected_version);
     if (c->adjust.reason.len > ADJUST_REASON_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "reason has at most %d bytes",
                           ADJUST_REASON_MAX);

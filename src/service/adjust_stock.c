@@ -56,8 +56,12 @@ int adjust_stock_start(struct service *s, struct call *c, struct error *e)
         code = rule_text(str_of(m->reason), ADJUST_REASON_MAX, "reason", e);
     if (!code && is_given(m->adjustment_id))
         code = rule_text(str_of(m->adjustment_id), ADJUSTMENT_ID_MAX, "adjustment_id", e);
+    if (!code && m->expected_version < 0)
+        code = rule_broken(e, "expected_version", "must be a lot's version, is %lld",
+                           (long long)m->expected_version);
     if (code)
         return code;
+    command->adjust.expected_version = m->expected_version;
     command->kind = COMMAND_ADJUST;
     command->adjust.key = str_of(m->lot);
     command->adjust.delta = m->delta;

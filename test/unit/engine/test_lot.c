@@ -99,6 +99,35 @@ static void stock_may_not_fall_below_what_is_held(void **state)
                      TLY_ELIMIT_EXCEEDED);
 }
 
+static void an_adjustment_holds_for_the_version_that_it_was_made_for(void **state)
+{
+    struct shop *s = *state;
+    shop_lot(s, "cola#00000001", 10);
+    int64_t version = shop_get_lot(s, "cola#00000001")->c.get_lot.lot.stock.version;
+    const struct {
+        int64_t expected;
+        int code;
+    } cases[] = {{version + 1, TLY_EVERSION_MISMATCH},
+                 {version, 0},
+                 {version, TLY_EVERSION_MISMATCH},
+                 {version + 1, 0},
+                 {0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ask *a = shop_ask(s, COMMAND_ADJUST);
+        a->c.adjust.key = STR("cola#00000001");
+        a->c.adjust.delta = 1;
+        a->c.adjust.expected_version = cases[i].expected;
+        shop_send(s, a);
+        shop_commit(s);
+        assert_int_equal(a->c.code, cases[i].code);
+    }
+    assert_int_equal(shop_stock(s, 1).on_hand, 13);
+    struct ask *held = shop_reserve(s, "o-1", "cola#00000001", 1);
+    shop_commit(s);
+    assert_int_equal(held->c.code, 0);
+    assert_int_equal(shop_get_lot(s, "cola#00000001")->c.get_lot.lot.stock.version, version + 4);
+}
+
 static void the_same_adjustment_id_is_applied_once(void **state)
 {
     struct shop *s = *state;
@@ -286,6 +315,7 @@ int main(void)
         T(a_lot_that_exists_is_shown_and_a_collision_is_told_apart),
         T(more_lots_than_the_limit_are_refused),
         T(stock_may_not_fall_below_what_is_held),
+        T(an_adjustment_holds_for_the_version_that_it_was_made_for),
         T(the_same_adjustment_id_is_applied_once),
         T(an_adjustment_id_is_not_an_order_id),
         T(lots_are_listed_in_pages_by_filter),

@@ -126,6 +126,19 @@ static void an_empty_adjustment_id_is_refused(void **state)
     fixture_answer(f, fixture_command(f), 0);
 }
 
+static void an_adjustment_names_the_version_that_it_is_for(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "POST", ADJUST, "{\"delta\":1,\"expected_version\":7}");
+    struct command *c = fixture_command(f);
+    assert_int_equal(c->adjust.expected_version, 7);
+    fixture_answer(f, c, TLY_EVERSION_MISMATCH);
+    assert_int_equal(x->status, 409);
+    assert_true(answer_says(x, "\"code\":\"VERSION_MISMATCH\""));
+    x = http(f, "POST", ADJUST, "{\"delta\":1,\"expected_version\":-1}");
+    assert_int_equal(x->status, 400);
+}
+
 static void a_repeated_adjustment_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -287,6 +300,7 @@ int main(void)
         TEST(a_key_that_is_quoted_wrongly_is_refused),
         TEST(header_and_field_must_agree),
         TEST(an_empty_adjustment_id_is_refused),
+        TEST(an_adjustment_names_the_version_that_it_is_for),
         TEST(a_repeated_adjustment_says_so),
         TEST(confirming_no_lines_is_refused),
         TEST(a_confirm_with_other_content_is_shown_what_is_stored),

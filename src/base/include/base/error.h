@@ -32,6 +32,8 @@ enum error_retry { ERROR_FINAL, ERROR_PASSES };
     X(UNAVAILABLE, -9, 503, 14, PASSES,                                                            \
       "the ledger is not available; nothing was done, try again")                                  \
     X(OUTCOME_UNKNOWN, -10, 504, 4, FINAL, "the outcome is not known yet; ask for it by order_id") \
+    X(VERSION_MISMATCH, -19, 409, 10, FINAL,                                                       \
+      "it was changed since the version that the request is for")                                  \
     X(METHOD_NOT_ALLOWED, -20, 405, 12, FINAL, "the resource has no such method")                  \
     X(PAYLOAD_TOO_LARGE, -21, 413, 8, FINAL, "the message is larger than the limit")               \
     X(UNSUPPORTED_MEDIA_TYPE, -22, 415, 3, FINAL, "the content type is not supported")             \

@@ -154,6 +154,7 @@ struct command {
             int64_t delta;
             struct str reason;
             struct str adjustment_id; /* empty, or an idempotency key of its own */
+            int64_t expected_version; /* of the lot, or it is VERSION_MISMATCH; 0: any */
             struct lot_view lot;
             bool replayed; /* answered: this adjustment_id was applied before */
         } adjust;

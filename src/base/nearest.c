@@ -1,6 +1,6 @@
 /* nearest.c - edit distance by dynamic programming over three rows. Words longer than NAME_MAX_LEN
  * are never near anything. */
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <stdint.h>
 #include <string.h>

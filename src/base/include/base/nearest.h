@@ -1,7 +1,7 @@
 /* nearest.h - the name that was probably meant: least edit distance (Damerau-Levenshtein, adjacent
  * swaps count as one), and only if that is small against the length of the word. */
-#ifndef TALLY_CLI_NEAREST_H
-#define TALLY_CLI_NEAREST_H
+#ifndef TALLY_BASE_NEAREST_H
+#define TALLY_BASE_NEAREST_H
 
 #include <stdbool.h>
 #include <stddef.h>
