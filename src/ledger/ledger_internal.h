@@ -64,6 +64,7 @@ int ledger_recover(struct ledger *port, const struct ledger_loader *loader, stru
 /* log.c */
 int ledger_read_log(struct ledger *port, int64_t after, uint32_t max, ledger_move_fn *fn,
                     void *context, struct error *e);
+int ledger_log_start(struct ledger *port, int64_t *seq, struct error *e);
 int ledger_cursor_get(struct ledger *port, const char *reader, int64_t *seq, struct error *e);
 
 #endif

@@ -121,6 +121,7 @@ static const struct ledger_ops sqlite_ops = {
     .ask = on_ask,
     .hash_seed = on_hash_seed,
     .log_end = on_log_end,
+    .log_start = ledger_log_start,
     .store_segment = on_store_segment,
     .read_log = ledger_read_log,
     .cursor_get = ledger_cursor_get,

@@ -1,4 +1,4 @@
-/* Reading the log from any thread: read_log and cursor_get.
+/* Reading the log from any thread: read_log, log_start and cursor_get.
  *
  * Happy path: one read-only connection, opened when first needed, used under a mutex.
  * Failure modes: a failure closes the connection; the next call opens it again.
@@ -18,6 +18,18 @@ static void close_log(struct ledger_sqlite *l)
     l->log.db = NULL;
 }
 
+/* Behind the columns of the move itself: whose reservation it is. */
+static const char read_moves[] =
+    "SELECT " MOVE_COLUMNS ", (SELECT r.order_id FROM move AS r WHERE r.seq = move.reservation_id)"
+    ", (SELECT r.user_id FROM move AS r WHERE r.seq = move.reservation_id)"
+    " FROM move WHERE seq > ? ORDER BY seq LIMIT ?";
+
+static struct str text_at(sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return (struct str){text, text ? (uint32_t)sqlite3_column_bytes(row, column) : 0};
+}
+
 static int hand_out(sqlite3_stmt *rows, struct move_reader *reader, ledger_move_fn *fn,
                     void *context, int *count, struct error *e)
 {
@@ -27,6 +39,10 @@ static int hand_out(sqlite3_stmt *rows, struct move_reader *reader, ledger_move_
         int rc = move_reader_fill(reader, rows, &m, e);
         if (rc)
             return rc;
+        if (str_empty(m.order_id) && m.reservation_id) {
+            m.order_id = text_at(rows, MOVE_COLUMN_COUNT);
+            m.user_id = text_at(rows, MOVE_COLUMN_COUNT + 1);
+        }
         ++*count;
         if (fn(context, &m))
             return 0;
@@ -46,9 +62,7 @@ int ledger_read_log(struct ledger *port, int64_t after, uint32_t max, ledger_mov
     if (rc == 0) {
         rc = move_reader_init(&reader, l->log.db, l->seed, e);
         if (rc == 0)
-            rc = db_prepare(l->log.db, &rows,
-                            "SELECT " MOVE_COLUMNS " FROM move WHERE seq > ? ORDER BY seq LIMIT ?",
-                            e);
+            rc = db_prepare(l->log.db, &rows, read_moves, e);
         if (rc == 0) {
             sqlite3_bind_int64(rows, 1, after);
             sqlite3_bind_int64(rows, 2, max > INT32_MAX ? INT32_MAX : max);
@@ -61,6 +75,22 @@ int ledger_read_log(struct ledger *port, int64_t after, uint32_t max, ledger_mov
     }
     pthread_mutex_unlock(&l->log.lock);
     return rc ? rc : count;
+}
+
+int ledger_log_start(struct ledger *port, int64_t *seq, struct error *e)
+{
+    struct ledger_sqlite *l = (struct ledger_sqlite *)port;
+    pthread_mutex_lock(&l->log.lock);
+    int rc = open_log(l, e);
+    if (rc == 0) {
+        rc = db_get_int(l->log.db,
+                        "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'archived_newest'",
+                        seq, e);
+        if (rc)
+            close_log(l);
+    }
+    pthread_mutex_unlock(&l->log.lock);
+    return rc;
 }
 
 static int get(sqlite3 *db, const char *reader, int64_t *seq, struct error *e)

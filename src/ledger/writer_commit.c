@@ -65,11 +65,27 @@ void writer_cursors_answer(struct writer *w, struct cursor_request *first, int c
     pthread_mutex_unlock(&w->cursors.lock);
 }
 
+static int forget_cursor(struct writer *w, const char *reader, struct error *e)
+{
+    sqlite3_stmt *forget;
+    int rc = db_prepare(w->db, &forget, "DELETE FROM cursor WHERE reader = ?", e);
+    if (rc)
+        return rc;
+    sqlite3_bind_text(forget, 1, reader, -1, SQLITE_STATIC);
+    rc = db_run(w->db, forget, "forget a cursor", e);
+    sqlite3_finalize(forget);
+    return rc;
+}
+
 static int put_cursors(struct writer *w, const struct cursor_request *request, struct error *e)
 {
     sqlite3_stmt *put = w->statements[STATEMENT_PUT_CURSOR];
     int rc = 0;
     for (; rc == 0 && request; request = request->next) {
+        if (request->seq < 0) {
+            rc = forget_cursor(w, request->reader, e);
+            continue;
+        }
         sqlite3_bind_text(put, 1, request->reader, -1, SQLITE_STATIC);
         sqlite3_bind_int64(put, 2, request->seq);
         rc = db_run(w->db, put, "write a cursor", e);

@@ -364,6 +364,68 @@ static void the_log_ends_at_the_newest_move_and_never_before_it(void **state)
     assert_int_equal(ops->log_end(rig->ledger), end);
 }
 
+struct orders_seen {
+    char order_id[64][RIG_TEXT_MAX];
+    char user_id[64][RIG_TEXT_MAX];
+    uint8_t kind[64];
+    int count;
+};
+
+static int see_order(void *context, const struct move *m)
+{
+    struct orders_seen *seen = context;
+    int i = seen->count++;
+    seen->kind[i] = m->kind;
+    snprintf(seen->order_id[i], RIG_TEXT_MAX, "%.*s", STR_ARG(m->order_id));
+    snprintf(seen->user_id[i], RIG_TEXT_MAX, "%.*s", STR_ARG(m->user_id));
+    return 0;
+}
+
+static void a_reader_of_the_log_hears_whose_reservation_moves(void **state)
+{
+    struct rig *rig = *state;
+    struct error e;
+    struct orders_seen seen = {0};
+    rig_create(rig, 10);
+    int64_t a = rig_reserve(rig, 1, 2, "order-a"), b = rig_reserve(rig, 1, 2, "order-b");
+    rig_step(rig, MOVE_CONFIRM, b, 1, 2);
+    rig_step(rig, MOVE_REFUND, a, 1, 2);
+    rig_adjust(rig, 1, 1, "found", "more");
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    assert_int_equal(rig->ledger->ops->read_log(rig->ledger, 0, 64, see_order, &seen, &e), 6);
+    assert_int_equal(seen.kind[3], MOVE_CONFIRM);
+    assert_string_equal(seen.order_id[3], "order-b");
+    assert_string_equal(seen.order_id[4], "order-a");
+    assert_string_equal(seen.user_id[4], seen.user_id[1]);
+    assert_true(seen.user_id[4][0] != 0);
+    assert_string_equal(seen.order_id[0], "");
+    assert_string_equal(seen.order_id[5], "");
+}
+
+static void a_log_of_which_nothing_was_taken_starts_at_its_beginning(void **state)
+{
+    struct rig *rig = *state;
+    struct error e;
+    int64_t seq = 7;
+    live_a_little(rig);
+    assert_int_equal(rig->ledger->ops->log_start(rig->ledger, &seq, &e), 0);
+    assert_int_equal(seq, 0);
+}
+
+static void a_cursor_below_0_is_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    struct error e;
+    int64_t seq = 0;
+    const struct ledger_ops *ops = rig->ledger->ops;
+    assert_int_equal(ops->cursor_set(rig->ledger, "webhooks", 77, &e), 0);
+    assert_int_equal(ops->cursor_set(rig->ledger, "other", 78, &e), 0);
+    assert_int_equal(ops->cursor_set(rig->ledger, "webhooks", -1, &e), 0);
+    assert_int_equal(ops->cursor_get(rig->ledger, "webhooks", &seq, &e), TLY_ENOT_FOUND);
+    assert_int_equal(ops->cursor_get(rig->ledger, "other", &seq, &e), 0);
+    assert_int_equal(ops->cursor_set(rig->ledger, "never-was", -1, &e), 0);
+}
+
 static void a_reservation_keeps_the_fingerprint_of_its_order(void **state)
 {
     struct rig *rig = *state;
@@ -520,6 +582,9 @@ int main(void)
         IN_A_RIG(a_segment_with_uncommitted_orders_waits_for_them),
         IN_A_RIG(the_log_is_read_in_order_from_any_place),
         IN_A_RIG(the_log_ends_at_the_newest_move_and_never_before_it),
+        IN_A_RIG(a_reader_of_the_log_hears_whose_reservation_moves),
+        IN_A_RIG(a_log_of_which_nothing_was_taken_starts_at_its_beginning),
+        IN_A_RIG(a_cursor_below_0_is_forgotten),
         IN_A_RIG(a_reservation_keeps_the_fingerprint_of_its_order),
         IN_A_RIG(a_cursor_is_where_it_was_left),
         IN_A_RIG(a_rejected_batch_leaves_nothing),

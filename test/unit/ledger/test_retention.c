@@ -185,6 +185,22 @@ static void what_a_reader_of_the_log_has_not_seen_stays(void **state)
     rig_close(&rig);
 }
 
+static void the_log_starts_after_the_newest_move_that_was_taken(void **state)
+{
+    struct rig rig;
+    struct error e;
+    int64_t seq = -1;
+    (void)state;
+    open_rig(&rig, false);
+    old_orders(&rig);
+    int64_t last = rig.told.at[rig.told.count - 1].move.seq;
+    two_days_later(&rig);
+    assert_true(archives(&rig, 6));
+    assert_int_equal(rig.ledger->ops->log_start(rig.ledger, &seq, &e), 0);
+    assert_int_equal(seq, last);
+    rig_close(&rig);
+}
+
 static void a_crash_between_copy_and_removal_counts_nothing_twice(void **state)
 {
     struct rig rig;
@@ -280,6 +296,7 @@ int main(void)
         cmocka_unit_test(without_an_archive_they_are_gone),
         cmocka_unit_test(a_pending_hold_stays_and_so_do_those_after_it),
         cmocka_unit_test(what_a_reader_of_the_log_has_not_seen_stays),
+        cmocka_unit_test(the_log_starts_after_the_newest_move_that_was_taken),
         cmocka_unit_test(a_crash_between_copy_and_removal_counts_nothing_twice),
         cmocka_unit_test(younger_orders_stay),
         cmocka_unit_test(a_ledger_all_of_whose_orders_left_starts),

@@ -46,10 +46,13 @@ struct event_page {
 
 void event_page_release(struct event_page *page); /* any thread; NULL is fine */
 
+struct event_reader;
+
 /* A question, the asker's; the bus's from read() until it is answered. */
 struct event_read {
     struct mail mail;
-    int64_t after; /* an event's id, or 0 */
+    struct event_reader *reader; /* the bus's */
+    int64_t after;               /* an event's id, or 0 */
     uint8_t form;
     /* answered */
     int code; /* 0; TLY_EGONE; TLY_EINVALID_ARGUMENT: there is no such event yet; TLY_EUNAVAILABLE:

@@ -220,13 +220,20 @@ struct ledger_ops {
     /* The seed under which this data's order_ids are hashed (base/hash.h). Any thread. */
     uint64_t (*hash_seed)(const struct ledger *l);
     /* Any thread. Moves with seq > after, at most max, then returns the number handed to `fn`, or
-     * an error. A non-zero return of fn ends it. */
+     * an error. A non-zero return of fn ends it. A move of a reservation has the order_id and
+     * user_id of its RESERVE, whatever its kind. */
     int (*read_log)(struct ledger *l, int64_t after, uint32_t max, ledger_move_fn *fn,
                     void *context, struct error *e);
     /* Any thread. Nothing at or below this seq can still appear in the log: a reader that has read
      * up to it may move its cursor there, and must not go beyond. */
     int64_t (*log_end)(struct ledger *l);
+    /* Any thread. Every move after *seq that ever was is still in the log; at or before it some are
+     * not kept any more. 0: all are. To be asked after a read_log, so that what retention took
+     * meanwhile is seen. */
+    int (*log_start)(struct ledger *l, int64_t *seq, struct error *e);
     int (*cursor_get)(struct ledger *l, const char *reader, int64_t *seq, struct error *e);
+    /* Any thread; waits until it is durable. Retention removes nothing that lies after a cursor; a
+     * seq below 0 forgets the reader. */
     int (*cursor_set)(struct ledger *l, const char *reader, int64_t seq, struct error *e);
     void (*stats)(struct ledger *l, struct ledger_stats *out); /* any thread; NULL: has none */
     /* Finishes what was submitted, writes the stock snapshot, checkpoints. Callbacks
