@@ -225,8 +225,9 @@ const struct exchange_ops http1_exchange_ops = {
 static size_t take(struct str *from, uint8_t *out, size_t size)
 {
     size_t n = from->len < size ? from->len : size;
-    if (n)
-        memcpy(out, from->p, n);
+    if (n == 0) /* then there may be no text to point into */
+        return 0;
+    memcpy(out, from->p, n);
     from->p += n;
     from->len -= (uint32_t)n;
     return n;

@@ -164,10 +164,11 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *out, s
         }
     } else {
         n = h->body.len < size ? h->body.len : size;
-        if (n)
+        if (n) { /* else there may be no text to point into */
             memcpy(out, h->body.p, n);
-        h->body.p += n;
-        h->body.len -= (uint32_t)n;
+            h->body.p += n;
+            h->body.len -= (uint32_t)n;
+        }
         end = h->body.len == 0;
     }
     s->unsent_bytes -= n;
