@@ -136,6 +136,7 @@ int main(int argc, char **argv)
                                         .reply_timeout_ms = 5000,
                                         .hold_max_ms = 3600000,
                                         .inflight_max = IN_FLIGHT_MAX,
+                                        .stock_timeout_ms = 800,
                                         .retry_after_s = 1};
     struct gate_local_config config = {
         .hash_seed = 7, .lots_max = 16, .order_filter_bytes = 1 << 20};

@@ -82,8 +82,11 @@ static const struct histogram_row histogram_rows[] = {
 #undef X
 };
 
-/* In the order of enum gate_verdict. */
-static const char *const verdict_names[LABEL_VALUES_MAX] = {"pass", "sold_out", "replay", "blind"};
+static const char *const label_values[METRIC_COUNTER_COUNT][LABEL_VALUES_MAX] = {
+    /* in the order of enum gate_verdict */
+    [METRIC_GATE_VERDICTS] = {"pass", "sold_out", "replay", "blind"},
+    [METRIC_REFUSED_EARLY] = {"full", "late", "expired"},
+};
 
 static pthread_mutex_t shards_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metrics *shards;
@@ -189,7 +192,7 @@ static void render_counter(struct metrics_text *t, unsigned counter)
             sum += cell_read(&m->counters[counter][value]);
         if (row->label[0])
             metrics_text_add(t, "%s{%s=\"%s\"} %" PRIu64 "\n", row->name, row->label,
-                             verdict_names[value], sum);
+                             label_values[counter][value], sum);
         else
             metrics_text_add(t, "%s %" PRIu64 "\n", row->name, sum);
     }

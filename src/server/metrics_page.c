@@ -106,6 +106,7 @@ static void render_workers(struct metrics_text *t, const struct metrics_page *pa
             snprintf(label, sizeof label, "%u", i);
             int64_t value = metric == PAGE_CONNECTIONS ? gauges[i].connections
                             : metric == PAGE_INFLIGHT  ? gauges[i].inflight
+                            : metric == PAGE_WAITING   ? gauges[i].waiting
                             : metric == PAGE_STREAMS   ? gauges[i].streams
                                                        : (int64_t)gauges[i].memory_bytes;
             labelled(t, metric, str_of(label), value);

@@ -21,6 +21,7 @@
     X(CONNECTIONS, "tally_connections", GAUGE, "worker", "open connections")                       \
     X(INFLIGHT, "tally_worker_commands", GAUGE, "worker",                                          \
       "requests that wait for the engine's answer")                                                \
+    X(WAITING, "tally_worker_queue", GAUGE, "worker", "requests that wait for a place at work")    \
     X(STREAMS, "tally_streams", GAUGE, "worker", "streams that watch stock or health")             \
     X(REQUEST_MEMORY, "tally_request_memory_bytes", GAUGE, "worker",                               \
       "memory that requests and answers have, or are sure to need")                                \

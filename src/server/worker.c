@@ -50,6 +50,8 @@ struct worker {
     char why[STATE_WHY_MAX];
     uint64_t refused_told; /* of net_refused(), in the log */
     uint64_t refused_quiet_until_ns;
+    uint64_t shed_told; /* of service_refused_early(), in the log */
+    uint64_t shed_quiet_until_ns;
     bool draining;
     bool closing;
 
@@ -63,6 +65,7 @@ struct worker {
     /* shown to others */
     _Atomic uint32_t connections;
     _Atomic uint32_t inflight;
+    _Atomic uint32_t waiting;
     _Atomic uint32_t streams;
     _Atomic uint64_t memory_bytes;
     _Atomic bool drained;
@@ -206,13 +209,15 @@ static void show_gauges(struct worker *w)
 {
     uint32_t connections = w->net ? net_connections(w->net) : 0;
     uint32_t inflight = service_inflight(w->service);
+    uint32_t waiting = service_waiting(w->service);
     uint32_t streams = service_streams(w->service);
     atomic_store_explicit(&w->connections, connections, memory_order_relaxed);
     atomic_store_explicit(&w->inflight, inflight, memory_order_relaxed);
     atomic_store_explicit(&w->streams, streams, memory_order_relaxed);
     atomic_store_explicit(&w->memory_bytes, w->budget.used + w->budget.vital_used,
                           memory_order_relaxed);
-    if (w->draining && connections + inflight + streams == 0)
+    atomic_store_explicit(&w->waiting, waiting, memory_order_relaxed);
+    if (w->draining && connections + inflight + waiting + streams == 0)
         atomic_store(&w->drained, true);
 }
 
@@ -222,6 +227,7 @@ static void after_turn(void *context)
     service_flush(w->service);
     send_commands(w); /* the engine begins while answers are completed here */
     take_replies(w);
+    service_flush(w->service); /* whoever waited for the places that those left */
     send_commands(w);
     show_gauges(w);
     w->now_ms = 0;
@@ -241,10 +247,24 @@ static void tell_refused(struct worker *w)
     w->refused_quiet_until_ns = now_ns + REFUSED_QUIET_S * UINT64_C(1000000000);
 }
 
+static void tell_shed(struct worker *w)
+{
+    uint64_t refused = service_refused_early(w->service), now_ns = net_now_ns(w->net);
+    if (refused == w->shed_told || now_ns < w->shed_quiet_until_ns)
+        return;
+    log_event(LOG_WARN, "requests.refused_early", log_int("worker", w->config.index),
+              log_int("refused", (int64_t)(refused - w->shed_told)),
+              log_int("at_work", service_inflight(w->service)),
+              log_int("waiting", service_waiting(w->service)));
+    w->shed_told = refused;
+    w->shed_quiet_until_ns = now_ns + REFUSED_QUIET_S * UINT64_C(1000000000);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     tell_refused(w);
+    tell_shed(w);
     service_tick(w->service, net_now_ns(w->net));
 }
 
@@ -255,11 +275,14 @@ static void apply_settings(struct worker *w)
     const struct settings *s = &w->settings;
     w->service_settings = (struct service_settings){
         .request_timeout_ms = s->request_timeout_ms,
+        .stock_timeout_ms =
+            s->stock_timeout_ms ? s->stock_timeout_ms : (s->request_timeout_ms * 3 + 7) / 8,
         .reply_timeout_ms = s->reply_timeout_ms,
         .hold_max_ms = s->hold_max_ms,
         .retry_after_s = (uint32_t)s->retry_after_s,
         .flavors = str_of(w->settings.flavors),
         .inflight_max = (uint32_t)s->inflight_max,
+        .queue_max = (uint32_t)s->queue_max,
         .watchers_max = (uint32_t)s->watchers_max,
         .watch_interval_ms = s->watch_interval_ms,
         .top_lots = (uint32_t)s->top_lots,
@@ -466,6 +489,7 @@ void worker_gauges(struct worker *w, struct worker_gauges *out)
 {
     out->connections = atomic_load_explicit(&w->connections, memory_order_relaxed);
     out->inflight = atomic_load_explicit(&w->inflight, memory_order_relaxed);
+    out->waiting = atomic_load_explicit(&w->waiting, memory_order_relaxed);
     out->streams = atomic_load_explicit(&w->streams, memory_order_relaxed);
     out->memory_bytes = atomic_load_explicit(&w->memory_bytes, memory_order_relaxed);
 }

@@ -22,6 +22,7 @@ struct worker;
 struct worker_gauges {
     uint32_t connections;
     uint32_t inflight; /* commands with the engine */
+    uint32_t waiting;  /* requests behind them */
     uint32_t streams;
     uint64_t memory_bytes; /* of requests and answers */
 };

@@ -119,8 +119,10 @@ void call_stop_waiting(struct service *s, struct call *c)
 
 void call_submit(struct service *s, struct call *c)
 {
-    if (c->stage == CALL_PREPARING)
+    if (c->stage == CALL_PREPARING) {
         s->inflight++;
+        s->own += c->own;
+    }
     c->stage = CALL_AT_ENGINE;
     if (c->origin.exchange)
         call_wait(s, c);
@@ -165,7 +167,7 @@ void service_admitted(struct service *s, struct gate_ask *first)
     }
 }
 
-void service_flush(struct service *s)
+void service_flush_gate(struct service *s)
 {
     if (s->asked == 0)
         return;
@@ -173,6 +175,16 @@ void service_flush(struct service *s)
     s->flushing = true;
     gate_flush(s->host.gate, s->host.now_ms(s->host.context));
     s->flushing = false;
+}
+
+/* What the gate refused has left places. */
+void service_flush(struct service *s)
+{
+    service_flush_gate(s);
+    while (queue_could_advance(s)) {
+        queue_advance(s);
+        service_flush_gate(s);
+    }
 }
 
 void service_leave_gate(struct service *s)
@@ -187,16 +199,23 @@ void service_complete(struct service *s, struct command *command)
     struct call *c = call_of(command);
     assert(c->stage == CALL_AT_ENGINE && s->inflight > 0);
     s->inflight--;
+    s->own -= c->own;
     call_stop_waiting(s, c);
+    queue_done(s, c);
     if (c->origin.exchange || c->own)
         c->finish(s, c);
     call_put(s, c);
+    queue_advance(s);
 }
 
 /* At the gate nothing was done yet, and nothing will be: the deadline is made to have passed, so
  * that the engine only gives back what the gate took. */
 static void expire(struct service *s, struct call *c)
 {
+    if (c->stage == CALL_IN_QUEUE) {
+        queue_expired(s, c);
+        return;
+    }
     call_stop_waiting(s, c);
     if (c->expired) {
         c->expired(s, c);
@@ -239,7 +258,8 @@ void calls_close(struct service *s)
         for (size_t i = 0; i < slab->count; i++) {
             struct call *c = &slab->calls[i];
             if (c->origin.exchange)
-                reply_code(s, &c->origin, TLY_EOUTCOME_UNKNOWN);
+                reply_code(s, &c->origin,
+                           c->stage == CALL_IN_QUEUE ? TLY_EOVERLOADED : TLY_EOUTCOME_UNKNOWN);
             arena_close(&c->arena);
         }
         pool_chunk_free(slab, slab->bytes);

@@ -42,9 +42,7 @@ struct counts {
     size_t orders, lines;
 };
 
-/* The next field: its tag, and what it holds where that is a text or a message. False at the end,
- * and where it is malformed, which the decoder will tell. */
-static bool next_field(struct str *rest, uint64_t *tag, struct str *held)
+bool proto_next_field(struct str *rest, uint64_t *tag, struct str *held)
 {
     uint64_t number[2] = {0, 0};
     uint32_t at = 0;
@@ -85,7 +83,7 @@ static size_t count_parts(struct str message, uint64_t wanted, size_t *inner)
     size_t count = 0;
     uint64_t tag;
     struct str held;
-    while (next_field(&message, &tag, &held)) {
+    while (proto_next_field(&message, &tag, &held)) {
         if (tag != wanted)
             continue;
         count++;

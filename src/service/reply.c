@@ -24,8 +24,7 @@ static uint32_t retry_after(const struct service *s, int code)
     return error_passes(code) ? s->host.settings->retry_after_s : 0;
 }
 
-/* An answer is whole if nothing of it had to be left out for want of memory. */
-static bool whole(const struct response *r, const struct failure *f, bool grpc)
+bool response_whole(const struct response *r, const struct failure *f, bool grpc)
 {
     enum { TRAILERS = 3 };
     if (grpc)
@@ -42,7 +41,8 @@ int spares_make(struct service *s)
                             .retry_after_s = retry_after(s, public_codes[i])};
         problem_response(&s->spares[i].http, &s->spare_memory, &f);
         grpc_failure_response(&s->spares[i].grpc, &s->spare_memory, &f);
-        if (!whole(&s->spares[i].http, &f, false) || !whole(&s->spares[i].grpc, &f, true))
+        if (!response_whole(&s->spares[i].http, &f, false) ||
+            !response_whole(&s->spares[i].grpc, &f, true))
             return TLY_ENO_MEMORY;
     }
     return 0;
@@ -89,6 +89,18 @@ static void respond(struct service *s, struct origin *o, struct response *r, int
     reply_count(s, o, code, text);
     o->exchange = NULL;
     exchange_respond(x, r);
+}
+
+void reply_made(struct service *s, struct origin *o, const struct response *made)
+{
+    struct exchange *x = o->exchange;
+    struct response r = *made;
+    uint64_t now_ns = clock_monotonic_ns();
+    response_identify(&r, x);
+    metrics_request(s->host.metrics, o->route->call, TLY_EOVERLOADED,
+                    now_ns > x->received_ns ? now_ns - x->received_ns : 0);
+    o->exchange = NULL;
+    exchange_respond(x, &r);
 }
 
 /* Needs no memory. What a call that writes has done stays done. */
@@ -152,7 +164,7 @@ static void failure_response(const struct service *s, const struct origin *o, st
         f->instance = instance_of(x->headers[HEADER_request_id], &x->arena);
         problem_response(r, &x->arena, f);
     }
-    if (!whole(r, f, o->grpc))
+    if (!response_whole(r, f, o->grpc))
         *r = *spare_of(s, o->grpc, f->code);
     say_what_is_taken(o, f, r);
 }

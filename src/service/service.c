@@ -1,7 +1,7 @@
 /* service.c - every step that a request takes, in order:
  *
- *   route -> is the server open? -> room for one more -> the client's own limit -> message -> use
- * case
+ *   route -> is the server open? -> a place at work, or in the queue -> the client's own limit ->
+ *   message -> use case
  *
  * Each of them may refuse; then the answer leaves at once and nothing was done.
  */
@@ -21,6 +21,7 @@ int service_create(struct service **out, const struct service_host *host, struct
     s->host = *host;
     s->now_ns = clock_monotonic_ns();
     s->waited_slot = s->now_ns >> WAIT_SLOT_SHIFT;
+    queue_init(s);
     int code = 0;
     if (spares_make(s))
         code = error_set(e, TLY_ENO_MEMORY, "", "no memory for the service");
@@ -42,6 +43,7 @@ void service_destroy(struct service *s)
     service_leave_gate(s);
     service_end_streams(s);
     calls_close(s);
+    queue_close(s);
     arena_close(&s->spare_memory);
     free(s);
 }
@@ -65,29 +67,38 @@ static bool closed(struct service *s, struct origin *o)
     return true;
 }
 
-/* deadline: to reach the engine. due: to be answered. */
-static int set_limits(const struct service *s, struct call *c, struct error *e)
+/* What asks for stock or a hold, and no payment, is not worth waiting for as long. */
+static int64_t reach_ms(const struct service_settings *settings, enum metric_call call)
+{
+    bool stock = call == CALL_RESERVE || call == CALL_RESERVE_BATCH || call == CALL_GET_LOT ||
+                 call == CALL_LIST_LOTS;
+    return stock && settings->stock_timeout_ms < settings->request_timeout_ms
+               ? settings->stock_timeout_ms
+               : settings->request_timeout_ms;
+}
+
+int request_limits(const struct service *s, const struct origin *o, uint64_t *reach_ns,
+                   uint64_t *reply_ns, struct error *e)
 {
     const struct service_settings *settings = s->host.settings;
-    uint64_t received_ns = c->origin.exchange->received_ns;
+    uint64_t received_ns = o->exchange->received_ns;
     int64_t client_ns;
-    int code = request_timeout(c->origin.exchange, &client_ns, e);
+    int code = request_timeout(o->exchange, &client_ns, e);
     if (code)
         return code;
-    uint64_t reach_ns =
-        client_ns ? (uint64_t)client_ns : (uint64_t)settings->request_timeout_ms * NS_PER_MS;
-    uint64_t reply_ns =
-        client_ns ? (uint64_t)client_ns : (uint64_t)settings->reply_timeout_ms * NS_PER_MS;
-    c->command.received_ns = received_ns;
-    c->command.deadline_ns = received_ns + reach_ns;
-    c->due_ns = received_ns + reply_ns;
+    *reach_ns =
+        received_ns +
+        (uint64_t)(client_ns ? client_ns : reach_ms(settings, o->route->call) * (int64_t)NS_PER_MS);
+    *reply_ns = received_ns +
+                (uint64_t)(client_ns ? client_ns : settings->reply_timeout_ms * (int64_t)NS_PER_MS);
     return 0;
 }
 
-static void start(struct service *s, struct call *c)
+void call_start(struct service *s, struct call *c)
 {
     struct error e;
-    int code = set_limits(s, c, &e);
+    c->command.received_ns = c->origin.exchange->received_ns;
+    int code = request_limits(s, &c->origin, &c->command.deadline_ns, &c->due_ns, &e);
     if (!code)
         code = request_decode(c, &e);
     if (!code)
@@ -132,21 +143,20 @@ void service_handle(void *context, struct exchange *x)
         o.route->open(s, &o);
         return;
     }
-    uint32_t inflight_max = s->host.settings->inflight_max;
-    struct call *c = s->inflight < inflight_max ? call_get(s) : NULL;
+    if (!queue_open(s)) {
+        queue_arrive(s, &o);
+        return;
+    }
+    struct call *c = call_get(s);
     if (!c) {
-        error_set(
-            &e, TLY_EOVERLOADED, "",
-            s->inflight < inflight_max
-                ? "out of memory; nothing was done, try again"
-                : "inflight_max: too many requests are under way; nothing was done, try again");
+        error_set(&e, TLY_EOVERLOADED, "", "out of memory; nothing was done, try again");
         reply_error(s, &o, &e);
         return;
     }
     c->origin = o;
-    start(s, c);
+    call_start(s, c);
     if (s->asked >= GATE_ASKS_MAX && !s->flushing)
-        service_flush(s);
+        service_flush_gate(s);
 }
 
 bool service_wants_stream(void *context, const struct exchange *x)
@@ -162,6 +172,7 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
 {
     s->now_ns = monotonic_ns;
     calls_expire(s, monotonic_ns);
+    queue_advance(s);
     streams_reap(s, monotonic_ns);
     watch_tick(s);
     health_tick(s);
@@ -170,6 +181,16 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
 uint32_t service_inflight(const struct service *s)
 {
     return s->inflight;
+}
+
+uint32_t service_waiting(const struct service *s)
+{
+    return s->admission.waiting;
+}
+
+uint64_t service_refused_early(const struct service *s)
+{
+    return s->refused_early;
 }
 
 uint32_t service_streams(const struct service *s)

@@ -5,16 +5,17 @@
  * than the answer: the message is decoded straight into the call's arena, so a command never points
  * into an exchange, and an exchange can be answered and forgotten while the engine is still busy.
  *
- *   handle -> decoded -> checked -> [at the gate] -> with the engine -> answered -> in the pool
- *                                        |                 |
- *                                        +-----------------+--> its time is up: answered, and the
- *                                                               call goes on alone
+ *   handle -> [in the queue] -> decoded -> checked -> [at the gate] -> with the engine -> answered
+ *                   |                                      |                 |
+ *                   +--> refused, in the pool              +-----------------+--> its time is up:
+ *                                                       answered, and the call goes on alone
  */
 #ifndef TALLY_SERVICE_SERVICE_INTERNAL_H
 #define TALLY_SERVICE_SERVICE_INTERNAL_H
 
 #include <tally.pb-c.h>
 
+#include "service/admission.h"
 #include "service/rules.h"
 #include "service/service.h"
 #include "wire/codec.h"
@@ -69,7 +70,7 @@ struct origin {
     struct str lot;
 };
 
-enum call_state { CALL_PREPARING, CALL_AT_GATE, CALL_AT_ENGINE };
+enum call_state { CALL_PREPARING, CALL_IN_QUEUE, CALL_AT_GATE, CALL_AT_ENGINE };
 
 struct call {
     struct command command;
@@ -87,6 +88,8 @@ struct call {
     bool own;       /* the service's own call: finish() although there is nobody to answer */
     bool waiting;   /* in the wheel */
     uint64_t due_ns;
+    uint64_t begun_ns; /* when it left the queue; 0: it was not in one */
+    struct waiter waiter;
     struct call *next, *previous; /* in a slot of the wheel; next: in the pool */
     struct arena arena;
     struct gate_ask ask;
@@ -108,6 +111,8 @@ struct spare {
     struct response http, grpc;
 };
 
+enum { REFUSALS = 3 }; /* of the queue */
+
 enum {
 #define X(name, number, http, grpc, retry, text) SPARE_##name,
     TLY_ERRORS(X)
@@ -124,6 +129,7 @@ struct service {
     struct call *waiting[WAIT_SLOTS];
     uint64_t waited_slot; /* number of the last slot that was looked at */
     uint32_t inflight;    /* calls at the gate or with the engine */
+    uint32_t own;         /* of them the service's own, which take nobody's place */
     uint32_t asked;       /* of the gate, since the last flush */
     bool flushing;
     bool figures_asked; /* a COMMAND_STATS is with the engine */
@@ -138,6 +144,13 @@ struct service {
     uint64_t pull_due_ns;
     struct spare spares[SPARE_COUNT];
     struct arena spare_memory;
+    struct admission admission;
+    bool advancing;
+    uint64_t sale_tag; /* of ReserveRequest.sale_id on the wire */
+    struct spare refusals[REFUSALS];
+    uint32_t refusals_retry_s; /* what they say; 0: they are not made */
+    struct arena refusal_memory;
+    uint64_t refused_early;
 };
 
 /* ---- route.c ---- */
@@ -169,6 +182,38 @@ static inline bool is_given(const char *text)
 int request_idempotency_key(const struct exchange *x, struct arena *a, char **out,
                             struct error *e) MUST_CHECK;
 
+/* When it must have reached the engine, and when it is answered whatever happened. */
+int request_limits(const struct service *s, const struct origin *o, uint64_t *reach_ns,
+                   uint64_t *reply_ns, struct error *e) MUST_CHECK;
+
+/* ---- need.c ---- */
+
+/* The next field of a message on the wire: its tag, and what it holds where that is a text or a
+ * message. False at the end, and where it is malformed, which the decoder will tell. */
+bool proto_next_field(struct str *rest, uint64_t *tag, struct str *held);
+
+/* ---- queue.c ---- */
+
+void queue_init(struct service *s);
+void queue_close(struct service *s);
+/* There is room: a request goes on at once. */
+bool queue_open(struct service *s);
+/* There is none: it waits, or is refused. */
+void queue_arrive(struct service *s, struct origin *o);
+/* Somebody waits, and there is a place. */
+bool queue_could_advance(const struct service *s);
+/* Places may have come free. */
+void queue_advance(struct service *s);
+/* A command came back. */
+void queue_done(struct service *s, const struct call *c);
+/* Its time was up. */
+void queue_expired(struct service *s, struct call *c);
+
+/* ---- service.c ---- */
+
+/* From the message on. */
+void call_start(struct service *s, struct call *c);
+
 /* ---- call.c ---- */
 
 struct call *call_get(struct service *s); /* NULL when memory is short */
@@ -181,6 +226,8 @@ void call_ask_gate(struct service *s, struct call *c, struct gate_ask *asks, uin
                    void (*admitted)(struct service *s, struct call *c));
 /* Answered, or nobody is there to be: the call ends without the engine. */
 void call_refused_at_gate(struct service *s, struct call *c);
+/* What was asked of the gate is sent off. */
+void service_flush_gate(struct service *s);
 /* At the gate or with the engine: from now on its time runs. */
 void call_wait(struct service *s, struct call *c);
 void call_stop_waiting(struct service *s, struct call *c);
@@ -196,6 +243,11 @@ static inline struct call *call_of(struct command *c)
 
 /* Makes the answers that are given when there is no memory to make one. 0 or TLY_ENO_MEMORY. */
 int spares_make(struct service *s) MUST_CHECK;
+
+/* An answer that was made beforehand, OVERLOADED; it is counted, but no line is logged. */
+void reply_made(struct service *s, struct origin *o, const struct response *made);
+/* Nothing of it had to be left out for want of memory. */
+bool response_whole(const struct response *r, const struct failure *f, bool grpc);
 
 void reply_message(struct service *s, struct origin *o, int status, const ProtobufCMessage *m);
 /* A message with headers of its own (Location, Idempotent-Replayed). */

@@ -364,6 +364,8 @@ struct fixture *fixture_open(void)
         .hold_max_ms = 3600000,
         .retry_after_s = 2,
         .inflight_max = 32,
+        .queue_max = 0,
+        .stock_timeout_ms = 800,
         .watchers_max = 8,
         .watch_interval_ms = 250,
         .top_lots = 4,

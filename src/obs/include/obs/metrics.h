@@ -58,6 +58,8 @@ enum metric_call {
     X(PROTOCOL_ERRORS, "tally_protocol_errors_total", "", 1,                                       \
       "connections closed or requests refused because of broken HTTP")                             \
     X(GATE_VERDICTS, "tally_gate_verdicts_total", "verdict", 4, "asks of the gate, by its answer") \
+    X(REFUSED_EARLY, "tally_refused_early_total", "why", 3,                                        \
+      "requests refused before anything was made of them")                                         \
     X(ENGINE_TURNS, "tally_engine_turns_total", "", 1, "turns of the engine's loop")
 
 enum metric_counter {
@@ -71,6 +73,8 @@ enum metric_counter {
 #define METRIC_HISTOGRAMS(X)                                                                       \
     X(REQUEST, "tally_request_duration_seconds", "seconds",                                        \
       "from the last byte of a request to its answer, by call")                                    \
+    X(QUEUE_WAIT, "tally_queue_wait_seconds", "seconds",                                           \
+      "how long a request waited for a place at work, if it had to")                               \
     X(COMMIT, "tally_commit_duration_seconds", "seconds", "a ledger commit as the engine sees it") \
     X(BATCH, "tally_batch_moves", "", "moves in a ledger commit")                                  \
     X(TURN_COMMANDS, "tally_engine_turn_commands", "", "commands in one turn of the engine")

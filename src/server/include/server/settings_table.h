@@ -54,6 +54,9 @@
     X(request_timeout_ms, DURATION, 800, 1, MINUTES(10), RELOAD,                                   \
       "how long a request may take to reach the engine, if the client sets no deadline; later it " \
       "is refused and has no effect")                                                              \
+    X(stock_timeout_ms, DURATION, 0, 0, MINUTES(10), RELOAD,                                       \
+      "the same for orders and look-ups of lots, if it is less than request_timeout_ms; 0: three " \
+      "eighths of that, so 300 ms of 800")                                                         \
     X(reply_timeout_ms, DURATION, SECONDS(5), 10, MINUTES(10), RELOAD,                             \
       "how long a request waits for the ledger before it is answered OUTCOME_UNKNOWN")             \
     X(retry_after_s, NUMBER, 1, 1, 3600, RELOAD,                                                   \
@@ -81,8 +84,12 @@
       "connections at one time, shared evenly by the workers")                                     \
     X(backlog, NUMBER, 4096, 1, 65535, START,                                                      \
       "connections that may wait to be accepted, for each worker")                                 \
-    X(inflight_max, NUMBER, 65536, 1, 1000000, RELOAD,                                             \
-      "requests of one worker that wait for the engine; beyond it they are refused")               \
+    X(inflight_max, NUMBER, 16384, 1, 1000000, RELOAD,                                             \
+      "requests of one worker at work, that is with the engine; beyond it they wait their turn. "  \
+      "Fewer are let in while it takes them longer than half of stock_timeout_ms")                 \
+    X(queue_max, NUMBER, 32768, 0, 1000000, RELOAD,                                                \
+      "requests of one worker that wait for a place at work, as far as they will be served in "    \
+      "time; beyond it they are refused")                                                          \
     X(watchers_max, NUMBER, 1000, 0, 100000, RELOAD,                                               \
       "streams of one worker that watch stock or health")                                          \
     X(watch_interval_ms, DURATION, 200, 10, MINUTES(1), RELOAD,                                    \

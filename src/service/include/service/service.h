@@ -29,11 +29,13 @@ struct service;
 /* What may change while running (SIGHUP) is read through the pointer for each request. */
 struct service_settings {
     int64_t request_timeout_ms; /* to reach the engine, if the client sets none: 800 */
+    int64_t stock_timeout_ms;   /* the same for Reserve and look-ups of lots, if it is less: 300 */
     int64_t reply_timeout_ms;   /* for the outcome: beyond it OUTCOME_UNKNOWN */
     int64_t hold_max_ms;
     uint32_t retry_after_s;    /* in refusals that pass */
     struct str flavors;        /* allowed flavors, comma-separated; empty: any */
-    uint32_t inflight_max;     /* commands of this worker with the engine: beyond it OVERLOADED */
+    uint32_t inflight_max;     /* commands of this worker with the engine: beyond it they wait */
+    uint32_t queue_max;        /* so many: beyond it OVERLOADED */
     uint32_t watchers_max;     /* streams of this worker */
     int64_t watch_interval_ms; /* between two messages of a watcher */
     uint32_t top_lots;         /* lots with gauges of their own in /metrics */
@@ -113,7 +115,8 @@ void service_need(void *context, const struct exchange *x, struct exchange_need 
 void service_prefetch(const struct command *c, unsigned ahead);
 /* A command that came back. */
 void service_complete(struct service *s, struct command *c);
-/* Once a turn of the loop, before it sleeps: what was asked of the gate is sent off. */
+/* Whenever the loop has handled requests or replies: what was asked of the gate is sent off, and
+ * those who wait take the places that came free. */
 void service_flush(struct service *s);
 /* What the gate answered, by `next`. */
 void service_admitted(struct service *s, struct gate_ask *first);
@@ -124,8 +127,12 @@ void service_tick(struct service *s, uint64_t monotonic_ns);
 /* Ends all streams (drain): Watch, health Watch. New requests are refused with OVERLOADED as soon
  * as readiness says READY_DRAINING. */
 void service_end_streams(struct service *s);
-/* Commands with the engine, and open streams: 0 and 0 means drained. */
+/* Commands with the engine, and open streams: 0 and 0, and nobody waiting, means drained. */
 uint32_t service_inflight(const struct service *s);
+/* Requests that wait for a place at work. */
+uint32_t service_waiting(const struct service *s);
+/* Requests refused before anything was made of them, since the start. */
+uint64_t service_refused_early(const struct service *s);
 uint32_t service_streams(const struct service *s);
 
 #endif
