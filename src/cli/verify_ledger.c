@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "cli/verify_internal.h"
 
-enum { SCHEMA_KNOWN = 2, CACHE_KIB = 65536, PATH_BYTES = 4096 };
+enum { SCHEMA_KNOWN = 3, CACHE_KIB = 65536, PATH_BYTES = 4096 };
 
 int verify_prepare(struct verify *v, const char *sql, sqlite3_stmt **out, struct error *e)
 {

@@ -14,7 +14,8 @@ enum {
 
 /* Columns 0 to 6 of a SELECT are these. */
 #define LOT_COLUMNS "lot_id, lot_key, sku, flavor, size, batch, expires_on"
-#define LOT_INSERT  "INSERT INTO lot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+#define LOT_INSERT                                                                                 \
+    "INSERT INTO lot(" LOT_COLUMNS ", created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 
 /* Binds all of LOT_INSERT's parameters; the strings must live until the step. */
 int lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims, int64_t created_ms,

@@ -93,6 +93,7 @@ static void fill_reserve(struct move_reader *r, sqlite3_stmt *row, struct move *
     m->order_id = text_of(row, COLUMN_order_id);
     m->user_id = text_of(row, COLUMN_user_id);
     m->order_hash = hash64(m->order_id, r->seed);
+    m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_reason); /* FENCE */
 }
 
 static bool reason_is_known(sqlite3_stmt *row)
@@ -108,6 +109,8 @@ static void fill_other(sqlite3_stmt *row, struct move *m)
     m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_reason);
     m->detail = text_of(row, COLUMN_detail);
     m->note = text_of(row, COLUMN_note);
+    m->user_id = text_of(row, COLUMN_user_id);
+    m->fingerprint = (uint64_t)sqlite3_column_int64(row, COLUMN_fingerprint);
 }
 
 int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, struct error *e)
@@ -115,22 +118,26 @@ int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, s
     *m = (struct move){.seq = sqlite3_column_int64(row, COLUMN_seq), .line_count = 1};
     int64_t kind = sqlite3_column_int64(row, COLUMN_kind);
     int64_t lot = sqlite3_column_int64(row, COLUMN_lot_id); /* NULL reads as 0 */
-    if (kind < MOVE_CREATE || kind > MOVE_EXTEND)
+    if (kind < MOVE_KIND_FIRST || kind > MOVE_KIND_LAST)
         return corrupt(m, "its kind is unknown", e);
     if (lot < 0 || lot > UINT32_MAX)
         return corrupt(m, "its lot_id is not a lot number", e);
-    if (kind != MOVE_RESERVE && !reason_is_known(row))
+    if (!reason_is_known(row))
         return corrupt(m, "its reason is unknown", e);
     m->kind = (uint8_t)kind;
     m->line = (struct line){(lot_id)lot, sqlite3_column_int64(row, COLUMN_quantity)};
     m->at_ms = sqlite3_column_int64(row, COLUMN_at_ms);
-    if (kind == MOVE_RESERVE)
+    m->sale = (sale_number)sqlite3_column_int64(row, COLUMN_sale);
+    m->group_id = sqlite3_column_int64(row, COLUMN_group_id);
+    if (move_begins(m))
         fill_reserve(r, row, m);
     else
         fill_other(row, m);
     if (m->order_id.len > ORDER_ID_MAX || m->detail.len > PAYMENT_ID_MAX)
         return corrupt(m, "a text in it is too long", e);
-    if (lot == 0)
+    if (move_has_no_lines(m->kind))
+        m->line_count = 0;
+    else if (lot == 0)
         return fill_lines(r, m, e);
     return kind == MOVE_CREATE ? fill_dims(r, m, e) : 0;
 }

@@ -22,11 +22,13 @@
     NEXT(deadline_ms, "INTEGER", SOME_NUMBER, m->deadline_ms)                                      \
     NEXT(order_id, "TEXT", SOME_TEXT, m->order_id)                                                 \
     NEXT(user_id, "TEXT", SOME_TEXT, m->user_id)                                                   \
-    NEXT(reservation_id, "INTEGER", SOME_NUMBER, m->kind == MOVE_RESERVE ? 0 : m->reservation_id)  \
+    NEXT(reservation_id, "INTEGER", SOME_NUMBER, move_begins(m) ? 0 : m->reservation_id)           \
     NEXT(reason, "INTEGER", SOME_NUMBER, m->reason)                                                \
     NEXT(detail, "TEXT", SOME_TEXT, m->detail)                                                     \
     NEXT(note, "TEXT", SOME_TEXT, m->note)                                                         \
-    NEXT(fingerprint, "INTEGER", SOME_NUMBER, (int64_t)m->fingerprint)
+    NEXT(fingerprint, "INTEGER", SOME_NUMBER, (int64_t)m->fingerprint)                             \
+    NEXT(sale, "INTEGER", SOME_NUMBER, m->sale)                                                    \
+    NEXT(group_id, "INTEGER", SOME_NUMBER, m->group_id)
 
 #define MOVE_COLUMN_NUMBER(name, type, put, value) COLUMN_##name,
 enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE_COLUMN_COUNT };

@@ -15,7 +15,8 @@
 #include "ledger/db.h"
 
 /* Step n brings version n to n + 1. A step once released is never changed. */
-static const char *const steps[LEDGER_SCHEMA_VERSION] = {ledger_schema_1, ledger_schema_2};
+static const char *const steps[LEDGER_SCHEMA_VERSION] = {ledger_schema_1, ledger_schema_2,
+                                                         ledger_schema_3};
 
 static int version_of(sqlite3 *db, int64_t *version, struct error *e)
 {

@@ -2,7 +2,7 @@
 set(schema_c ${CMAKE_BINARY_DIR}/generated/ledger/schema_sql.c)
 set(schema_strings "#include \"ledger/schema.h\"\n")
 set(schema_version 0)
-foreach(schema_file schema.sql schema_2.sql)
+foreach(schema_file schema.sql schema_2.sql schema_3.sql)
     math(EXPR schema_version "${schema_version} + 1")
     set(schema_sql ${CMAKE_SOURCE_DIR}/src/ledger/${schema_file})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${schema_sql})

@@ -54,6 +54,32 @@ int refund_reason_parse(struct str name)
     return -1;
 }
 
+const char *group_status_name(enum group_status status)
+{
+    switch (status) {
+    case GROUP_IS_OPEN:
+        return "OPEN";
+    case GROUP_SUCCEEDED:
+        return "SUCCEEDED";
+    case GROUP_FAILED:
+        return "FAILED";
+    }
+    return "?";
+}
+
+const char *queue_mode_name(enum queue_mode mode)
+{
+    switch (mode) {
+    case QUEUE_NONE:
+        return "";
+    case QUEUE_FIRST_COME:
+        return "FIRST_COME";
+    case QUEUE_DRAWN:
+        return "DRAWN";
+    }
+    return "?";
+}
+
 uint64_t adjustment_hash(struct str adjustment_id, uint64_t seed)
 {
     char text[4 + ADJUSTMENT_ID_MAX] = "adj";

@@ -9,7 +9,7 @@
 enum {
     PAGE_SIZE_DEFAULT = 100,
     SMALL_BYTES = 1024,      /* a usual answer, with the beginning of its arena */
-    LOT_BYTES = 2304,        /* a lot of a page: as the engine's, as a message, as JSON */
+    LOT_BYTES = 2432,        /* a lot of a page: as the engine's, as a message, as JSON */
     BODY_GROWTH = 16,        /* texts are decoded, kept, and given back in the answer */
     LINE_BYTES = 640,        /* a line of an order: as asked, at the gate, as allocated */
     ORDER_BYTES = 4352,      /* an order of a batch without its lines, and its outcome */

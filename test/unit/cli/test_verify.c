@@ -112,7 +112,8 @@ static void add_lot(struct bench *b, int lot_id, int quantity)
     snprintf(text, sizeof(text), "lime|330ml_can|BATCH-202601%02d-A", lot_id);
     md5_hex(text, strlen(text), digest);
     run_sql(b,
-            "INSERT INTO lot VALUES(%d, 'COLA#%.8s', 'COLA', 'lime', '330ml_can', "
+            "INSERT INTO lot(lot_id, lot_key, sku, flavor, size, batch, expires_on, created_at_ms)"
+            " VALUES(%d, 'COLA#%.8s', 'COLA', 'lime', '330ml_can', "
             "'BATCH-202601%02d-A', NULL, %lld)",
             lot_id, digest, lot_id, (long long)b->at_ms);
     snprintf(id, sizeof(id), "%d", lot_id);

@@ -17,7 +17,7 @@
  * for by order_id. */
 enum error_retry { ERROR_FINAL, ERROR_PASSES };
 
-/* name, number, HTTP, gRPC, retry, text. The first ten are the public contract; the next are
+/* name, number, HTTP, gRPC, retry, text. The first fourteen are the public contract; the next are
  * refusals of the transport. */
 #define TLY_ERRORS(X)                                                                              \
     X(INVALID_ARGUMENT, -1, 400, 3, FINAL, "the request breaks a rule")                            \
@@ -34,6 +34,10 @@ enum error_retry { ERROR_FINAL, ERROR_PASSES };
     X(OUTCOME_UNKNOWN, -10, 504, 4, FINAL, "the outcome is not known yet; ask for it by order_id") \
     X(VERSION_MISMATCH, -19, 409, 10, FINAL,                                                       \
       "it was changed since the version that the request is for")                                  \
+    X(SALE_NOT_OPEN, -11, 409, 9, FINAL, "the sale has not begun")                                 \
+    X(SALE_CLOSED, -12, 409, 9, FINAL, "the sale is over")                                         \
+    X(GROUP_FULL, -13, 409, 9, FINAL, "the group has no place left")                               \
+    X(GROUP_CLOSED, -14, 409, 9, FINAL, "the group is over")                                       \
     X(METHOD_NOT_ALLOWED, -20, 405, 12, FINAL, "the resource has no such method")                  \
     X(PAYLOAD_TOO_LARGE, -21, 413, 8, FINAL, "the message is larger than the limit")               \
     X(UNSUPPORTED_MEDIA_TYPE, -22, 415, 3, FINAL, "the content type is not supported")             \

@@ -17,6 +17,11 @@ enum {
     REQUEST_ID_MAX = 128,      /* bytes of X-Request-Id */
     ORDER_LINES_MAX = 64,      /* lines of one order, as asked for and as allocated */
     ORDER_BATCH_MAX = 8190,    /* orders in one ReserveBatch */
+    CONFIRM_ALL_MAX = 1000,    /* reservations in one ConfirmAll */
+    SALE_ID_MAX = 64,          /* bytes */
+    SALE_TITLE_MAX = 128,      /* bytes */
+    SALE_ITEMS_MAX = 256,      /* lots or skus of one sale */
+    GROUP_SIZE_MAX = 1000,     /* places of one group */
     PAGE_SIZE_MAX = 1000,      /* lots on a page of ListLots */
 };
 

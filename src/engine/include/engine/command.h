@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/mailbox.h"
+#include "ledger/ledger.h"
 #include "model/model.h"
 
 enum command_kind {
@@ -25,6 +26,19 @@ enum command_kind {
     COMMAND_CONFIRM,
     COMMAND_REFUND,
     COMMAND_EXTEND,
+    COMMAND_SHIP,
+    COMMAND_CHANGE, /* a PENDING hold's lines */
+    COMMAND_CONFIRM_ALL,
+    COMMAND_UPDATE_LOT,
+    COMMAND_CREATE_SALE,
+    COMMAND_UPDATE_SALE,
+    COMMAND_CLOSE_SALE,
+    COMMAND_GET_SALE,
+    COMMAND_LIST_SALES,
+    COMMAND_OPEN_GROUP, /* alone, or with its opener's order */
+    COMMAND_GET_GROUP,
+    COMMAND_COMPLETE_GROUP,
+    COMMAND_LIST_RESERVATIONS,
     COMMAND_GET_RESERVATION, /* by reservation_id, or by order_id if that is 0 */
     COMMAND_STATS,
     COMMAND_KINDS
@@ -43,7 +57,27 @@ enum want_trouble {
 };
 
 /* Why an order is refused that is not its lines' fault. */
-enum order_trouble { ORDER_WELL, ORDER_HOLDS_MAX };
+enum order_trouble {
+    ORDER_WELL,
+    ORDER_HOLDS_MAX,   /* LIMIT_EXCEEDED: all the server's holds */
+    ORDER_USER_HOLDS,  /* LIMIT_EXCEEDED: PENDING holds of the user (user_holds_max) */
+    ORDER_USER_SALE,   /* LIMIT_EXCEEDED: units of the user in the sale */
+    ORDER_USER_LOT,    /* LIMIT_EXCEEDED: units of the user of the failed line's lot */
+    ORDER_TOO_LARGE,   /* LIMIT_EXCEEDED: the sale's per_order_limit */
+    ORDER_SALE_SHARE,  /* SOLD_OUT: the sale's total_limit; `available` is what is left of it */
+    ORDER_NOT_IN_SALE, /* INVALID_ARGUMENT: the failed line's lot is not in the sale */
+    ORDER_NO_SALE,     /* NOT_FOUND: there is no such sale */
+    ORDER_NO_GROUP,    /* NOT_FOUND: there is no such group in the sale */
+    ORDER_IN_GROUP,    /* LIMIT_EXCEEDED: the user has a place in the group already */
+};
+
+/* Orders that count towards a limit, at most this many are told. */
+enum { LIMIT_ORDERS_MAX = 16 };
+struct limit_order {
+    int64_t reservation_id;
+    char order_id[ORDER_ID_MAX];
+    uint8_t order_id_len; /* 0: not known at this moment */
+};
 
 /* One line as it was asked for: a lot by key, or a sku with some or all of its dimensions. Empty
  * strings are "not given". `sku` given and batch empty: first-expired-first-out over batches. */
@@ -67,6 +101,7 @@ struct want {
 struct lot_view {
     lot_id id;
     const struct lot_dims *dims;
+    struct lot_terms terms;
     struct stock stock;
 };
 
@@ -79,9 +114,72 @@ struct order_search {
     uint32_t stored; /* segments that were on disk when it was asked; see engine_internal.h */
 };
 
+/* A group, as answers show it. */
+struct group_view {
+    int64_t group_id;
+    sale_number sale;
+    struct str sale_id; /* lives as long as the engine */
+    enum group_status status;
+    uint16_t size;
+    uint16_t places_left;
+    uint16_t paid;
+    int64_t opened_ms;
+    int64_t ends_ms;
+    int64_t ended_ms; /* 0: it is OPEN */
+};
+
+/* Where a command keeps its own copy of a sale's terms: they may be changed at any time. */
+struct sale_copy {
+    char texts[SALE_ID_MAX + SALE_TITLE_MAX];
+    struct sale_item items[SALE_ITEMS_MAX]; /* skus' texts live as long as the engine */
+};
+
+/* What UPDATE_SALE sets. */
+enum sale_field {
+    SALE_TITLE = 1 << 0,
+    SALE_STARTS = 1 << 1,
+    SALE_ENDS = 1 << 2,
+    SALE_PER_USER = 1 << 3,
+    SALE_PER_ORDER = 1 << 4,
+    SALE_TOTAL = 1 << 5,
+    SALE_HOLD = 1 << 6,
+    SALE_EXTEND = 1 << 7,
+    SALE_GROUP = 1 << 8, /* size and window */
+    SALE_ITEMS = 1 << 9,
+    SALE_QUEUE = 1 << 10,
+};
+
+/* A sale, as answers show it. */
+struct sale_view {
+    struct sale_terms terms; /* its texts and items in the command's copy */
+    int64_t now_ms;          /* the server's time that the rest was judged by */
+    int64_t created_ms;
+    int64_t units_pending;   /* of its orders */
+    int64_t units_confirmed; /* of its orders, shipped ones too */
+    int64_t units_left;      /* of its share and its lots: as many could still be sold */
+    uint32_t groups_open;
+    uint32_t groups_succeeded;
+    uint32_t groups_failed;
+};
+
+/* What an order may have besides: it is in a sale, or its refusal tells of other orders. */
+struct order_extra {
+    /* asked */
+    struct str sale_id; /* or empty */
+    int64_t group_id;   /* to join; 0: none */
+    bool admitted;      /* by the sale's waiting room */
+    /* answered */
+    int64_t starts_in_ms; /* SALE_NOT_OPEN */
+    int64_t taken;        /* LIMIT_EXCEEDED: how many there are without this order; by these: */
+    struct limit_order orders[LIMIT_ORDERS_MAX];
+    uint16_t order_count;
+    struct line_after after[ORDER_LINES_MAX]; /* of each line */
+};
+
 struct reserve_command {
     /* asked */
-    struct str order_id; /* never empty: the caller makes one if the client did not */
+    struct order_extra *extra; /* NULL: in no sale, and refusals tell of no other orders */
+    struct str order_id;       /* never empty: the caller makes one if the client did not */
     struct str user_id;
     uint64_t order_hash;  /* hash64(order_id, seed) */
     uint64_t fingerprint; /* hash64 of the order's content without order_id: equal for equal orders.
@@ -105,10 +203,21 @@ struct reserve_command {
     int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
     uint16_t failed_want; /* the line in trouble that gave the code */
     uint8_t trouble;      /* enum order_trouble */
-    int64_t limit;        /* ORDER_HOLDS_MAX: how many there may be */
+    int64_t limit;        /* LIMIT_EXCEEDED: how many there may be */
     /* the engine's */
     struct order_search search;
     uint64_t rests_on; /* number of the batch that the outcome rests on; 0: none */
+};
+
+/* CREATE_SALE, UPDATE_SALE, CLOSE_SALE, GET_SALE. */
+struct sale_command {
+    struct sale_terms terms; /* CREATE: all but number. UPDATE: those in `sets`; sale_id */
+    uint32_t sets;           /* UPDATE: bits of enum sale_field */
+    struct str reason;       /* CLOSE */
+    struct sale_view sale;   /* answered; terms in `copy` */
+    struct sale_copy *copy;  /* asked: room for a sale's texts and items */
+    bool replayed;           /* CLOSE: it was closed before */
+    uint32_t failed_item;    /* the item of which there is no lot */
 };
 
 struct command {
@@ -126,7 +235,8 @@ struct command {
     uint16_t text_size;
     union {
         struct {
-            struct lot_dims dims; /* asked; the engine copies it */
+            struct lot_dims dims;   /* asked; the engine copies it */
+            struct lot_terms terms; /* asked; not withdrawn */
             int64_t quantity;
             struct lot_view lot; /* answered; also with ALREADY_EXISTS: the lot that is there */
         } create;
@@ -167,12 +277,20 @@ struct command {
             bool asked;                     /* the engine's: this pass had to ask the ledger */
         } batch;
         struct {
-            int64_t reservation_id;
+            int64_t reservation_id; /* 0: by order_id */
             /* asked */
-            struct str payment_id;    /* CONFIRM */
-            const struct want *wants; /* CONFIRM: fewer units than held; by lot key only */
+            struct str by_order_id;     /* of the reservation; or empty */
+            uint64_t order_hash;        /* hash64(by_order_id, seed) */
+            struct order_search search; /* the engine's */
+            struct str payment_id;      /* CONFIRM */
+            struct str id; /* SHIP: shipment_id. REFUND: return_id. CHANGE: change_id. Or empty */
+            struct want *wants; /* CONFIRM, SHIP, REFUND: fewer units than there are, by lot key
+                                   only. CHANGE: the new lines, as for RESERVE */
             uint16_t want_count;
             uint8_t reason;  /* REFUND: REASON_NONE for the state's own */
+            bool reclaim;    /* CONFIRM: an EXPIRED one is taken again */
+            bool fence;      /* REFUND by order_id: takes the order_id if it is not there */
+            bool no_restock; /* REFUND of a CONFIRMED one: the units are written off */
             int64_t hold_ms; /* EXTEND */
             /* answered, also with INVALID_TRANSITION (state is what it is in) and ORDER_MISMATCH
              * (all of it is what is stored) */
@@ -186,9 +304,53 @@ struct command {
             bool replayed;        /* the move had happened already */
             uint16_t failed_want; /* INVALID_ARGUMENT with wants: the one that is wrong */
             struct line *lines;   /* asked: room for line_max. answered: as held now */
+            struct line_after
+                *after; /* asked: room for line_max, or NULL. answered: of each line */
             uint16_t line_max;
             uint16_t line_count;
+            int64_t available; /* SOLD_OUT: how many could be had of the line that failed */
         } move;
+        struct {
+            const int64_t *reservation_ids; /* asked; no id twice */
+            uint32_t count;                 /* at most CONFIRM_ALL_MAX */
+            struct str payment_id;
+            uint32_t failed; /* answered: the one that gave the code */
+            bool replayed;   /* all had been confirmed before */
+            /* the engine's */
+            struct reservation_record **records; /* room for count: of those not in memory */
+            uint32_t asked;
+        } confirm_all;
+        struct {
+            struct str key;
+            bool sets_expires_on, sets_withdrawn, sets_per_user_limit, sets_backorder_limit,
+                sets_expected_on;
+            struct lot_terms terms; /* those that are set */
+            struct lot_view lot;
+        } update_lot;
+        struct sale_command *sale; /* the caller's */
+        struct {
+            sale_number after;       /* page token: sales numbered higher */
+            struct sale_view *sales; /* room for page_size, with a copy each */
+            struct sale_copy *copies;
+            uint32_t page_size;
+            uint32_t count;
+            sale_number next; /* 0: this was the last */
+        } list_sales;
+        struct {
+            int64_t group_id;              /* GET, COMPLETE */
+            struct str sale_id;            /* OPEN */
+            struct str user_id;            /* OPEN, alone */
+            struct str reason;             /* COMPLETE */
+            struct reserve_command *order; /* OPEN: its opener's order, or NULL */
+            struct group_view group;
+            bool replayed;
+            struct reservation_record *record; /* the engine's */
+        } group;
+        struct reservation_list_command {
+            struct reservation_list list; /* ledger.h; `lot` and `sale` by these: */
+            struct str lot_key;
+            struct str sale_id;
+        } list_reservations;
         struct {
             int64_t reservation_id;
             struct str order_id;

@@ -67,7 +67,9 @@ struct batch {
     const struct move *moves;
     uint32_t move_count;
     uint64_t number;        /* 1, 2, 3, ... */
-    int64_t oldest_pending; /* every reservation with a lower id is finished once this commits */
+    int64_t oldest_pending; /* once this commits, nothing with a lower seq is needed to rebuild what
+                               the engine keeps: it belongs to no PENDING hold, no OPEN group, no
+                               sale that goes on, no order that waits for its units */
     struct load *load;      /* shared: the load that it was decided on; else NULL */
     /* set by the ledger before the outcome is delivered */
     enum ledger_outcome outcome;
@@ -144,6 +146,22 @@ enum question_kind {
     QUESTION_RESERVATION, /* by reservation_id */
     QUESTION_ORDER,       /* by order_id, in the part of the index that is not in memory */
     QUESTION_ADJUSTMENT,  /* by adjustment_id, in `order_id`: answered by `move_seq` */
+    QUESTION_LIST,        /* a page of reservations, newest first: `list` */
+};
+
+/* A page of ListReservations. Filters that are empty or 0 take all. */
+struct reservation_list {
+    struct str user_id;
+    lot_id lot;
+    enum hold_state state; /* as at now_ms: a PENDING one that is due counts as REFUNDED */
+    sale_number sale;
+    int64_t before; /* reservations with lower ids; INT64_MAX: from the newest */
+    int64_t now_ms;
+    uint32_t page_size;
+    /* answered: a malloc'ed array and malloc'ed records; the receiver frees all */
+    struct reservation_record **records;
+    uint32_t count;
+    int64_t next; /* `before` of the next page; 0: this was the last */
 };
 struct question {
     struct mail mail;
@@ -154,18 +172,22 @@ struct question {
     /* answered */
     int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
     struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
+    struct reservation_list *list;     /* QUESTION_LIST: the asker's, filled */
     int64_t move_seq;
     struct line adjusted; /* QUESTION_ADJUSTMENT: that move's lot and delta; lot 0: not told */
 };
 
 /* ---- start ---- */
 
-/* Recovery streams the ledger to the loader, on the calling thread: lots, order runs, moves in
- * order of seq. A loader that returns an error ends recovery with it. */
+/* Recovery streams the ledger to the loader, on the calling thread: lots, sales, order runs, moves
+ * in order of seq. A loader that returns an error ends recovery with it. */
 struct ledger_loader {
     void *context;
     int (*lot)(void *context, lot_id id, const struct lot_dims *dims, const struct stock *snapshot,
                struct error *e);
+    /* As it stands now; in order of number. created_seq: of its first SALE move. */
+    int (*sale)(void *context, const struct sale_terms *terms, int64_t created_seq,
+                struct error *e);
     int (*order_run)(void *context, struct order_run *run);
     int (*move)(void *context, const struct move *m, bool in_stock, struct error *e);
     /* At least once a second while it takes longer than that. total is an estimate. */
