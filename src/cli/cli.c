@@ -12,7 +12,7 @@
 
 static const struct subcommand table[] = {
     {"serve", "run the server", cli_serve},
-    {"lot", "create, list, show, adjust and import lots", cli_lot},
+    {"lot", "create, list, show, adjust lots; stock files", cli_lot},
     {"reserve", "hold units for an order", cli_reserve},
     {"confirm", "the payment arrived: a hold becomes a sale", cli_confirm},
     {"refund", "cancel a hold, or take a sale back", cli_refund},

@@ -90,6 +90,7 @@ struct import {
     const char *encoding; /* as read */
     char separator;
     uint32_t created, changed; /* as carried out */
+    json_t *others;            /* keys of the server's lots that no row is of; NULL: not wanted */
     void (*progress)(void *context, int64_t done, int64_t total);
     void *context;
 };

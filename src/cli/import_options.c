@@ -58,8 +58,8 @@ int import_source_check(struct import_source *s, const struct usage *usage)
     if (s->encoding && !encoding_parse(str_of(s->encoding), &s->told))
         return options_wrong(usage, "--encoding must be utf-8, utf-16, gbk or latin-1, is '%s'",
                              s->encoding);
-    s->mapping.ignore_others = s->ignore_others;
     int code = read_maps(s, &e);
+    s->mapping.ignore_others |= s->ignore_others;
     if (code == TLY_EIO) {
         fprintf(stderr, "tally: %s\n", e.text);
         return EXIT_FAILED;

@@ -138,6 +138,8 @@ static int take_page(void *context, json_t *lots)
         struct import_row *row = import_find(im, text_of(lot, "lot"));
         if (row)
             import_decide(im, row, lot);
+        else if (im->others)
+            json_array_append_new(im->others, json_string(text_of(lot, "lot")));
     }
     return EXIT_DONE;
 }

@@ -9,6 +9,8 @@ static const struct subcommand table[] = {
     {"show", "show one lot", cli_lot_show},
     {"adjust", "supply units to a lot or write them off", cli_lot_adjust},
     {"import", "bring lots and their stock to what a CSV file says", cli_lot_import},
+    {"export", "write all lots as a CSV file", cli_lot_export},
+    {"reconcile", "compare what was counted with the stock, and set it", cli_lot_reconcile},
     {0},
 };
 
@@ -23,7 +25,7 @@ static void print_overview(FILE *to)
           "A lot is the smallest pool of interchangeable units: sku, flavor, size and batch.\n\n",
           to);
     for (const struct subcommand *s = table; s->name; s++)
-        fprintf(to, "  %-6s  %s\n", s->name, s->help);
+        fprintf(to, "  %-9s  %s\n", s->name, s->help);
     fputs("\ntally lot SUBCOMMAND --help tells more.\n", to);
 }
 

@@ -65,6 +65,10 @@ int stock_mapping_add(struct stock_mapping *m, struct str text, bool optional, s
         at--;
     struct str column = cell_trim((struct str){text.p, at ? at - 1 : 0});
     struct str name = cell_trim((struct str){text.p + at, text.len - at});
+    if (str_equal(column, STR("*")) && str_equal(name, STR("-"))) {
+        m->ignore_others = true;
+        return 0;
+    }
     if (at == 0 || column.len == 0 || column.len >= STOCK_COLUMN_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "map", "must be COLUMN=field, is '%.*s'",
                          (int)(text.len < 80 ? text.len : 80), text.p);

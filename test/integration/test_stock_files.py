@@ -235,5 +235,96 @@ class Import(FilesCase):
             load.kill()
 
 
+class Shops(unittest.TestCase):
+    def test_each_shop_s_example_is_imported_with_its_mapping(self):
+        for shop in ("shopify", "woocommerce", "magento", "odoo"):
+            path = os.path.join(ROOT, "examples", shop)
+            with self.subTest(shop), TallyServer() as server:
+                done = server.cli("lot", "import", path + ".csv", "--mapping", path + ".mapping",
+                                  "--json")
+                result = json.loads(done.stdout)
+                self.assertEqual((result["created"], result["problems"]), (5, []))
+                lots = json.loads(server.cli("lot", "list", "--sku", "ICED-TEA", "--json").stdout)
+                self.assertEqual([(lot["on_hand"], lot["size"], lot["batch"], lot["expires_on"])
+                                  for lot in lots],
+                                 [(600, "1000ml_carton", "BATCH-20261001-A",
+                                   "" if shop == "shopify" else "2027-09-30")])
+
+
+class Export(FilesCase):
+    def test_what_is_exported_is_imported_unchanged(self):
+        self.cli("lot", "import", os.path.join(ROOT, "examples", "drinks.csv"))
+        out = os.path.join(self.folder, "out.csv")
+        self.assertIn("lots", self.cli("lot", "export", "--out", out).stdout)
+        with open(out, encoding="utf-8") as f:
+            text = f.read()
+        self.assertEqual(text, self.cli("lot", "export").stdout)
+        self.assertTrue(text.startswith(HEADER))
+        rows = len(text.splitlines()) - 1
+        result = self.json("lot", "import", out)
+        self.assertEqual((result["unchanged"], result["rows"]), (rows, rows))
+        with TallyServer() as other:
+            done = other.cli("lot", "import", out, "--json")
+            self.assertEqual(json.loads(done.stdout)["created"], rows)
+
+    def test_a_file_that_cannot_be_written_is_told(self):
+        done = self.cli("lot", "export", "--out", os.path.join(self.folder, "none", "x.csv"),
+                        code=FAILED)
+        self.assertIn("No such file", done.stderr)
+
+
+class Reconcile(FilesCase):
+    def held(self, sku, on_hand, reserved, confirmed):
+        """A lot of which some units are held and some are paid; its key."""
+        lot = self.json("lot", "create", "--sku", sku, "--flavor", "lime", "--size", "330ml_can",
+                        "--batch", BATCH, "--quantity", str(on_hand))["lot"]
+        if reserved:
+            self.cli("reserve", "--user", "ann", "--line", "%s=%d" % (lot, reserved))
+        if confirmed:
+            paid = self.json("reserve", "--user", "bob", "--line", "%s=%d" % (lot, confirmed))
+            self.cli("confirm", paid["reservation_id"])
+        return lot
+
+    def count(self, sku, quantity):
+        """A file that counts one lot."""
+        return self.file(sku + ".csv", HEADER + "%s,lime,330ml_can,%s,,%d\n" % (sku, BATCH, quantity))
+
+    def test_a_difference_is_shown_and_applied_only_when_told_to(self):
+        lot = self.held("DIFF", 10, 3, 2)
+        path = self.count("DIFF", 9)
+        result = self.json("lot", "reconcile", path)
+        self.assertEqual(result["differences"],
+                         [{"line": 2, "lot": lot, "counted": 9, "on_hand": 10, "held": 5,
+                           "available": 5, "difference": -1}])
+        self.assertEqual((result["changed"], self.lots("DIFF")), (0, {BATCH: 10}))
+        text = self.cli("lot", "reconcile", path)
+        self.assertRegex(text.stdout, r"DIFF#\w+ .* 10 +5 +9 +-1\n")
+        self.assertIn("Nothing was changed", text.stderr)
+        self.assertEqual(self.json("lot", "reconcile", path, "--apply")["changed"], 1)
+        self.assertEqual(self.lots("DIFF"), {BATCH: 9})
+        result = self.json("lot", "reconcile", path, "--apply")
+        self.assertEqual((result["differences"], result["unchanged"]), ([], 1))
+
+    def test_a_count_may_be_of_what_can_be_sold(self):
+        lot = self.held("SELL", 10, 3, 2)
+        result = self.json("lot", "reconcile", self.count("SELL", 4), "--mode", "available", "--apply")
+        self.assertEqual(result["differences"][0]["difference"], -1)
+        stock = self.json("lot", "show", lot)
+        self.assertEqual((stock["on_hand"], stock["available"]), (9, 4))
+
+    def test_less_on_the_shelf_than_is_held_is_a_fault(self):
+        self.held("LESS", 10, 3, 4)
+        result = self.json("lot", "reconcile", self.count("LESS", 6), "--apply", code=REFUSED)
+        self.assertIn("7 units are reserved or confirmed", result["problems"][0]["text"])
+        self.assertEqual(self.lots("LESS"), {BATCH: 10})
+
+    def test_nothing_is_created_and_what_was_not_counted_is_told(self):
+        lot = self.held("REST", 10, 0, 0)
+        result = self.json("lot", "reconcile", self.count("NEVER-MADE", 6), "--apply", code=REFUSED)
+        self.assertIn("no such lot", result["problems"][0]["text"])
+        self.assertIn(lot, result["not_counted"])
+        self.assertEqual(self.lots("NEVER-MADE"), {})
+
+
 if __name__ == "__main__":
     unittest.main()

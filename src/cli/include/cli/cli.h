@@ -51,6 +51,8 @@ int cli_lot_list(int argc, char **argv);
 int cli_lot_show(int argc, char **argv);
 int cli_lot_adjust(int argc, char **argv);
 int cli_lot_import(int argc, char **argv);
+int cli_lot_export(int argc, char **argv);
+int cli_lot_reconcile(int argc, char **argv);
 int cli_reserve(int argc, char **argv);
 int cli_confirm(int argc, char **argv);
 int cli_refund(int argc, char **argv);

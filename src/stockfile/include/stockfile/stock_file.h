@@ -44,7 +44,8 @@ struct stock_mapping {
     bool ignore_others;                 /* columns that are neither mapped nor fields */
 };
 
-/* "COLUMN=field"; the field `-` ignores the column. 0 or TLY_EINVALID_ARGUMENT. */
+/* "COLUMN=field"; the field `-` ignores the column, and "*=-" all that are none. 0 or
+ * TLY_EINVALID_ARGUMENT. */
 int stock_mapping_add(struct stock_mapping *m, struct str text, bool optional,
                       struct error *e) MUST_CHECK;
 /* Lines of the same, with "set field=value" among them; empty lines and those that begin with '#'
