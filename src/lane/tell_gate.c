@@ -137,10 +137,7 @@ static void settle(struct telling *t, const struct reserve_command *r, int code)
     for (uint16_t i = 0; i < r->want_count; i++) {
         const struct want *w = &r->wants[i];
         lines[i] = (struct gate_line){.lot = w->lot,
-                                      .sku = w->sku,
-                                      .flavor = w->flavor,
-                                      .size = w->size,
-                                      .batch = w->batch,
+                                      .goods = str_empty(w->lot) ? &w->goods : NULL,
                                       .quantity = w->quantity,
                                       .lot_id = w->lot_hint};
     }

@@ -162,12 +162,8 @@ int order_ask(struct call *c, const struct reserve_command *order, struct order_
         return TLY_ENO_MEMORY;
     for (uint16_t i = 0; i < order->want_count; i++) {
         const struct want *w = &order->wants[i];
-        lines[i] = (struct gate_line){.lot = w->lot,
-                                      .sku = w->sku,
-                                      .flavor = w->flavor,
-                                      .size = w->size,
-                                      .batch = w->batch,
-                                      .quantity = w->quantity};
+        lines[i] = (struct gate_line){
+            .lot = w->lot, .goods = str_empty(w->lot) ? &w->goods : NULL, .quantity = w->quantity};
     }
     *ask = (struct gate_ask){.lines = lines,
                              .line_count = order->want_count,

@@ -103,11 +103,8 @@ static void ask_gate(struct world *w, struct request *q, uint32_t i, bool order_
     struct gate_ask *ask = &q->gate_asks[i];
     for (uint16_t j = 0; j < r->want_count; j++) {
         const struct want *v = &r->wants[j];
-        q->gate_lines[i][j] = (struct gate_line){.lot = v->lot,
-                                                 .sku = v->sku,
-                                                 .flavor = v->flavor,
-                                                 .size = v->size,
-                                                 .quantity = v->quantity};
+        q->gate_lines[i][j] = (struct gate_line){
+            .lot = v->lot, .goods = str_empty(v->lot) ? &v->goods : NULL, .quantity = v->quantity};
     }
     *ask = (struct gate_ask){.lines = q->gate_lines[i],
                              .line_count = r->want_count,

@@ -120,7 +120,8 @@ static void nothing_is_refused_from_the_next_deadline_on(void **state)
 
 static void a_lot_without_a_key_is_blind(void **state)
 {
-    struct gate_line line = {.sku = STR("a"), .quantity = 1};
+    const struct goods goods = {.sku = STR("a")};
+    struct gate_line line = {.goods = &goods, .quantity = 1};
     assert_int_equal(ask_lines(*state, &line, 1, order(1)).verdict, GATE_BLIND);
     assert_int_equal(line.lot_id, 0);
 }

@@ -404,10 +404,10 @@ static void the_ask_names_the_order_the_user_and_the_goods(void **state)
     const struct gate_ask *ask = f->gate.kept;
     assert_true(str_equal(ask->order_id, STR("o-7")));
     assert_true(str_equal(ask->user_id, STR("ann")));
-    assert_true(str_equal(ask->lines[0].sku, STR("cola")));
-    assert_true(str_equal(ask->lines[0].flavor, STR("lime")));
-    assert_true(str_equal(ask->lines[0].size, STR("330ml_can")));
-    assert_true(str_equal(ask->lines[0].batch, STR("BATCH-20260101-A")));
+    assert_true(str_equal(ask->lines[0].goods->sku, STR("cola")));
+    assert_true(str_equal(ask->lines[0].goods->flavor, STR("lime")));
+    assert_true(str_equal(ask->lines[0].goods->size, STR("330ml_can")));
+    assert_true(str_equal(ask->lines[0].goods->batch, STR("BATCH-20260101-A")));
     fake_gate_answer(f, GATE_SOLD_OUT);
 }
 

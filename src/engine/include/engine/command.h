@@ -83,10 +83,15 @@ struct limit_order {
  * strings are "not given". `sku` given and batch empty: first-expired-first-out over batches. */
 struct want {
     struct str lot; /* lot key, or empty */
-    struct str sku;
-    struct str flavor;
-    struct str size;
-    struct str batch;
+    union {
+        struct goods goods;
+        struct {
+            struct str sku;
+            struct str flavor;
+            struct str size;
+            struct str batch;
+        };
+    };
     int64_t quantity; /* 1..QUANTITY_MAX, checked by the caller */
     lot_id lot_hint;  /* the gate's guess at the number of `lot`; 0 if none. The engine checks it */
     bool gate_taken;  /* the gate took `quantity` units of lot_hint for this line */

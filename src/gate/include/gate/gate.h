@@ -40,14 +40,11 @@ enum gate_verdict {
     GATE_VERDICTS
 };
 
-/* A lot by its key, or else goods by sku and some of its dimensions. */
+/* A lot by its key, or else goods. */
 struct gate_line {
-    struct str lot; /* lot key, or empty */
-    struct str sku; /* if `lot` is empty; the others may be empty: any */
-    struct str flavor;
-    struct str size;
-    struct str batch;
-    int64_t quantity;  /* at least 1; lines of one lot need not be summed */
+    struct str lot;            /* lot key, or empty */
+    const struct goods *goods; /* if `lot` is empty; else NULL */
+    int64_t quantity;          /* at least 1; lines of one lot need not be summed */
     lot_id lot_id;     /* out: the engine's number of the lot; 0 if the gate doesn't know it */
     bool is_short;     /* out, SOLD_OUT: fewer than asked for. At least one line is */
     int64_t available; /* out, SOLD_OUT, if is_short: units that the line could have had */

@@ -97,6 +97,14 @@ struct line {
     int64_t quantity;
 };
 
+/* Units by what they are: a sku, and those of its dimensions that matter; the others are empty. */
+struct goods {
+    struct str sku;
+    struct str flavor;
+    struct str size;
+    struct str batch;
+};
+
 /* What became of a line's units after buying. */
 struct line_after {
     int64_t shipped;     /* have left the house, whether they came back or not */
