@@ -16,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/wake.h"
 #include "bus/page.h"
+
+#define START_LOOK_NS UINT64_C(500000000) /* retention takes a step a second */
 
 struct inproc {
     struct bus port; /* first */
@@ -36,7 +39,9 @@ struct inproc {
     int64_t parked_end; /* where the log ended when the first of them was parked */
     struct page_shelf shelf;
     struct page_maker maker;
-    int64_t end; /* of the log, while a page is made */
+    int64_t end;             /* of the log, while a page is made */
+    int64_t start;           /* of the log, as it was known last, */
+    uint64_t start_known_ns; /* and when */
 
 #define X(name, kind, help) _Atomic int64_t name;
     struct {
@@ -77,31 +82,53 @@ static int add_move(void *context, const struct move *m)
     return page_add(&b->maker, m);
 }
 
-/* The page that comes after `after`. `oldest`: what TLY_EGONE says. */
-static int make_page(struct inproc *b, int64_t after, uint8_t form, struct event_page **out,
-                     int64_t *oldest)
+/* Pages whose events retention has taken are not handed out for long. */
+static int look_at_start(struct inproc *b, struct error *e)
+{
+    struct ledger *l = b->config.ledger;
+    int64_t start;
+    int code = l->ops->log_start(l, &start, e);
+    if (code)
+        return code;
+    if (start != b->start)
+        page_shelf_drop_before(&b->shelf, start);
+    b->start = start;
+    b->start_known_ns = clock_monotonic_ns();
+    return 0;
+}
+
+static void look_at_start_again(struct inproc *b)
+{
+    struct error e;
+    if (clock_monotonic_ns() - b->start_known_ns < START_LOOK_NS)
+        return;
+    if (look_at_start(b, &e))
+        count(&b->counters.read_errors_total, 1);
+}
+
+/* The page that comes after `after`. */
+static int make_page(struct inproc *b, int64_t after, uint8_t form, struct event_page **out)
 {
     struct ledger *l = b->config.ledger;
     struct error e;
-    int64_t start = 0;
     b->end = l->ops->log_end(l);
     page_begin(&b->maker, form);
     int code = l->ops->read_log(l, after, PAGE_EVENTS, add_move, b, &e);
     if (code >= 0)
-        code = l->ops->log_start(l, &start, &e);
-    if (code == 0 && after > 0 && after < start)
+        code = look_at_start(b, &e);
+    if (code == 0 && after > 0 && after < b->start)
         code = TLY_EGONE;
     int64_t upto = page_full(&b->maker) ? b->maker.marks[b->maker.count - 1].id : b->end;
     struct event_page *page = page_end(&b->maker, after, upto);
     if (code == 0 && !page)
         code = TLY_ENO_MEMORY;
-    *oldest = start;
     if (code) {
         event_page_release(page);
         return code;
     }
     count(&b->counters.pages_total, 1);
-    if (after >= start) /* else what retention left of the beginning: nobody goes on from within */
+    if (after >=
+        b->start) /* else what retention left of the beginning: nobody goes on from within */
         page_shelf_put(&b->shelf, page);
     atomic_store_explicit(&b->counters.page_bytes, (int64_t)b->shelf.bytes, memory_order_relaxed);
     *out = page;
@@ -119,6 +146,7 @@ static void park(struct inproc *b, struct event_read *r, int64_t end)
 
 static void serve(struct inproc *b, struct event_read *r)
 {
+    look_at_start_again(b);
     struct event_page *page = page_shelf_find(&b->shelf, r->form, r->after);
     int64_t end = b->config.ledger->ops->log_end(b->config.ledger);
     int code = 0;
@@ -131,7 +159,8 @@ static void serve(struct inproc *b, struct event_read *r)
         r->oldest = end;
         code = TLY_EINVALID_ARGUMENT;
     } else {
-        code = make_page(b, r->after, r->form, &page, &r->oldest);
+        code = make_page(b, r->after, r->form, &page);
+        r->oldest = b->start;
         if (code && code != TLY_EGONE) {
             count(&b->counters.read_errors_total, 1);
             code = TLY_EUNAVAILABLE;

@@ -106,13 +106,21 @@ struct event_page *page_shelf_find(const struct page_shelf *s, uint8_t form, int
     return NULL;
 }
 
-static void drop_oldest(struct page_shelf *s)
+static void drop(struct page_shelf *s, uint32_t i)
 {
-    struct event_page *page = s->pages[0];
+    struct event_page *page = s->pages[i];
     s->bytes -= page_memory(page);
     s->count--;
-    memmove(s->pages, s->pages + 1, s->count * sizeof s->pages[0]);
+    memmove(s->pages + i, s->pages + i + 1, (s->count - i) * sizeof s->pages[0]);
     event_page_release(page);
+}
+
+void page_shelf_drop_before(struct page_shelf *s, int64_t start)
+{
+    for (uint32_t i = s->count; i > 0; i--) {
+        if (s->pages[i - 1]->after < start)
+            drop(s, i - 1);
+    }
 }
 
 void page_shelf_put(struct page_shelf *s, struct event_page *page)
@@ -121,7 +129,7 @@ void page_shelf_put(struct page_shelf *s, struct event_page *page)
     if (size > s->bytes_max)
         return;
     while (s->count == PAGES_KEPT_MAX || s->bytes + size > s->bytes_max)
-        drop_oldest(s);
+        drop(s, 0);
     s->pages[s->count++] = page;
     s->bytes += size;
     atomic_fetch_add_explicit(&page->holders, 1, memory_order_relaxed);
@@ -130,5 +138,5 @@ void page_shelf_put(struct page_shelf *s, struct event_page *page)
 void page_shelf_clear(struct page_shelf *s)
 {
     while (s->count)
-        drop_oldest(s);
+        drop(s, 0);
 }

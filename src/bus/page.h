@@ -40,6 +40,8 @@ struct page_shelf {
 /* A page that goes on right behind `after` or has it inside; the caller holds it, too. Or NULL. */
 struct event_page *page_shelf_find(const struct page_shelf *s, uint8_t form, int64_t after);
 void page_shelf_put(struct page_shelf *s, struct event_page *page);
+/* Pages that begin before `start` go: what came behind them may not be kept any more. */
+void page_shelf_drop_before(struct page_shelf *s, int64_t start);
 void page_shelf_clear(struct page_shelf *s);
 
 #endif

@@ -59,6 +59,8 @@ static void batch_settled(void *context, const struct batch *b)
     struct engine_thread *t = context;
     metrics_observe(t->metrics, METRIC_HISTOGRAM_COMMIT, clock_monotonic_ns() - t->submitted_ns);
     metrics_observe(t->metrics, METRIC_HISTOGRAM_BATCH, b->move_count);
+    if (t->bus)
+        t->bus->ops->committed(t->bus);
 }
 
 static void commands_decided(void *context, uint64_t count)

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "base/wake.h"
+#include "bus/bus.h"
 #include "lane/lane.h"
 #include "obs/metrics.h"
 #include "server/figures.h"
@@ -36,6 +37,7 @@ struct engine_thread {
     struct wake wake;
     struct metrics *metrics;
     struct state *state;
+    struct bus *bus; /* hears of each commit; may be NULL */
     struct ledger_clock clock;
     struct reply_port *ports[WORKERS_MAX]; /* by command.worker */
     unsigned port_count;

@@ -94,6 +94,16 @@ static void render_ledger(struct metrics_text *t, const struct metrics_page *pag
     single(t, PAGE_CLOCK_DOUBTED, atomic_load(&page->state->clock_doubted));
 }
 
+static void render_bus(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct bus_stats stats = {0};
+    if (page->bus)
+        page->bus->ops->stats(page->bus, &stats);
+#define X(name, kind, help) statistic(t, "events", #name, TYPE_##kind, help, stats.name);
+    BUS_STATS(X)
+#undef X
+}
+
 static void render_workers(struct metrics_text *t, const struct metrics_page *page)
 {
     struct worker_gauges gauges[WORKERS_MAX];
@@ -184,6 +194,7 @@ char *metrics_page_render(void *context, enum metrics_format format, const struc
     metrics_render(&t);
     render_engine(&t, figures);
     render_ledger(&t, page);
+    render_bus(&t, page);
     render_workers(&t, page);
     render_lots(&t, figures->top, figures->top_count);
     render_process(&t, page);
@@ -221,13 +232,15 @@ static void print_statistic(FILE *out, const char *part, const char *name, const
 void metrics_page_print_markdown(FILE *out)
 {
     static const char head[] = "\n| metric | type | what |\n| --- | --- | --- |\n";
-    fprintf(out, "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
-                 "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h` and "
-                 "`src/server/metrics_page.h`; change it there.\n\n"
-                 "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
-                 "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
-                 "everybody else. No label carries a user, an order or a reservation.\n\n"
-                 "## Requests and connections\n");
+    fprintf(
+        out,
+        "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
+        "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h`, `src/bus/bus.h` and "
+        "`src/server/metrics_page.h`; change it there.\n\n"
+        "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
+        "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
+        "everybody else. No label carries a user, an order or a reservation.\n\n"
+        "## Requests and connections\n");
     fputs(head, out);
     print_row(out, METRIC_REQUESTS_NAME, "counter", "call,code", METRIC_REQUESTS_HELP);
 #define X(id, name, label, values, help) print_row(out, name, "counter", label, help);
@@ -248,5 +261,9 @@ void metrics_page_print_markdown(FILE *out)
     fprintf(out, "\n## Ledger\n%s", head);
 #define X(name, kind, help) print_statistic(out, "ledger", #name, TYPE_##kind, help);
     LEDGER_STATS(X)
+#undef X
+    fprintf(out, "\n## Events\n%s", head);
+#define X(name, kind, help) print_statistic(out, "events", #name, TYPE_##kind, help);
+    BUS_STATS(X)
 #undef X
 }

@@ -3,6 +3,7 @@
 #ifndef TALLY_SERVER_METRICS_PAGE_H
 #define TALLY_SERVER_METRICS_PAGE_H
 
+#include "bus/bus.h"
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
 #include "server/state.h"
@@ -41,6 +42,7 @@
 
 struct metrics_page {
     struct ledger *ledger;
+    struct bus *bus; /* may be NULL */
     struct state *state;
     struct worker **workers;
     unsigned worker_count;

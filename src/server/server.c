@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "bus/bus_inproc.h"
 #include "gate/gate_local.h"
 #include "ledger/ledger_sqlite.h"
 #include "obs/log.h"
@@ -119,6 +120,24 @@ static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
     return gate_local_create(&s->engine_thread.lane.gate, &config, e);
 }
 
+static const struct lot_dims *lot_dims_of(void *context, lot_id id)
+{
+    struct server *s = context;
+    return engine_lot_dims(s->engine_thread.lane.engine, id);
+}
+
+static int create_bus(struct server *s, struct error *e)
+{
+    const struct bus_inproc_config config = {
+        .ledger = s->engine_thread.lane.ledger,
+        .source = s->settings.event_source,
+        .page_bytes_max = (uint32_t)s->settings.events_memory_max,
+        .lot_dims = lot_dims_of,
+        .context = s,
+    };
+    return bus_inproc_create(&s->engine_thread.bus, &config, e);
+}
+
 static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
 {
     const struct settings *set = &s->settings;
@@ -203,6 +222,9 @@ static int start_threads(struct server *s, struct error *e)
     if (code)
         return code;
     s->ledger_started = true;
+    code = s->engine_thread.bus->ops->start(s->engine_thread.bus, e);
+    if (code)
+        return code;
     code = engine_thread_start(&s->engine_thread, e);
     if (code)
         return code;
@@ -233,6 +255,8 @@ static int start(struct server *s, struct error *e)
         code = create_gate(s, hash_seed, e);
     if (code == 0)
         code = create_engine(s, hash_seed, e);
+    if (code == 0)
+        code = create_bus(s, e);
     if (code == 0 && !(t->metrics = metrics_create()))
         code = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (code == 0)
@@ -244,6 +268,7 @@ static int start(struct server *s, struct error *e)
     if (code == 0)
         code = data_dir_tell(&s->data_dir, s->listen, e);
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
+                                    .bus = t->bus,
                                     .state = &s->state,
                                     .workers = s->workers,
                                     .worker_count = s->worker_count,
@@ -374,6 +399,8 @@ static void stop(struct server *s)
         worker_end(s->workers[i]);
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_join(s->workers[i]);
+    if (s->engine_thread.bus)
+        s->engine_thread.bus->ops->stop(s->engine_thread.bus);
     if (s->ledger_started)
         lane->ledger->ops->stop(lane->ledger);
     if (lane->ledger)
@@ -382,6 +409,8 @@ static void stop(struct server *s)
     engine_destroy(lane->engine);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
+    if (s->engine_thread.bus)
+        s->engine_thread.bus->ops->destroy(s->engine_thread.bus);
     gate_destroy(lane->gate);
     metrics_destroy_all();
     data_dir_release(&s->data_dir);

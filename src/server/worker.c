@@ -1,8 +1,8 @@
 /* worker.c - the thread of an I/O worker.
  *
  * Happy path: the loop sleeps in epoll until bytes or replies come; after_turn() of net/ is where
- * mail is exchanged with the engine, so that replies that came while input was handled leave with
- * the same write.
+ * mail is exchanged with the engine and the bus, so that replies that came while input was handled
+ * leave with the same write.
  *
  * Other threads reach the loop through one uv_async: a push of replies to an empty mailbox, or an
  * order of the main thread (reload, drain, end), which is a flag that the loop looks at.
@@ -73,6 +73,7 @@ struct worker {
     pthread_t thread;
     bool loop_made;
     _Alignas(64) struct reply_port port;
+    struct event_reader events; /* of the bus */
 };
 
 static void send_commands(struct worker *w)
@@ -104,6 +105,20 @@ static void host_figures(void *context, struct figures *out)
 {
     struct worker *w = context;
     figures_read(&w->engine_thread->figures, clock_monotonic_ns(), out);
+}
+
+static void host_events_read(void *context, struct event_read *r)
+{
+    struct worker *w = context;
+    struct bus *bus = w->engine_thread->bus;
+    bus->ops->read(bus, &w->events, r);
+}
+
+static int64_t host_events_newest(void *context)
+{
+    struct worker *w = context;
+    struct bus *bus = w->engine_thread->bus;
+    return bus->ops->newest(bus);
 }
 
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
@@ -205,6 +220,17 @@ static void take_replies(struct worker *w)
         uv_async_send(&w->async); /* the loop comes back after it has looked at its sockets */
 }
 
+static void take_events(struct worker *w)
+{
+    struct mail *mail = mailbox_take(&w->events.answers);
+    while (mail) {
+        struct event_read *r = MAIL_OF(mail, struct event_read);
+        mail = mail->next;
+        service_events_answered(w->service, r);
+    }
+    service_events_turn(w->service);
+}
+
 static void show_gauges(struct worker *w)
 {
     uint32_t connections = w->net ? net_connections(w->net) : 0;
@@ -229,6 +255,7 @@ static void after_turn(void *context)
     take_replies(w);
     service_flush(w->service); /* whoever waited for the places that those left */
     send_commands(w);
+    take_events(w);
     show_gauges(w);
     w->now_ms = 0;
 }
@@ -362,6 +389,8 @@ static int create_service(struct worker *w, struct error *e)
         .readiness = host_readiness,
         .now_ms = host_now_ms,
         .lot_dims = host_lot_dims,
+        .events_read = host_events_read,
+        .events_newest = host_events_newest,
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
         .gate = w->gate,
@@ -440,6 +469,8 @@ int worker_create(struct worker **out, const struct worker_config *config, struc
     w->settings = *config->settings;
     w->port.wake = wake_worker;
     w->port.context = w;
+    w->events.wake = wake_worker;
+    w->events.context = w;
     apply_settings(w);
     budget_init(&w->budget, (size_t)w->settings.worker_memory_max, config->pot);
     w->metrics = metrics_create();
@@ -533,10 +564,18 @@ static void close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
+/* Pages that came when the loop had ended. */
+static void drop_events(struct worker *w)
+{
+    for (struct mail *mail = mailbox_take(&w->events.answers); mail; mail = mail->next)
+        event_page_release(MAIL_OF(mail, struct event_read)->page);
+}
+
 void worker_destroy(struct worker *w)
 {
     if (!w)
         return;
+    drop_events(w);
     if (!w->service)
         gate_detach(w->gate);
     if (w->net && !w->closing) {

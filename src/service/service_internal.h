@@ -36,6 +36,7 @@ enum {
     WATCH_PAGE = 100, /* lots in one message of Watch: well below the unsent bytes of a stream */
     HEARTBEAT_MS = 15000,
     REFLECTION_MESSAGE_MAX = 16384,
+    EVENT_READS = 4, /* questions to the bus under way: at most one a form waits at the log's end */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -120,6 +121,23 @@ enum {
         SPARE_COUNT
 };
 
+struct event_question {
+    struct event_read read; /* first */
+    int64_t after;          /* as it was asked */
+    bool asked;
+};
+
+struct consumer;
+
+/* events.c's */
+struct service_events {
+    struct event_question questions[EVENT_READS];
+    struct consumer *opening; /* not answered yet: their first page will tell */
+    uint32_t opening_count;
+    uint32_t stalled; /* consumers that have a page which their client did not take */
+    uint64_t turn;    /* of the last question */
+};
+
 struct service {
     struct service_host host;
     struct uuid_state uuid;
@@ -142,6 +160,7 @@ struct service {
     struct origin found; /* for once */
     bool pulling;        /* a COMMAND_LOT_CHANGES is with the engine */
     uint64_t pull_due_ns;
+    struct service_events events;
     struct spare spares[SPARE_COUNT];
     struct arena spare_memory;
     struct admission admission;
@@ -336,6 +355,7 @@ int refund_start(struct service *s, struct call *c, struct error *e);
 int extend_start(struct service *s, struct call *c, struct error *e);
 int get_reservation_start(struct service *s, struct call *c, struct error *e);
 void watch_open(struct service *s, struct origin *o);
+void events_open(struct service *s, struct origin *o);
 void health_check(struct service *s, struct origin *o);
 void health_watch(struct service *s, struct origin *o);
 void reflection_open(struct service *s, struct origin *o);
@@ -344,9 +364,9 @@ void livez_open(struct service *s, struct origin *o);
 void readyz_open(struct service *s, struct origin *o);
 void openapi_open(struct service *s, struct origin *o);
 
-/* ---- stream.c: answers that go on: Watch, health Watch, reflection ---- */
+/* ---- stream.c: answers that go on: Watch, Events, health Watch, reflection ---- */
 
-enum stream_kind { STREAM_WATCH, STREAM_HEALTH, STREAM_REFLECTION };
+enum stream_kind { STREAM_WATCH, STREAM_EVENTS, STREAM_HEALTH, STREAM_REFLECTION };
 
 struct stream {
     struct stream *next, *previous;
@@ -367,6 +387,11 @@ void streams_reap(struct service *s, uint64_t now_ns);
 /* Answered: there are too many, or the client's limit is none. */
 bool stream_refused(struct service *s, struct origin *o);
 void watch_tick(struct service *s);
+void events_tick(struct service *s);
+/* A stream ends; of one that is none of Events' nothing is done. */
+void events_closed(struct stream *st);
+/* The server stops before these were answered. */
+void events_refuse_opening(struct service *s);
 void health_tick(struct service *s);
 
 #endif

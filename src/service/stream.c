@@ -1,4 +1,4 @@
-/* stream.c - answers that go on: Watch, health Watch, reflection.
+/* stream.c - answers that go on: Watch, Events, health Watch, reflection.
  *
  * Life: opened (counted against watchers_max), written to, closed exactly once. A client that goes
  * away only marks its stream; the next tick closes it, so that nobody loses a stream while looking
@@ -20,7 +20,7 @@ bool stream_refused(struct service *s, struct origin *o)
     struct error e;
     int64_t timeout_ns;
     int code = request_timeout(o->exchange, &timeout_ns, &e);
-    if (!code && s->stream_count >= s->host.settings->watchers_max)
+    if (!code && s->stream_count + s->events.opening_count >= s->host.settings->watchers_max)
         code = error_set(&e, TLY_EOVERLOADED, "",
                          "watchers_max: %u streams are open, the most there may be; try again",
                          s->host.settings->watchers_max);
@@ -61,6 +61,7 @@ void stream_close(struct stream *st, int code, const char *text)
     struct header trailers[RESPONSE_HEADERS_MAX];
     size_t count = 0;
     assert(s->stream_count > 0);
+    events_closed(st);
     if (st->previous)
         st->previous->next = st->next;
     else
@@ -92,6 +93,7 @@ void streams_reap(struct service *s, uint64_t now_ns)
 
 void service_end_streams(struct service *s)
 {
+    events_refuse_opening(s);
     while (s->streams)
         stream_close(s->streams, TLY_EUNAVAILABLE, "the server is stopping");
 }

@@ -199,6 +199,19 @@ static void host_submit(void *context, struct command *c)
     f->submitted++;
 }
 
+static void host_events_read(void *context, struct event_read *r)
+{
+    struct fixture *f = context;
+    assert_true(f->read_count < FAKE_COMMANDS);
+    f->reads[f->read_count++] = r;
+}
+
+static int64_t host_events_newest(void *context)
+{
+    struct fixture *f = context;
+    return f->newest;
+}
+
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct fixture *f = context;
@@ -380,6 +393,8 @@ struct fixture *fixture_open(void)
                                     .readiness = host_readiness,
                                     .now_ms = host_now_ms,
                                     .lot_dims = host_lot_dims,
+                                    .events_read = host_events_read,
+                                    .events_newest = host_events_newest,
                                     .request_done = host_request_done,
                                     .gate = &f->gate.session,
                                     .metrics = metrics_create(),

@@ -52,6 +52,9 @@ struct fixture {
     struct command *commands[FAKE_COMMANDS]; /* submitted, not answered yet */
     size_t command_count;
     int submitted;
+    struct event_read *reads[FAKE_COMMANDS]; /* asked of the bus, not answered yet */
+    size_t read_count;
+    int64_t newest; /* event */
     enum readiness readiness;
     struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */
     struct lot_view lots[FAKE_LOTS];

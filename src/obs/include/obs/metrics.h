@@ -28,6 +28,7 @@
     X(EXTEND, "Extend")                                                                            \
     X(GET_RESERVATION, "GetReservation")                                                           \
     X(WATCH, "Watch")                                                                              \
+    X(EVENTS, "Events")                                                                            \
     X(HEALTH, "Health")                                                                            \
     X(REFLECTION, "Reflection")                                                                    \
     X(METRICS, "Metrics")                                                                          \
@@ -57,6 +58,7 @@ enum metric_call {
     X(BYTES_OUT, "tally_sent_bytes_total", "", 1, "bytes sent")                                    \
     X(PROTOCOL_ERRORS, "tally_protocol_errors_total", "", 1,                                       \
       "connections closed or requests refused because of broken HTTP")                             \
+    X(EVENTS_SENT, "tally_events_sent_total", "", 1, "events handed to streams of events")         \
     X(GATE_VERDICTS, "tally_gate_verdicts_total", "verdict", 4, "asks of the gate, by its answer") \
     X(REFUSED_EARLY, "tally_refused_early_total", "why", 3,                                        \
       "requests refused before anything was made of them")                                         \

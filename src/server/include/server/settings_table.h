@@ -91,7 +91,7 @@
       "requests of one worker that wait for a place at work, as far as they will be served in "    \
       "time; beyond it they are refused")                                                          \
     X(watchers_max, NUMBER, 1000, 0, 100000, RELOAD,                                               \
-      "streams of one worker that watch stock or health")                                          \
+      "streams of one worker: watchers of stock or health, readers of events")                                          \
     X(watch_interval_ms, DURATION, 200, 10, MINUTES(1), RELOAD,                                    \
       "least time between two messages to a watcher")                                              \
     X(top_lots, NUMBER, 20, 0, 100, RELOAD,                                                        \
@@ -156,6 +156,12 @@
       "true: they go to archive.db in the data folder; false: they are deleted")                   \
     X(archive_step_rows, NUMBER, 500, 1, 100000, START,                                            \
       "reservations that leave in one transaction")
+
+#define SETTINGS_EVENTS(X)                                                                         \
+    X(event_source, TEXT, "/tally", 1, 200, START,                                                 \
+      "source of events: a URI that tells this shop's ledger from others")                         \
+    X(events_memory_max, BYTES, MIB(8), 0, MIB(1024), START,                                       \
+      "memory of events that are kept encoded for further readers; others read the ledger again")
 /* clang-format on */
 
 /* title, settings */
@@ -165,11 +171,12 @@
     G("Time limits", SETTINGS_TIME)                                                                \
     G("Connections and requests", SETTINGS_LIMITS)                                                 \
     G("Engine and gate", SETTINGS_ENGINE)                                                          \
-    G("Ledger", SETTINGS_LEDGER)
+    G("Ledger", SETTINGS_LEDGER)                                                                   \
+    G("Events and webhooks", SETTINGS_EVENTS)
 
 #define SETTINGS(X)                                                                                \
     SETTINGS_PLACE(X)                                                                              \
     SETTINGS_HOLDS(X)                                                                              \
-    SETTINGS_TIME(X) SETTINGS_LIMITS(X) SETTINGS_ENGINE(X) SETTINGS_LEDGER(X)
+    SETTINGS_TIME(X) SETTINGS_LIMITS(X) SETTINGS_ENGINE(X) SETTINGS_LEDGER(X) SETTINGS_EVENTS(X)
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/budget.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "bus/bus.h"
 #include "engine/command.h"
 #include "engine/engine.h"
 #include "gate/gate.h"
@@ -90,6 +91,9 @@ struct service_host {
     /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);
+    /* Hands a question to the bus; it comes back through service_events_answered(). Never blocks. */
+    void (*events_read)(void *context, struct event_read *r);
+    int64_t (*events_newest)(void *context); /* the id of the newest event, 0 if there is none */
     struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
     struct metrics *metrics; /* this worker's shard */
@@ -120,11 +124,15 @@ void service_complete(struct service *s, struct command *c);
 void service_flush(struct service *s);
 /* What the gate answered, by `next`. */
 void service_admitted(struct service *s, struct gate_ask *first);
+/* A page of events came, or why there is none. */
+void service_events_answered(struct service *s, struct event_read *r);
+/* Once a turn of the loop: clients that did not take all of their events may do so now. */
+void service_events_turn(struct service *s);
 /* Before the loop ends: what is still at the gate, and what comes later, goes on without it. */
 void service_leave_gate(struct service *s);
 /* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */
 void service_tick(struct service *s, uint64_t monotonic_ns);
-/* Ends all streams (drain): Watch, health Watch. New requests are refused with OVERLOADED as soon
+/* Ends all streams (drain): Watch, Events, health Watch. New requests are refused with OVERLOADED as soon
  * as readiness says READY_DRAINING. */
 void service_end_streams(struct service *s);
 /* Commands with the engine, and open streams: 0 and 0, and nobody waiting, means drained. */

@@ -50,6 +50,7 @@ struct failure {
     struct str text;
     struct str field;
     struct str from, to; /* INVALID_TRANSITION */
+    struct str after;    /* GONE: from where one can go on */
     struct str lot;      /* SOLD_OUT */
     int64_t available;   /* SOLD_OUT */
     /* ORDER_MISMATCH: what is stored under the id */
