@@ -91,7 +91,8 @@ struct service_host {
     /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);
-    /* Hands a question to the bus; it comes back through service_events_answered(). Never blocks. */
+    /* Hands a question to the bus; it comes back through service_events_answered(). Never blocks.
+     */
     void (*events_read)(void *context, struct event_read *r);
     int64_t (*events_newest)(void *context); /* the id of the newest event, 0 if there is none */
     struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
@@ -132,8 +133,8 @@ void service_events_turn(struct service *s);
 void service_leave_gate(struct service *s);
 /* Every 10 to 50 ms: limits on waiting, watchers' messages, health watchers. */
 void service_tick(struct service *s, uint64_t monotonic_ns);
-/* Ends all streams (drain): Watch, Events, health Watch. New requests are refused with OVERLOADED as soon
- * as readiness says READY_DRAINING. */
+/* Ends all streams (drain): Watch, Events, health Watch. New requests are refused with OVERLOADED
+ * as soon as readiness says READY_DRAINING. */
 void service_end_streams(struct service *s);
 /* Commands with the engine, and open streams: 0 and 0, and nobody waiting, means drained. */
 uint32_t service_inflight(const struct service *s);
