@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "wire/codec.h"
 
-enum subject { ABOUT_LOT, ABOUT_RESERVATION };
+enum subject { ABOUT_LOT, ABOUT_RESERVATION, ABOUT_SALE, ABOUT_GROUP };
 
 struct event_kind {
     const char *type;
@@ -33,6 +33,18 @@ static const struct event_kind kinds[] = {
     [MOVE_REFUND] = {"tally.reservation.refunded", ABOUT_RESERVATION, 0},
     [MOVE_RETURN] = {"tally.reservation.returned", ABOUT_RESERVATION, DETAIL(return_id)},
     [MOVE_EXTEND] = {"tally.reservation.extended", ABOUT_RESERVATION, 0},
+    [MOVE_SHIP] = {"tally.reservation.shipped", ABOUT_RESERVATION, DETAIL(shipment_id)},
+    [MOVE_RESTOCK] = {"tally.reservation.restocked", ABOUT_RESERVATION, DETAIL(return_id)},
+    [MOVE_WRITE_OFF] = {"tally.reservation.written_off", ABOUT_RESERVATION, DETAIL(return_id)},
+    [MOVE_DISCARD] = {"tally.reservation.discarded", ABOUT_RESERVATION, DETAIL(return_id)},
+    [MOVE_CHANGE] = {"tally.reservation.changed", ABOUT_RESERVATION, DETAIL(change_id)},
+    [MOVE_RECLAIM] = {"tally.reservation.reclaimed", ABOUT_RESERVATION, DETAIL(payment_id)},
+    [MOVE_FENCE] = {"tally.reservation.fenced", ABOUT_RESERVATION, 0},
+    [MOVE_LOT_TERMS] = {"tally.lot.changed", ABOUT_LOT, 0},
+    [MOVE_SALE] = {"tally.sale.changed", ABOUT_SALE, 0},
+    [MOVE_GROUP_OPEN] = {"tally.group.opened", ABOUT_GROUP, 0},
+    [MOVE_GROUP_SUCCEED] = {"tally.group.succeeded", ABOUT_GROUP, 0},
+    [MOVE_GROUP_FAIL] = {"tally.group.failed", ABOUT_GROUP, 0},
 };
 
 static const struct event_kind *kind_of(uint8_t kind)
@@ -50,9 +62,11 @@ const char *event_type(enum move_kind kind)
 struct texts {
     char id[DECIMAL_MAX + 1];
     char reservation_id[DECIMAL_MAX + 1];
+    char group_id[DECIMAL_MAX + 1];
+    char sale_id[SALE_ID_MAX + 1];
     char time[RFC3339_SIZE];
     char deadline[RFC3339_SIZE];
-    char subject[sizeof "reservations/" + DECIMAL_MAX + LOT_KEY_MAX];
+    char subject[sizeof "reservations/" + SALE_ID_MAX + LOT_KEY_MAX];
     char order_id[ORDER_ID_MAX + 1];
     char user_id[USER_ID_MAX + 1];
     char detail[PAYMENT_ID_MAX + 1];
@@ -110,6 +124,10 @@ static void tell_data(struct told *t, const struct move *m, const struct event_k
     d->kind = (char *)move_kind_name((enum move_kind)m->kind);
     if (m->reservation_id)
         d->reservation_id = put_id(x->reservation_id, sizeof x->reservation_id, m->reservation_id);
+    if (m->group_id)
+        d->group_id = put_id(x->group_id, sizeof x->group_id, m->group_id);
+    if (m->sale && m->sale_terms)
+        d->sale_id = put_text(x->sale_id, sizeof x->sale_id, m->sale_terms->sale_id);
     if (m->order_id.len)
         d->order_id = put_text(x->order_id, sizeof x->order_id, m->order_id);
     if (m->user_id.len)
@@ -128,6 +146,19 @@ static void tell_data(struct told *t, const struct move *m, const struct event_k
         *(char **)((char *)d + kind->detail) = put_text(x->detail, sizeof x->detail, m->detail);
 }
 
+static void tell_subject(struct told *t, const struct event_kind *kind)
+{
+    const Tally__V1__EventData *d = &t->data;
+    const struct {
+        const char *folder, *name;
+    } subjects[] = {[ABOUT_LOT] = {"lots", d->lot},
+                    [ABOUT_RESERVATION] = {"reservations", d->reservation_id},
+                    [ABOUT_SALE] = {"sales", d->sale_id},
+                    [ABOUT_GROUP] = {"groups", d->group_id}};
+    snprintf(t->texts.subject, sizeof t->texts.subject, "%s/%s", subjects[kind->subject].folder,
+             subjects[kind->subject].name);
+}
+
 static void tell(struct told *t, const struct move *m, const struct event_namer *namer)
 {
     const struct event_kind *kind = kind_of(m->kind);
@@ -138,10 +169,7 @@ static void tell(struct told *t, const struct move *m, const struct event_namer 
     tell_lines(t, m, namer);
     tell_data(t, m, kind);
     rfc3339_format(m->at_ms, x->time);
-    if (kind->subject == ABOUT_LOT)
-        snprintf(x->subject, sizeof x->subject, "lots/%s", t->data.lot);
-    else
-        snprintf(x->subject, sizeof x->subject, "reservations/%s", t->data.reservation_id);
+    tell_subject(t, kind);
     t->event.specversion = (char *)"1.0";
     t->event.id = x->id;
     t->event.source = (char *)namer->source.p;

@@ -18,10 +18,14 @@ static void close_log(struct ledger_sqlite *l)
     l->log.db = NULL;
 }
 
-/* Behind the columns of the move itself: whose reservation it is. */
+/* Behind the columns of the move itself: whose reservation it is, and of which sale. */
 static const char read_moves[] =
     "SELECT " MOVE_COLUMNS ", (SELECT r.order_id FROM move AS r WHERE r.seq = move.reservation_id)"
     ", (SELECT r.user_id FROM move AS r WHERE r.seq = move.reservation_id)"
+    ", (SELECT r.sale FROM move AS r WHERE r.seq = move.reservation_id)"
+    ", (SELECT r.group_id FROM move AS r WHERE r.seq = move.reservation_id)"
+    ", (SELECT s.sale_id FROM sale AS s WHERE s.sale = ifnull(move.sale,"
+    "    (SELECT r.sale FROM move AS r WHERE r.seq = move.reservation_id)))"
     " FROM move WHERE seq > ? ORDER BY seq LIMIT ?";
 
 static struct str text_at(sqlite3_stmt *row, int column)
@@ -30,19 +34,33 @@ static struct str text_at(sqlite3_stmt *row, int column)
     return (struct str){text, text ? (uint32_t)sqlite3_column_bytes(row, column) : 0};
 }
 
+/* What a move of a reservation does not say itself. `sale` is memory for a sale's name. */
+static void complete(struct move *m, sqlite3_stmt *rows, struct sale_terms *sale)
+{
+    enum { ORDER_ID = MOVE_COLUMN_COUNT, USER_ID, SALE, GROUP_ID, SALE_ID };
+    if (m->reservation_id && !move_begins(m)) {
+        m->order_id = text_at(rows, ORDER_ID);
+        m->user_id = text_at(rows, USER_ID);
+        m->sale = (sale_number)sqlite3_column_int64(rows, SALE);
+        m->group_id = sqlite3_column_int64(rows, GROUP_ID);
+    }
+    if (m->sale && (m->kind != MOVE_SALE || !m->sale_terms)) {
+        *sale = (struct sale_terms){.number = m->sale, .sale_id = text_at(rows, SALE_ID)};
+        m->sale_terms = sale;
+    }
+}
+
 static int hand_out(sqlite3_stmt *rows, struct move_reader *reader, ledger_move_fn *fn,
                     void *context, int *count, struct error *e)
 {
     struct move m;
+    struct sale_terms sale;
     int step;
     while ((step = sqlite3_step(rows)) == SQLITE_ROW) {
         int rc = move_reader_fill(reader, rows, &m, e);
         if (rc)
             return rc;
-        if (str_empty(m.order_id) && m.reservation_id) {
-            m.order_id = text_at(rows, MOVE_COLUMN_COUNT);
-            m.user_id = text_at(rows, MOVE_COLUMN_COUNT + 1);
-        }
+        complete(&m, rows, &sale);
         ++*count;
         if (fn(context, &m))
             return 0;

@@ -155,6 +155,27 @@ static void a_move_of_several_lines_has_them_all(void **state)
     arena_close(&a);
 }
 
+static void an_event_of_a_sale_names_sale_and_group(void **state)
+{
+    struct arena a;
+    struct sale_terms sale = {.number = 4, .sale_id = STR("summer")};
+    struct move m = reserve();
+    (void)state;
+    arena_init(&a, NULL, 0, 1 << 20);
+    m.sale = 4;
+    m.group_id = 50;
+    m.sale_terms = &sale;
+    assert_non_null(strstr(json(&m, &a), "\"sale_id\":\"summer\",\"group_id\":\"50\""));
+    m = (struct move){.seq = 90, .at_ms = 1, .kind = MOVE_SALE, .sale = 4, .sale_terms = &sale};
+    const char *text = json(&m, &a);
+    assert_non_null(strstr(text, "\"subject\":\"sales/summer\""));
+    assert_non_null(strstr(text, "\"lines\":[]"));
+    m.kind = MOVE_GROUP_FAIL;
+    m.group_id = 50;
+    assert_non_null(strstr(json(&m, &a), "\"subject\":\"groups/50\""));
+    arena_close(&a);
+}
+
 static void the_json_and_the_grpc_form_say_the_same(void **state)
 {
     struct arena a;
@@ -184,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_refund_says_why),
         cmocka_unit_test(a_move_of_a_lot_names_the_lot),
         cmocka_unit_test(a_move_of_several_lines_has_them_all),
+        cmocka_unit_test(an_event_of_a_sale_names_sale_and_group),
         cmocka_unit_test(the_json_and_the_grpc_form_say_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,8 +242,9 @@ struct ledger_ops {
     /* The seed under which this data's order_ids are hashed (base/hash.h). Any thread. */
     uint64_t (*hash_seed)(const struct ledger *l);
     /* Any thread. Moves with seq > after, at most max, then returns the number handed to `fn`, or
-     * an error. A non-zero return of fn ends it. A move of a reservation has the order_id and
-     * user_id of its RESERVE, whatever its kind. */
+     * an error. A non-zero return of fn ends it. A move of a reservation has the order_id,
+     * user_id, sale and group_id of its RESERVE, whatever its kind; one of a sale has sale_terms,
+     * of which number and sale_id are there in any case. */
     int (*read_log)(struct ledger *l, int64_t after, uint32_t max, ledger_move_fn *fn,
                     void *context, struct error *e);
     /* Any thread. Nothing at or below this seq can still appear in the log: a reader that has read
