@@ -29,7 +29,7 @@ struct reply_port {
     struct mail_chain chain; /* the engine thread's: replies of this turn */
 };
 
-enum { WORKERS_MAX = 64 };
+enum { WORKERS_MAX = 64, PORTS_MAX = WORKERS_MAX + 1 };
 
 struct engine_thread {
     /* set before the thread starts */
@@ -39,7 +39,7 @@ struct engine_thread {
     struct state *state;
     struct bus *bus; /* hears of each commit; may be NULL */
     struct ledger_clock clock;
-    struct reply_port *ports[WORKERS_MAX]; /* by command.worker */
+    struct reply_port *ports[PORTS_MAX]; /* by command.worker: the workers, the intake */
     unsigned port_count;
 
     /* the thread's own */

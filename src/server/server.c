@@ -24,6 +24,7 @@
 #include "ledger/ledger_sqlite.h"
 #include "obs/log.h"
 #include "server/data_dir.h"
+#include "server/intake_thread.h"
 #include "server/metrics_page.h"
 #include "server/notify.h"
 #include "server/open_files.h"
@@ -39,6 +40,7 @@ enum {
 struct server {
     struct engine_thread engine_thread; /* with engine, ledger and gate */
     struct budget_pot pot;              /* memory that the workers share */
+    struct intake_thread intake;        /* what comes by itself */
     struct worker *workers[WORKERS_MAX];
     struct metrics_page page;
     char *const *argv;
@@ -229,6 +231,7 @@ static int start_threads(struct server *s, struct error *e)
     if (code)
         return code;
     s->engine_started = true;
+    code = intake_thread_start(&s->intake, e);
     for (unsigned i = 0; code == 0 && i < s->worker_count; i++) {
         code = worker_start(s->workers[i], e);
         if (code == 0)
@@ -265,6 +268,8 @@ static int start(struct server *s, struct error *e)
             &(struct recover_clock){s->settings.clock_gap_max_ms, s->settings.accept_clock}, e);
     if (code == 0)
         code = create_workers(s, hash_seed, e);
+    if (code == 0)
+        code = intake_thread_create(&s->intake, &s->settings, t, e);
     if (code == 0)
         code = data_dir_tell(&s->data_dir, s->listen, e);
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
@@ -309,6 +314,7 @@ static void reload(struct server *s)
         log_set_level((enum log_level)log_level_parse(s->settings.log_level));
         for (unsigned i = 0; i < s->worker_count; i++)
             worker_reload(s->workers[i], &s->settings);
+        intake_thread_reload(&s->intake, &s->settings);
         log_event(LOG_INFO, "settings.reloaded");
     }
     notify_send("READY=1");
@@ -347,6 +353,8 @@ static int serve(struct server *s)
 
 static bool drained(struct server *s)
 {
+    if (!intake_thread_drained(&s->intake))
+        return false;
     for (unsigned i = 0; i < s->workers_started; i++)
         if (!worker_drained(s->workers[i]))
             return false;
@@ -358,6 +366,7 @@ static void drain(struct server *s, int signal_number)
     log_event(LOG_INFO, "server.draining", log_text("signal", strsignal(signal_number)));
     notify_send("STOPPING=1");
     atomic_store(&s->state.draining, true);
+    intake_thread_drain(&s->intake);
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_drain(s->workers[i]);
     const uint64_t until_ns =
@@ -395,6 +404,7 @@ static void stop(struct server *s)
     struct lane *lane = &s->engine_thread.lane;
     if (s->engine_started)
         stop_engine(s);
+    intake_thread_join(&s->intake);
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_end(s->workers[i]);
     for (unsigned i = 0; i < s->workers_started; i++)
@@ -407,6 +417,7 @@ static void stop(struct server *s)
         lane->ledger->ops->destroy(lane->ledger);
     lane_close(lane);
     engine_destroy(lane->engine);
+    intake_thread_destroy(&s->intake);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
     if (s->engine_thread.bus)

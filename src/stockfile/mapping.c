@@ -8,7 +8,7 @@
 
 const char *const stock_field_names[STOCK_FIELD_COUNT] = {
 #define X(name) #name,
-    STOCK_FIELDS(X)
+    STOCK_FIELDS(X) STOCK_MESSAGE_FIELDS(X)
 #undef X
 };
 
@@ -41,13 +41,18 @@ struct str cell_trim(struct str s)
     return s;
 }
 
-int stock_field_parse(struct str name)
+int field_parse(struct str name, int count)
 {
-    for (int f = 0; f < STOCK_FIELD_COUNT; f++) {
+    for (int f = 0; f < count; f++) {
         if (column_equal(name, str_of(stock_field_names[f])))
             return f;
     }
     return -1;
+}
+
+int stock_field_parse(struct str name)
+{
+    return field_parse(name, STOCK_FILE_FIELDS);
 }
 
 static int no_field(struct str name, struct error *e)

@@ -6,6 +6,8 @@
 
 /* Without case, blanks, '-' and '_'. */
 bool column_equal(struct str a, struct str b);
+/* Among the first `count` fields; -1: there is none. */
+int field_parse(struct str name, int count);
 /* Without ASCII's blanks and tabs at either end. */
 struct str cell_trim(struct str s);
 

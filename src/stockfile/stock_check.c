@@ -41,6 +41,19 @@ int stock_quantity(struct str text, int64_t *out, struct error *e)
     return 0;
 }
 
+int stock_delta(struct str text, int64_t *out, struct error *e)
+{
+    bool minus = text.len > 0 && *text.p == '-';
+    struct str digits = {text.p + minus, text.len - minus};
+    int64_t n;
+    if (stock_quantity(digits, &n, NULL) || n == 0 || (minus && *digits.p == '+'))
+        return error_set(e, TLY_EINVALID_ARGUMENT, "delta",
+                         "must be a whole number from -%d to %d and not 0, is '%.*s'", QUANTITY_MAX,
+                         QUANTITY_MAX, (int)(text.len < 40 ? text.len : 40), text.p);
+    *out = minus ? -n : n;
+    return 0;
+}
+
 /* Digits at *at, 1 to max of them, as a number; -1: none. */
 static int take_number(struct str s, uint32_t *at, uint32_t max)
 {
@@ -125,7 +138,6 @@ static int check_dimension(enum stock_rules rules, enum stock_field i, struct st
 static int check_cell(enum stock_rules rules, enum stock_field i, struct stock_row *row,
                       struct error *e)
 {
-    int32_t days;
     switch (i) {
     case STOCK_sku:
         return rule_sku(row->fields[i], "sku", e);
@@ -133,10 +145,38 @@ static int check_cell(enum stock_rules rules, enum stock_field i, struct stock_r
         return stock_quantity(row->fields[i], &row->quantity, e);
     case STOCK_expires_on:
         row->fields[i] = stock_date(row->fields[i], row->normalised[i]);
-        return rule_date(row->fields[i], "expires_on", &days, e);
+        return rule_date(row->fields[i], "expires_on", &row->days, e);
+    case STOCK_lot:
+        return rule_lot_key(row->fields[i], "lot", e);
+    case STOCK_delta:
+        return stock_delta(row->fields[i], &row->delta, e);
+    case STOCK_reason:
+        return rule_text(row->fields[i], ADJUST_REASON_MAX, "reason", e);
+    case STOCK_message_id:
+        return rule_text(row->fields[i], ADJUSTMENT_ID_MAX, "message_id", e);
     default:
         return check_dimension(rules, i, row, e);
     }
+}
+
+/* Of messages some columns hold for some rows: an empty cell is not given. */
+static bool may_be_empty(const struct stock_file *f, int field)
+{
+    return field == STOCK_expires_on || f->config->messages;
+}
+
+/* A message says which lot, and what it gets. */
+static void check_message(struct stock_file *f, const struct stock_row *row, bool named)
+{
+    const bool *given = row->given;
+    if (given[STOCK_delta] == given[STOCK_quantity])
+        stock_fault(f, row->line, given[STOCK_delta] ? "delta" : "",
+                    "must have either quantity, of a batch, or delta, of a correction");
+    else if (given[STOCK_delta] ? !given[STOCK_lot] && !named : !named)
+        stock_fault(f, row->line, "",
+                    given[STOCK_delta]
+                        ? "must name the lot, by lot or by sku, flavor, size and batch"
+                        : "must name the batch by sku, flavor, size and batch");
 }
 
 void stock_row_check(struct stock_file *f, enum stock_rules rules, struct stock_row *row)
@@ -145,6 +185,8 @@ void stock_row_check(struct stock_file *f, enum stock_rules rules, struct stock_
     for (int i = 0; i < STOCK_FIELD_COUNT; i++) {
         struct error e = {0};
         struct str cell = row->fields[i];
+        if (row->given[i] && cell.len == 0 && may_be_empty(f, i))
+            row->given[i] = i == STOCK_expires_on && !f->config->messages;
         if (!row->given[i] || (i == STOCK_expires_on && cell.len == 0))
             continue;
         bad[i] = true;
@@ -159,10 +201,14 @@ void stock_row_check(struct stock_file *f, enum stock_rules rules, struct stock_
         else
             bad[i] = false;
     }
-    bool known = true;
-    for (int i = STOCK_sku; i <= STOCK_batch; i++)
+    bool named = true, known = true;
+    for (int i = STOCK_sku; i <= STOCK_batch; i++) {
+        named &= row->given[i];
         known &= row->given[i] && !bad[i];
+    }
     if (known)
         lot_key_make(row->fields[STOCK_sku], row->fields[STOCK_flavor], row->fields[STOCK_size],
                      row->fields[STOCK_batch], row->key);
+    if (f->config->messages)
+        check_message(f, row, named);
 }

@@ -51,7 +51,7 @@ static bool is_mapped(const struct stock_file *f, int field)
 static void tell_unknown(struct stock_file *f, const char *shown)
 {
     struct nearest nearest = nearest_to(shown);
-    for (int i = 0; i < STOCK_FIELD_COUNT; i++)
+    for (int i = 0; i < f->fields; i++)
         nearest_offer(&nearest, stock_field_names[i]);
     stock_fault(f, f->row.line, shown, "there is no column '%.60s'; %s%s", shown,
                 nearest_found(&nearest) ? "did you mean "
@@ -69,7 +69,7 @@ static void take_column(struct stock_file *f, uint32_t at)
         return;
     text_show(name, shown, sizeof shown);
     const struct stock_mapped *mapped = find_mapped(f, name);
-    int field = mapped ? mapped->field : stock_field_parse(name);
+    int field = mapped ? mapped->field : field_parse(name, f->fields);
     if (!mapped && field >= 0 && is_mapped(f, field))
         field = MAPPED_IGNORED; /* another column was told to be it */
     else if (!mapped && field < 0 && !f->mapping->ignore_others)
@@ -82,7 +82,7 @@ static void take_column(struct stock_file *f, uint32_t at)
     }
     f->places[field] = (int)at;
     f->used[at] = true;
-    bool own_name = stock_field_parse(name) == field;
+    bool own_name = field_parse(name, f->fields) == field;
     snprintf(f->shown[field], COLUMN_SHOWN_MAX, "%s", own_name ? stock_field_names[field] : shown);
 }
 
@@ -113,11 +113,17 @@ static void check_header(struct stock_file *f)
                     nearest_found(&nearest) ? names : "");
     }
     for (int i = 0; i < STOCK_FIELD_COUNT; i++) {
-        bool needed = i == STOCK_sku || (f->config->dimensions_needed && i <= STOCK_batch);
-        if (needed && f->places[i] < 0 && !f->mapping->set[i])
+        if (stock_field_needed(f, i) && f->places[i] < 0 && !f->mapping->set[i])
             stock_fault(f, f->row.line, stock_field_names[i], "column '%s' is missing",
                         stock_field_names[i]);
     }
+}
+
+bool stock_field_needed(const struct stock_file *f, int field)
+{
+    if (f->config->messages)
+        return false; /* it depends on the message */
+    return field == STOCK_sku || (f->config->dimensions_needed && field <= STOCK_batch);
 }
 
 static int read_header(struct stock_file *f, struct error *e)
@@ -148,6 +154,7 @@ int stock_file_open(struct stock_file **out, const struct stock_input *input,
     f->config = config;
     f->mapping = config->mapping ? config->mapping : &f->none;
     f->row.line = 1;
+    f->fields = config->messages ? STOCK_FIELD_COUNT : STOCK_FILE_FIELDS;
     for (int i = 0; i < STOCK_FIELD_COUNT; i++) {
         f->places[i] = -1;
         snprintf(f->shown[i], COLUMN_SHOWN_MAX, "%s", stock_field_names[i]);
@@ -182,6 +189,52 @@ void stock_file_close(struct stock_file *f)
 bool stock_file_header_bad(const struct stock_file *f)
 {
     return f->header_bad;
+}
+
+struct put {
+    char *out;
+    size_t size, len;
+};
+
+static void put(struct put *p, char c)
+{
+    if (p->len + 1 < p->size)
+        p->out[p->len] = c;
+    p->len++;
+}
+
+static void put_field(struct put *p, struct str field, char delimiter)
+{
+    bool quoted = false;
+    for (uint32_t i = 0; i < field.len && !quoted; i++)
+        quoted = field.p[i] == delimiter || strchr("\"\r\n", field.p[i]);
+    if (quoted)
+        put(p, '"');
+    for (uint32_t i = 0; i < field.len; i++) {
+        if (field.p[i] == '"')
+            put(p, '"');
+        put(p, field.p[i]);
+    }
+    if (quoted)
+        put(p, '"');
+}
+
+size_t stock_file_message(const struct stock_file *f, char *out, size_t size)
+{
+    struct put p = {out, size, 0};
+    for (uint32_t i = 0; i < f->row.count; i++) {
+        if (f->config->json_lines) {
+            for (uint32_t k = 0; k < f->row.fields[i].len; k++)
+                put(&p, f->row.fields[i].p[k]);
+            continue;
+        }
+        if (i > 0)
+            put(&p, csv_delimiter(f->csv));
+        put_field(&p, f->row.fields[i], csv_delimiter(f->csv));
+    }
+    if (size > 0)
+        out[p.len < size ? p.len : size - 1] = 0;
+    return p.len;
 }
 
 enum stock_encoding stock_file_encoding(const struct stock_file *f)
@@ -250,6 +303,7 @@ static enum stock_result next_csv(struct stock_file *f, struct stock_row *row)
         return STOCK_END;
     if (result == CSV_BAD) {
         stock_fault(f, f->row.line, "", "%s, in field %u", e.text, f->row.count + 1);
+        f->row.count = 0;
         return STOCK_BAD_ROW;
     }
     check_width(f);

@@ -1,5 +1,5 @@
 /* stock_json.c - one JSON object on a line as a row: members are the fields of stock_field_names,
- * through the same mapping as columns, and `message_id`. Failures: told as faults, as for CSV. */
+ * through the same mapping as columns. Failures: told as faults, as for CSV. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int field_of(const struct stock_file *f, struct str name, bool *known)
             return m->field;
         }
     }
-    for (int i = 0; i < STOCK_FIELD_COUNT; i++) {
+    for (int i = 0; i < f->fields; i++) {
         if (str_equal(name, str_of(stock_field_names[i]))) {
             *known = true;
             return i;
@@ -47,13 +47,6 @@ static void take_member(struct stock_file *f, struct stock_row *row, const char 
     struct str text;
     char shown[COLUMN_SHOWN_MAX];
     text_show(str_of(name), shown, sizeof shown);
-    if (strcmp(name, "message_id") == 0) {
-        if (take_value(value, f->number, &text) && text.len > 0 && text.len <= SKU_MAX)
-            row->id = text;
-        else
-            stock_fault(f, row->line, shown, "must be text of 1 to %d bytes", SKU_MAX);
-        return;
-    }
     int field = field_of(f, str_of(name), &known);
     if (!known)
         stock_fault(f, row->line, shown, "there is no member '%.60s'", shown);
@@ -89,8 +82,7 @@ bool stock_row_of_json(struct stock_file *f, struct str line, struct stock_row *
             row->given[i] = true;
             row->fields[i] = cell_trim(str_of(f->mapping->set[i]));
         }
-        bool needed = i == STOCK_sku || (f->config->dimensions_needed && i <= STOCK_batch);
-        if (needed && !row->given[i])
+        if (stock_field_needed(f, i) && !row->given[i])
             stock_fault(f, row->line, stock_field_names[i], "is missing");
     }
     return true;

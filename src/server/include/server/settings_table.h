@@ -27,6 +27,9 @@
       "this node's number; it stands in every reservation id")                                     \
     X(flavors, TEXT, "", 0, 1000, RELOAD,                                                          \
       "flavors that a lot may have, separated by commas; empty: any lower-case word")              \
+    X(feed_dir, TEXT, "", 0, 1000, START,                                                          \
+      "folder into which files of new batches and corrections are renamed, to be applied once; "   \
+      "made if it is not there; empty: none")                                                      \
     X(log_level, TEXT, "info", 4, 5, RELOAD,                                                       \
       "least level that is logged: debug, info, warn or error")                                    \
     X(log_requests, SWITCH, false, 0, 1, RELOAD,                                                   \
@@ -92,7 +95,7 @@
       "time; beyond it they are refused")                                                          \
     X(watchers_max, NUMBER, 1000, 0, 100000, RELOAD,                                               \
       "streams of one worker: watchers of stock or health, readers of events")                                          \
-    X(watch_interval_ms, DURATION, 200, 10, MINUTES(1), RELOAD,                                    \
+    X(watch_interval_ms, DURATION, 50, 10, MINUTES(1), RELOAD,                                    \
       "least time between two messages to a watcher")                                              \
     X(top_lots, NUMBER, 20, 0, 100, RELOAD,                                                        \
       "lots with gauges of their own in /metrics: those with most moves")                          \

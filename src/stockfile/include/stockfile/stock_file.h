@@ -14,15 +14,19 @@
 #include "stockfile/text.h"
 
 #define STOCK_FIELDS(X) X(sku) X(flavor) X(size) X(batch) X(expires_on) X(quantity)
+/* What messages of a feed may say besides. */
+#define STOCK_MESSAGE_FIELDS(X) X(lot) X(delta) X(reason) X(message_id)
 
 enum stock_field {
 #define X(name) STOCK_##name,
-    STOCK_FIELDS(X)
+    STOCK_FIELDS(X) STOCK_MESSAGE_FIELDS(X)
 #undef X
         STOCK_FIELD_COUNT
 };
+enum { STOCK_FILE_FIELDS = STOCK_quantity + 1 }; /* of a file that is not of messages */
+
 extern const char *const stock_field_names[STOCK_FIELD_COUNT];
-/* By its name, with case, blanks, '-' and '_' forgiven; -1: there is none. */
+/* A file's field by its name, with case, blanks, '-' and '_' forgiven; -1: there is none. */
 int stock_field_parse(struct str name);
 
 /* ---- which column is which field ---- */
@@ -66,9 +70,10 @@ struct stock_row {
     const char
         *columns[STOCK_FIELD_COUNT]; /* as the file calls them; as long as the file is open */
     int64_t quantity;
+    int64_t delta;
+    int32_t days;              /* expires_on, as days since 1970-01-01 */
     char key[LOT_KEY_MAX + 1]; /* of the lot; "": not all its dimensions are given */
     bool rewritten;            /* the size was written otherwise than it is kept */
-    struct str id;             /* JSON lines: the message's own; or empty */
     char normalised[STOCK_FIELD_COUNT][SKU_MAX + 1];
 };
 
@@ -80,6 +85,8 @@ struct stock_file_config {
     char delimiter; /* 0: found */
     bool json_lines;
     bool dimensions_needed; /* a row must give flavor, size and batch */
+    bool messages;          /* rows are messages of a feed: a lot by key or by its dimensions, and
+                               what it gets, `quantity` or `delta` */
     /* A fault; strings live until it returns. */
     void (*fault)(void *context, uint32_t line, const char *column, const char *text);
     void *context;
@@ -98,6 +105,9 @@ bool stock_file_header_bad(const struct stock_file *f);
  * same. An input that cannot be read is a fault of its own. */
 enum stock_result stock_file_next(struct stock_file *f, enum stock_rules rules,
                                   struct stock_row *row);
+/* The row that was read last, or before the first one the header, as it can stand in a file of that
+ * form again, in UTF-8: zero-ended, cut at `size`. Returns its length without a cut. */
+size_t stock_file_message(const struct stock_file *f, char *out, size_t size);
 enum stock_encoding stock_file_encoding(const struct stock_file *f);
 char stock_file_delimiter(const struct stock_file *f);
 uint64_t stock_file_taken(const struct stock_file *f); /* bytes of the input that were read */
@@ -107,6 +117,8 @@ uint64_t stock_file_taken(const struct stock_file *f); /* bytes of the input tha
 /* A whole number from 0: "120", "120.0000", "120,00"; not "1.000", which means a thousand to some.
  */
 int stock_quantity(struct str text, int64_t *out, struct error *e) MUST_CHECK;
+/* The same with a sign, and not 0. */
+int stock_delta(struct str text, int64_t *out, struct error *e) MUST_CHECK;
 /* A date that begins with its year (2027-9-30, 2027/09/30, 2027-09-30 00:00:00) as YYYY-MM-DD; what
  * is none stays as it is. */
 struct str stock_date(struct str text, char out[SKU_MAX + 1]);

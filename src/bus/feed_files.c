@@ -1,0 +1,337 @@
+/* feed_files.c - a folder, and inotify on it.
+ *
+ * Happy path: a file is renamed in, the folder is looked through, the oldest file is opened and
+ * handed out; when it is finished, what was rejected is synced and gets its names, then the file is
+ * renamed to done/. A kill before that rename leaves the file where it is: it is handed out again,
+ * and what was rejected the first time is written anew.
+ *
+ * Failures: the folder cannot be read or written (told, and tried again later); a file that
+ * vanishes between two looks is passed over.
+ */
+#include "bus/feed_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+enum { NAME_BYTES = 256, TRIES_MAX = 10000 };
+
+struct files_feed {
+    struct feed feed;
+    int dir, done, dead; /* folders */
+    int inotify;
+    /* the document that is out */
+    int fd; /* -1: none */
+    char name[NAME_BYTES];
+    FILE *rejected, *why; /* in dead/, not under their names yet; NULL: nothing was rejected */
+};
+
+#define REJECTED_PART ".rejected.part"
+#define WHY_PART      ".why.part"
+
+static struct files_feed *of(struct feed *f)
+{
+    return (struct files_feed *)f;
+}
+
+static long read_at(const void *context, uint64_t offset, void *to, size_t size)
+{
+    long n;
+    do
+        n = pread(*(const int *)context, to, size, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* ---- take ---- */
+
+static bool has_end(const char *name, const char *end)
+{
+    size_t len = strlen(name), n = strlen(end);
+    return len >= n && strcmp(name + len - n, end) == 0;
+}
+
+static bool looked_at(const char *name)
+{
+    return *name != '.' && strlen(name) < NAME_BYTES - 16 && !has_end(name, ".tmp") &&
+           !has_end(name, ".part") && !has_end(name, "~");
+}
+
+static bool earlier(const struct stat *a, const char *a_name, const struct stat *b,
+                    const char *b_name)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
+    if (a->st_mtim.tv_nsec != b->st_mtim.tv_nsec)
+        return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+    return strcmp(a_name, b_name) < 0;
+}
+
+/* The name of the oldest file; "" if there is none. */
+static int find_oldest(struct files_feed *f, char name[NAME_BYTES], struct stat *found,
+                       struct error *e)
+{
+    int fd = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    struct stat st = {0};
+    name[0] = 0;
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return error_set(e, TLY_EIO, "feed_dir", "cannot read the folder: %s", strerror(errno));
+    }
+    while ((entry = readdir(dir))) {
+        if (!looked_at(entry->d_name) ||
+            fstatat(f->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        if (*name && !earlier(&st, entry->d_name, found, name))
+            continue;
+        snprintf(name, NAME_BYTES, "%.*s", NAME_BYTES - 1, entry->d_name);
+        *found = st;
+    }
+    closedir(dir);
+    return 0;
+}
+
+static void identify(const char *name, const struct stat *st, char id[FEED_ID_SIZE])
+{
+    char text[NAME_BYTES + 96];
+    int len = snprintf(text, sizeof text, "%s|%" PRId64 "|%" PRId64 ".%09ld", name,
+                       (int64_t)st->st_size, (int64_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+    md5_hex(text, (size_t)len, id);
+}
+
+static bool begins_as_json(int fd)
+{
+    char text[256];
+    long n = pread(fd, text, sizeof text, 0);
+    for (long i = 0; i < n; i++) {
+        if (!strchr(" \t\r\n\xEF\xBB\xBF", text[i]) || !text[i])
+            return text[i] == '{';
+    }
+    return false;
+}
+
+static int take(struct feed *feed, struct feed_document *out, struct error *e)
+{
+    struct files_feed *f = of(feed);
+    struct stat st = {0};
+    if (f->fd >= 0)
+        return 0;
+    for (int tries = 0; tries < 2; tries++) {
+        int code = find_oldest(f, f->name, &st, e);
+        if (code)
+            return code;
+        if (!*f->name)
+            return 0;
+        f->fd = openat(f->dir, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (f->fd >= 0 || errno != ENOENT)
+            break;
+    }
+    if (f->fd < 0)
+        return error_set(e, TLY_EIO, "feed_dir", "cannot open %.100s: %s", f->name,
+                         strerror(errno));
+    *out = (struct feed_document){.name = str_of(f->name),
+                                  .json_lines = begins_as_json(f->fd),
+                                  .context = &f->fd,
+                                  .read_at = read_at};
+    identify(f->name, &st, out->id);
+    return 1;
+}
+
+/* ---- reject ---- */
+
+static FILE *create_part(const struct files_feed *f, const char *name)
+{
+    int fd = openat(f->dead, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (!file && fd >= 0)
+        close(fd);
+    return file;
+}
+
+static void close_parts(struct files_feed *f)
+{
+    if (f->rejected)
+        fclose(f->rejected);
+    if (f->why)
+        fclose(f->why);
+    f->rejected = f->why = NULL;
+}
+
+static void put_json_text(FILE *to, struct str text)
+{
+    fputc('"', to);
+    for (uint32_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)text.p[i];
+        if (c == '"' || c == '\\')
+            fprintf(to, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(to, "\\u%04x", c);
+        else
+            fputc(c, to);
+    }
+    fputc('"', to);
+}
+
+static int cannot_write(struct error *e)
+{
+    return error_set(e, TLY_EIO, "feed_dir", "cannot write to dead/: %s", strerror(errno));
+}
+
+static int reject(struct feed *feed, struct str header, const struct feed_reject *r,
+                  struct error *e)
+{
+    struct files_feed *f = of(feed);
+    if (!f->why) {
+        f->rejected = create_part(f, REJECTED_PART);
+        f->why = create_part(f, WHY_PART);
+        if (!f->rejected || !f->why) {
+            int code = cannot_write(e);
+            close_parts(f);
+            return code;
+        }
+        if (header.len)
+            fprintf(f->rejected, "%.*s\n", STR_ARG(header));
+    }
+    if (r->message.len)
+        fprintf(f->rejected, "%.*s\n", STR_ARG(r->message));
+    fprintf(f->why, "{\"line\": %u, \"column\": ", r->line);
+    put_json_text(f->why, r->column);
+    fputs(", \"reason\": ", f->why);
+    put_json_text(f->why, r->reason);
+    fputs("}\n", f->why);
+    return ferror(f->rejected) || ferror(f->why) ? cannot_write(e) : 0;
+}
+
+/* ---- finish ---- */
+
+/* Renames to a name that is free: NAME, or NAME.1 and so on before the suffix. */
+static int rename_free(int from_dir, const char *from, int to_dir, const char *name,
+                       const char *suffix)
+{
+    char to[NAME_BYTES + 32];
+    for (int i = 0; i < TRIES_MAX; i++) {
+        if (i == 0)
+            snprintf(to, sizeof to, "%s%s", name, suffix);
+        else
+            snprintf(to, sizeof to, "%s.%d%s", name, i, suffix);
+        if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EEXIST)
+            break;
+    }
+    return TLY_EIO;
+}
+
+static int sync_part(FILE *file)
+{
+    return fflush(file) == 0 && fsync(fileno(file)) == 0 ? 0 : TLY_EIO;
+}
+
+static int finish(struct feed *feed, bool applied, struct error *e)
+{
+    struct files_feed *f = of(feed);
+    bool dead = f->why && !applied;
+    if (f->why) {
+        if (sync_part(f->rejected) || sync_part(f->why))
+            return cannot_write(e);
+        if (rename_free(f->dead, WHY_PART, f->dead, f->name, ".why") ||
+            (!dead && rename_free(f->dead, REJECTED_PART, f->dead, f->name, "")))
+            return cannot_write(e);
+        if (dead)
+            unlinkat(f->dead, REJECTED_PART, 0);
+        fsync(f->dead);
+        close_parts(f);
+    }
+    if (rename_free(f->dir, f->name, dead ? f->dead : f->done, f->name, "") && errno != ENOENT)
+        return error_set(e, TLY_EIO, "feed_dir", "cannot rename %.100s: %s", f->name,
+                         strerror(errno));
+    fsync(dead ? f->dead : f->done);
+    fsync(f->dir);
+    close(f->fd);
+    f->fd = -1;
+    return 0;
+}
+
+static void give_back(struct feed *feed)
+{
+    struct files_feed *f = of(feed);
+    close_parts(f);
+    close(f->fd);
+    f->fd = -1;
+}
+
+/* ---- life ---- */
+
+static int wait_fd(const struct feed *feed)
+{
+    return ((const struct files_feed *)feed)->inotify;
+}
+
+static void woken(struct feed *feed)
+{
+    char events[4096];
+    while (read(of(feed)->inotify, events, sizeof events) > 0) {
+    }
+}
+
+static void destroy(struct feed *feed)
+{
+    struct files_feed *f = of(feed);
+    const int fds[] = {f->dir, f->done, f->dead, f->inotify, f->fd};
+    close_parts(f);
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    free(f);
+}
+
+static const struct feed_ops ops = {.take = take,
+                                    .reject = reject,
+                                    .finish = finish,
+                                    .give_back = give_back,
+                                    .wait_fd = wait_fd,
+                                    .woken = woken,
+                                    .destroy = destroy};
+
+static int open_folder(int at, const char *name)
+{
+    if (mkdirat(at, name, 0750) != 0 && errno != EEXIST)
+        return -1;
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int feed_files_create(struct feed **out, const char *dir, struct error *e)
+{
+    struct files_feed *f = calloc(1, sizeof *f);
+    if (!f)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    f->feed.ops = &ops;
+    f->fd = f->done = f->dead = -1;
+    f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    f->dir = open_folder(AT_FDCWD, dir);
+    if (f->dir >= 0) {
+        f->done = open_folder(f->dir, "done");
+        f->dead = open_folder(f->dir, "dead");
+    }
+    if (f->done < 0 || f->dead < 0 || f->inotify < 0 ||
+        inotify_add_watch(f->inotify, dir, IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) < 0) {
+        int code = error_set(e, TLY_EIO, "feed_dir", "feed_dir: %.150s: %s", dir, strerror(errno));
+        destroy(&f->feed);
+        return code;
+    }
+    *out = &f->feed;
+    return 0;
+}
