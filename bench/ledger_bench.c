@@ -135,10 +135,10 @@ static void on_available(void *context, bool available, const char *why)
         die("ledger", why);
 }
 
-static int on_lot(void *context, lot_id id, const struct lot_dims *dims, const struct stock *stock,
-                  struct error *e)
+static int on_lot(void *context, lot_id id, const struct lot_dims *dims,
+                  const struct lot_terms *terms, const struct stock *stock, struct error *e)
 {
-    (void)context, (void)id, (void)dims, (void)stock, (void)e;
+    (void)context, (void)id, (void)dims, (void)terms, (void)stock, (void)e;
     return 0;
 }
 

@@ -15,9 +15,10 @@ struct replay {
 };
 
 static int load_lot(void *context, lot_id id, const struct lot_dims *dims,
-                    const struct stock *snapshot, struct error *e)
+                    const struct lot_terms *terms, const struct stock *snapshot, struct error *e)
 {
     struct replay *p = context;
+    (void)terms;
     return engine_load_lot(p->lane->engine, id, dims, snapshot, e);
 }
 
@@ -32,7 +33,7 @@ static int load_move(void *context, const struct move *m, bool in_stock, struct 
 {
     struct replay *p = context;
     struct gate *gate = p->lane->gate;
-    if (m->kind == MOVE_RESERVE) {
+    if (move_begins(m)) {
         uint64_t hash = m->order_hash ? m->order_hash : hash64(m->order_id, p->r->hash_seed);
         gate->ops->order_seen(gate, hash);
     }

@@ -1,7 +1,7 @@
 /* Lots to rows and back.
  *
- * Failure modes: a row whose text is longer than its bound, whose number is not a lot_id or whose
- * date is not one is TLY_ECORRUPT.
+ * Failure modes: a row whose text is longer than its bound, whose number is not a lot_id, whose
+ * date is not one or whose limits cannot be is TLY_ECORRUPT.
  */
 #include "ledger/lot_rows.h"
 
@@ -67,52 +67,100 @@ static void bind_str(sqlite3_stmt *statement, int index, struct str s)
     sqlite3_bind_text(statement, index, s.p ? s.p : "", (int)s.len, SQLITE_STATIC);
 }
 
-int lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims, int64_t created_ms,
-                 char expires[DATE_SIZE])
+static void bind_date(sqlite3_stmt *statement, int index, int32_t days, char text[DATE_SIZE])
 {
-    sqlite3_bind_int64(insert, 1, id);
-    bind_str(insert, 2, dims->key);
-    bind_str(insert, 3, dims->sku);
-    bind_str(insert, 4, dims->flavor);
-    bind_str(insert, 5, dims->size);
-    bind_str(insert, 6, dims->batch);
-    if (dims->expires_on == LOT_NEVER_EXPIRES) {
-        sqlite3_bind_null(insert, 7);
-    } else {
-        lot_date_format(dims->expires_on, expires);
-        sqlite3_bind_text(insert, 7, expires, DATE_SIZE - 1, SQLITE_STATIC);
+    if (days == LOT_NEVER_EXPIRES) {
+        sqlite3_bind_null(statement, index);
+        return;
     }
-    return sqlite3_bind_int64(insert, 8, created_ms) == SQLITE_OK ? 0 : TLY_EIO;
+    lot_date_format(days, text);
+    sqlite3_bind_text(statement, index, text, DATE_SIZE - 1, SQLITE_STATIC);
 }
 
-int lot_row_read(sqlite3_stmt *row, lot_id *id, struct lot_dims *dims, char text[LOT_TEXT_MAX],
-                 struct error *e)
+struct lot_terms lot_terms_plain(const struct lot_dims *dims)
+{
+    return (struct lot_terms){.expires_on = dims->expires_on, .expected_on = LOT_NEVER_EXPIRES};
+}
+
+void lot_terms_bind(sqlite3_stmt *put, lot_id id, const struct lot_terms *terms,
+                    struct lot_dates *dates)
+{
+    sqlite3_bind_int64(put, 1, id);
+    bind_date(put, 2, terms->expires_on, dates->expires);
+    bind_date(put, 3, terms->expected_on, dates->expected);
+    sqlite3_bind_int64(put, 4, terms->per_user_limit);
+    sqlite3_bind_int64(put, 5, terms->backorder_limit);
+    sqlite3_bind_int(put, 6, terms->withdrawn);
+}
+
+void lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims,
+                  const struct lot_terms *terms, int64_t created_ms, struct lot_dates *dates)
+{
+    lot_terms_bind(insert, id, terms, dates);
+    bind_str(insert, 7, dims->key);
+    bind_str(insert, 8, dims->sku);
+    bind_str(insert, 9, dims->flavor);
+    bind_str(insert, 10, dims->size);
+    bind_str(insert, 11, dims->batch);
+    sqlite3_bind_int64(insert, 12, created_ms);
+}
+
+static int corrupt(int64_t number, const char *what, struct error *e)
+{
+    return error_set(e, TLY_ECORRUPT, "lot", "lot %" PRId64 "%s", number, what);
+}
+
+static int read_texts(sqlite3_stmt *row, int64_t number, struct lot_row *out, struct error *e)
 {
     static const uint32_t bounds[] = {LOT_KEY_MAX, SKU_MAX, FLAVOR_MAX, SIZE_MAX_BYTES,
                                       BATCH_MAX_BYTES};
+    struct lot_dims *dims = &out->dims;
     struct str *const fields[] = {&dims->key, &dims->sku, &dims->flavor, &dims->size, &dims->batch};
-    int64_t number = sqlite3_column_int64(row, 0);
-    if (number < 1 || number > UINT32_MAX)
-        return error_set(e, TLY_ECORRUPT, "lot", "lot_id %" PRId64 " is not a lot number", number);
+    char *text = out->text;
     for (int i = 0; i < 5; i++) {
         const void *p = sqlite3_column_text(row, i + 1);
         uint32_t len = (uint32_t)sqlite3_column_bytes(row, i + 1);
         if (len > bounds[i] || (len && !p))
-            return error_set(e, TLY_ECORRUPT, "lot", "lot %" PRId64 " has a text that is too long",
-                             number);
+            return corrupt(number, " has a text that is too long", e);
         if (len)
             memcpy(text, p, len);
         *fields[i] = (struct str){text, len};
         text += len;
     }
-    dims->expires_on = LOT_NEVER_EXPIRES;
-    if (sqlite3_column_type(row, 6) != SQLITE_NULL) {
-        struct str date = {(const char *)sqlite3_column_text(row, 6), 0};
-        date.len = (uint32_t)sqlite3_column_bytes(row, 6);
-        if (!date.p || lot_date_parse(date, &dims->expires_on))
-            return error_set(e, TLY_ECORRUPT, "lot", "lot %" PRId64 ": expires_on is not a date",
-                             number);
-    }
-    *id = (lot_id)number;
+    return 0;
+}
+
+static int read_date(sqlite3_stmt *row, int column, int32_t *days)
+{
+    *days = LOT_NEVER_EXPIRES;
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return 0;
+    struct str date = {(const char *)sqlite3_column_text(row, column), 0};
+    date.len = (uint32_t)sqlite3_column_bytes(row, column);
+    return date.p ? lot_date_parse(date, days) : TLY_ECORRUPT;
+}
+
+int lot_row_read(sqlite3_stmt *row, struct lot_row *out, struct error *e)
+{
+    struct lot_terms *terms = &out->terms;
+    int64_t number = sqlite3_column_int64(row, 0);
+    if (number < 1 || number > UINT32_MAX)
+        return corrupt(number, ": its lot_id is not a lot number", e);
+    int rc = read_texts(row, number, out, e);
+    if (rc)
+        return rc;
+    if (read_date(row, 6, &terms->expires_on))
+        return corrupt(number, ": expires_on is not a date", e);
+    if (read_date(row, 7, &terms->expected_on))
+        return corrupt(number, ": expected_on is not a date", e);
+    terms->per_user_limit = sqlite3_column_int64(row, 8);
+    terms->backorder_limit = sqlite3_column_int64(row, 9);
+    terms->withdrawn = sqlite3_column_int(row, 10) != 0;
+    out->backorder_limit_most = sqlite3_column_int64(row, 11);
+    if (terms->per_user_limit < 0 || terms->backorder_limit < 0 ||
+        out->backorder_limit_most < terms->backorder_limit)
+        return corrupt(number, " has a limit that cannot be", e);
+    out->dims.expires_on = terms->expires_on;
+    out->id = (lot_id)number;
     return 0;
 }

@@ -51,7 +51,7 @@ static int fill_lines(struct move_reader *r, struct move *m, struct error *e)
     m->line_count = 0;
     sqlite3_bind_int64(r->lines, 1, m->seq);
     while ((step = sqlite3_step(r->lines)) == SQLITE_ROW) {
-        if (m->line_count == ORDER_LINES_MAX)
+        if (m->line_count == MOVE_LINES_MAX)
             break;
         struct line *line = &r->line_buffer[m->line_count++];
         line->lot = (lot_id)sqlite3_column_int64(r->lines, 0);
@@ -68,20 +68,21 @@ static int fill_lines(struct move_reader *r, struct move *m, struct error *e)
     return rc;
 }
 
-static int fill_dims(struct move_reader *r, struct move *m, struct error *e)
+static int fill_lot(struct move_reader *r, struct move *m, struct error *e)
 {
-    lot_id id;
     int rc;
     sqlite3_bind_int64(r->lot, 1, m->line.lot);
     int step = sqlite3_step(r->lot);
     if (step == SQLITE_ROW)
-        rc = lot_row_read(r->lot, &id, &r->dims, r->dims_text, e);
+        rc = lot_row_read(r->lot, &r->lot_row, e);
     else if (step == SQLITE_DONE)
-        rc = corrupt(m, "it creates a lot that is not in the table lot", e);
+        rc = corrupt(m, "its lot is not in the table lot", e);
     else
         rc = db_fail(r->db, "read lot", e);
     sqlite3_reset(r->lot);
-    m->dims = &r->dims;
+    if (m->kind == MOVE_CREATE)
+        m->dims = &r->lot_row.dims;
+    m->terms = &r->lot_row.terms;
     return rc;
 }
 
@@ -139,5 +140,5 @@ int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, s
         m->line_count = 0;
     else if (lot == 0)
         return fill_lines(r, m, e);
-    return kind == MOVE_CREATE ? fill_dims(r, m, e) : 0;
+    return kind == MOVE_CREATE || kind == MOVE_LOT_TERMS ? fill_lot(r, m, e) : 0;
 }

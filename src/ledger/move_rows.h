@@ -43,15 +43,16 @@ enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE
 #define MOVE_COLUMN_NEXT_TYPE(name, type, put, value) ", " #name " " type
 #define MOVE_COLUMN_TYPES                             MOVE_COLUMN_LIST(MOVE_COLUMN_TYPE, MOVE_COLUMN_NEXT_TYPE)
 
-/* Reads rows of one connection. What a move points to is good until the next row is read. */
+/* Reads rows of one connection. What a move points to is good until the next row is read. The terms
+ * of a lot are not kept as they were: CREATE and LOT_TERMS are read with those of now; a SALE has
+ * none at all (sale_rows.h). */
 struct move_reader {
     sqlite3 *db;
     sqlite3_stmt *lines;
     sqlite3_stmt *lot;
     uint64_t seed;
-    struct lot_dims dims;
-    char dims_text[LOT_TEXT_MAX];
-    struct line line_buffer[ORDER_LINES_MAX];
+    struct lot_row lot_row;
+    struct line line_buffer[MOVE_LINES_MAX];
 };
 
 int move_reader_init(struct move_reader *r, sqlite3 *db, uint64_t seed, struct error *e) MUST_CHECK;

@@ -215,7 +215,7 @@ static int scan(struct rebuild *r, sqlite3 *db, sqlite3_stmt *rows, struct error
     while (rc == 0 && (step = sqlite3_step(rows)) == SQLITE_ROW) {
         struct str id = {(const char *)sqlite3_column_text(rows, 2),
                          (uint32_t)sqlite3_column_bytes(rows, 2)};
-        bool order = sqlite3_column_int(rows, 1) == MOVE_RESERVE;
+        bool order = sqlite3_column_int(rows, 1) != MOVE_ADJUST;
         if (!order && id.len > ADJUSTMENT_ID_MAX)
             continue;
         int64_t seq = sqlite3_column_int64(rows, 0);
@@ -240,9 +240,10 @@ int order_rebuild(struct order_store *s, sqlite3 *db, int64_t after, int64_t upt
     struct rebuild r = {.store = s, .after = after, .out = out, .max = max};
     sqlite3_stmt *rows;
     int rc = db_prepare(db, &rows,
-                        "SELECT seq, kind, CASE kind WHEN 3 THEN order_id ELSE detail END FROM move"
+                        "SELECT seq, kind, CASE kind WHEN 2 THEN detail ELSE order_id END FROM move"
                         " WHERE seq > ? AND seq <= ?"
-                        " AND (kind = 3 OR kind = 2 AND detail IS NOT NULL) ORDER BY seq",
+                        " AND (kind IN (3, 15) OR kind = 2 AND detail IS NOT NULL)"
+                        " ORDER BY seq",
                         e);
     if (rc)
         return rc;

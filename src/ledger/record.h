@@ -17,6 +17,7 @@ struct record_reader {
     char *text; /* the moves' details, one after another */
     uint32_t text_used, text_room;
     struct line lines[ORDER_LINES_MAX];
+    struct line_after after[ORDER_LINES_MAX]; /* of each of `lines` */
     struct line reserved_lines[ORDER_LINES_MAX];
 };
 

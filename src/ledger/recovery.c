@@ -1,9 +1,9 @@
 /* Recovery: the ledger streamed to the loader.
  *
  * Happy path: make durable what the last process may have left in the log only; lots with the
- * stock of the snapshot; order runs; then every move from the earliest that somebody needs: after
- * the snapshot (stock), after the oldest PENDING hold (holds), after what the runs cover (order
- * index).
+ * stock of the snapshot; sales; order runs; then every move from the earliest that somebody needs:
+ * after the snapshot (stock), after the oldest PENDING hold, OPEN group or sale that goes on
+ * (oldest_pending), after what the runs cover (order index).
  * Failure modes: a row that contradicts the rest is TLY_ECORRUPT and ends it; so does an error of
  * the loader.
  */
@@ -14,6 +14,7 @@
 #include "ledger/ledger_internal.h"
 #include "ledger/lot_rows.h"
 #include "ledger/move_rows.h"
+#include "ledger/sale_rows.h"
 
 enum { PROGRESS_ROWS = 1 << 15 };
 #define PROGRESS_NS UINT64_C(500000000)
@@ -47,9 +48,7 @@ static int make_durable(struct ledger_sqlite *l, struct error *e)
 
 static int load_lots(struct recovery *r, struct error *e)
 {
-    struct lot_dims dims;
-    char text[LOT_TEXT_MAX];
-    lot_id id;
+    struct lot_row lot;
     sqlite3_stmt *rows;
     int step;
     int rc = db_prepare(r->db, &rows,
@@ -59,18 +58,28 @@ static int load_lots(struct recovery *r, struct error *e)
     if (rc)
         return rc;
     while (rc == 0 && (step = sqlite3_step(rows)) == SQLITE_ROW) {
-        rc = lot_row_read(rows, &id, &dims, text, e);
-        struct stock stock = {sqlite3_column_int64(rows, 7), sqlite3_column_int64(rows, 8),
-                              sqlite3_column_int64(rows, 9), sqlite3_column_int64(rows, 10)};
+        rc = lot_row_read(rows, &lot, e);
+        struct stock stock = {sqlite3_column_int64(rows, LOT_COLUMN_COUNT),
+                              sqlite3_column_int64(rows, LOT_COLUMN_COUNT + 1),
+                              sqlite3_column_int64(rows, LOT_COLUMN_COUNT + 2),
+                              sqlite3_column_int64(rows, LOT_COLUMN_COUNT + 3)};
         if (rc == 0)
-            rc = stock_table_load(&r->ledger->writer.stocks, id, &stock, e);
+            rc = stock_table_load(&r->ledger->writer.stocks, lot.id, &stock,
+                                  lot.backorder_limit_most, e);
         if (rc == 0)
-            rc = r->loader->lot(r->loader->context, id, &dims, &stock, e);
+            rc = r->loader->lot(r->loader->context, lot.id, &lot.dims, &lot.terms, &stock, e);
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = db_fail(r->db, "read lots", e);
     sqlite3_finalize(rows);
     return rc;
+}
+
+static int load_sale(void *context, const struct sale_terms *terms, int64_t created_seq,
+                     struct error *e)
+{
+    struct recovery *r = context;
+    return r->loader->sale ? r->loader->sale(r->loader->context, terms, created_seq, e) : 0;
 }
 
 /* Sequence numbers are times, so the share of the span that was read is the share of the work. */
@@ -93,8 +102,8 @@ static int load_move(struct recovery *r, const struct move *m, struct error *e)
         if (rc)
             return rc;
         w->moves_since_snapshot++;
-        /* Perhaps still PENDING; the engine's next batch says it exactly. */
-        if (m->kind == MOVE_RESERVE && m->seq < w->oldest_pending)
+        /* Perhaps still PENDING or OPEN; the engine's next batch says it exactly. */
+        if ((m->kind == MOVE_RESERVE || m->kind == MOVE_GROUP_OPEN) && m->seq < w->oldest_pending)
             w->oldest_pending = m->seq;
     }
     w->last_at_ms = m->at_ms;
@@ -148,13 +157,32 @@ static int read_marks(struct recovery *r, struct error *e)
     return rc;
 }
 
+/* A sale that a SALE since the snapshot made, or opened once more, needs its orders from its
+ * beginning on. */
+static int reach_sales(struct recovery *r, struct error *e)
+{
+    struct writer *w = &r->ledger->writer;
+    int64_t first;
+    int rc = db_get_int(r->db,
+                        "SELECT min(created_seq) FROM sale WHERE sale IN (SELECT sale FROM move"
+                        " WHERE kind = 17 AND seq > (SELECT seq FROM snapshot))",
+                        &first, e);
+    if (rc == 0 && first < w->oldest_pending)
+        w->oldest_pending = first;
+    return rc == TLY_ENOT_FOUND ? 0 : rc;
+}
+
 static int load(struct recovery *r, struct error *e)
 {
     struct writer *w = &r->ledger->writer;
     int64_t covered, lost = 0;
     int rc = read_marks(r, e);
     if (rc == 0)
+        rc = reach_sales(r, e);
+    if (rc == 0)
         rc = load_lots(r, e);
+    if (rc == 0)
+        rc = sale_rows_read(r->db, load_sale, r, e);
     if (rc == 0)
         rc = order_store_load(&r->ledger->orders, r->db, r->loader, r->last_seq, &covered, e);
     if (rc)

@@ -22,6 +22,7 @@ ALTER TABLE move ADD COLUMN group_id INTEGER /* RESERVE: the group it joins; GRO
 ALTER TABLE lot ADD COLUMN expected_on TEXT /* 'YYYY-MM-DD', when more units come; NULL: not known */;
 ALTER TABLE lot ADD COLUMN per_user_limit INTEGER NOT NULL DEFAULT 0 /* units of one user outside sales; 0: any */;
 ALTER TABLE lot ADD COLUMN backorder_limit INTEGER NOT NULL DEFAULT 0 /* available may fall to minus this */;
+ALTER TABLE lot ADD COLUMN backorder_limit_most INTEGER NOT NULL DEFAULT 0 /* that it ever had */;
 ALTER TABLE lot ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0 /* 1: sells nothing */;
 
 -- Sales as they stand now. Limits: 0 is none. Times are Unix milliseconds.
@@ -88,14 +89,17 @@ CREATE VIEW reservation AS
              WHERE r.kind IN (3, 15)
              GROUP BY r.seq) AS ended;
 
--- Groups: how they stand by what was committed. paid: members that are CONFIRMED.
+-- Groups: how they stand by what was committed. paid: members that are CONFIRMED and not archived.
 CREATE VIEW sale_group AS
+    WITH ended AS (
+        SELECT group_id, max(kind) AS kind FROM move WHERE kind IN (19, 20) GROUP BY group_id),
+    member AS (
+        SELECT group_id, count(*) AS paid FROM reservation
+         WHERE group_id IS NOT NULL AND status = 'CONFIRMED' GROUP BY group_id)
     SELECT o.seq AS group_id, (SELECT s.sale_id FROM sale AS s WHERE s.sale = o.sale) AS sale_id,
-           CASE WHEN EXISTS (SELECT 1 FROM move AS f WHERE f.group_id = o.seq AND f.kind = 20)
-                THEN 'FAILED'
-                WHEN EXISTS (SELECT 1 FROM move AS f WHERE f.group_id = o.seq AND f.kind = 19)
-                THEN 'SUCCEEDED' ELSE 'OPEN' END AS status,
+           CASE ended.kind WHEN 19 THEN 'SUCCEEDED' WHEN 20 THEN 'FAILED' ELSE 'OPEN' END AS status,
            o.quantity AS size, o.at_ms AS opened_at_ms, o.deadline_ms AS ends_at_ms,
-           (SELECT count(*) FROM reservation AS r
-             WHERE r.group_id = o.seq AND r.status = 'CONFIRMED') AS paid
-      FROM move AS o WHERE o.kind = 18;
+           ifnull(member.paid, 0) AS paid
+      FROM move AS o LEFT JOIN ended ON ended.group_id = o.seq
+                     LEFT JOIN member ON member.group_id = o.seq
+     WHERE o.kind = 18;

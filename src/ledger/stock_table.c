@@ -29,6 +29,7 @@ enum { CAPACITY_MIN = 256 };
 void stock_table_close(struct stock_table *t)
 {
     free(t->stocks);
+    free(t->backorder_limits);
     free(t->is_dirty);
     free(t->dirty);
     *t = (struct stock_table){0};
@@ -46,34 +47,39 @@ static int grow(struct stock_table *t, uint32_t need, struct error *e)
     struct stock *stocks = realloc(t->stocks, capacity * sizeof *stocks);
     if (stocks)
         t->stocks = stocks;
+    int64_t *limits = realloc(t->backorder_limits, capacity * sizeof *limits);
+    if (limits)
+        t->backorder_limits = limits;
     bool *is_dirty = realloc(t->is_dirty, capacity * sizeof *is_dirty);
     if (is_dirty)
         t->is_dirty = is_dirty;
     lot_id *dirty = realloc(t->dirty, capacity * sizeof *dirty);
     if (dirty)
         t->dirty = dirty;
-    if (!stocks || !is_dirty || !dirty)
+    if (!stocks || !limits || !is_dirty || !dirty)
         return error_set(e, TLY_ENO_MEMORY, "ledger", "no memory for %" PRIu64 " lots", capacity);
     t->capacity = (uint32_t)capacity;
     return 0;
 }
 
-static void add_lot(struct stock_table *t, const struct stock *stock)
+static void add_lot(struct stock_table *t, const struct stock *stock, int64_t backorder_limit_most)
 {
     assert(t->count < t->capacity);
     t->stocks[t->count] = *stock;
+    t->backorder_limits[t->count] = backorder_limit_most;
     t->is_dirty[t->count] = false;
     t->count++;
 }
 
-int stock_table_load(struct stock_table *t, lot_id id, const struct stock *stock, struct error *e)
+int stock_table_load(struct stock_table *t, lot_id id, const struct stock *stock,
+                     int64_t backorder_limit_most, struct error *e)
 {
     if (id != t->count + 1)
         return error_set(e, TLY_ECORRUPT, "lot", "lot %" PRIu32 " follows lot %" PRIu32, id,
                          t->count);
     int rc = grow(t, id, e);
     if (rc == 0)
-        add_lot(t, stock);
+        add_lot(t, stock, backorder_limit_most);
     return rc;
 }
 
@@ -92,9 +98,21 @@ static void change(struct stock_table *t, enum move_kind kind, const struct line
     }
 }
 
-static bool holds(const struct stock *s)
+static bool holds(const struct stock_table *t, lot_id lot)
 {
-    return s->reserved >= 0 && s->confirmed >= 0 && s->on_hand >= s->reserved + s->confirmed;
+    const struct stock *s = &t->stocks[lot - 1];
+    return s->on_hand >= 0 && s->reserved >= 0 && s->confirmed >= 0 &&
+           s->on_hand - s->reserved - s->confirmed >= -t->backorder_limits[lot - 1];
+}
+
+/* It is never lowered, and so needs no undoing: what is known of it allows no less than before. */
+static void learn_limit(struct stock_table *t, const struct move *m)
+{
+    if (!m->terms || m->line.lot < 1 || m->line.lot > t->count)
+        return;
+    int64_t *limit = &t->backorder_limits[m->line.lot - 1];
+    if (m->terms->backorder_limit > *limit)
+        *limit = m->terms->backorder_limit;
 }
 
 static const struct line *lines_of(const struct move *m)
@@ -121,13 +139,15 @@ static int apply_one(struct stock_table *t, const struct move *m, struct error *
         int rc = grow(t, m->line.lot, e);
         if (rc)
             return rc;
-        add_lot(t, &(struct stock){0});
+        add_lot(t, &(struct stock){0}, 0);
     }
+    if (m->kind == MOVE_CREATE || m->kind == MOVE_LOT_TERMS)
+        learn_limit(t, m);
     for (uint32_t i = 0; i < m->line_count; i++) {
         bool known = lines[i].lot >= 1 && lines[i].lot <= t->count;
         if (known)
             change(t, m->kind, &lines[i], +1);
-        if (!known || !holds(&t->stocks[lines[i].lot - 1])) {
+        if (!known || !holds(t, lines[i].lot)) {
             undo_lines(t, m, i + (known ? 1 : 0));
             drop_if_created(t, m);
             return error_set(e, TLY_ECORRUPT, "move",

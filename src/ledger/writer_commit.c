@@ -1,9 +1,9 @@
 /* One batch, one transaction.
  *
- * Happy path: BEGIN, all moves by one statement, lots and lines where there are some, cursors that
- * wait, the stock snapshot if it is due, COMMIT (which is the fsync), then the outcome.
- * Failure modes: before COMMIT everything is rolled back and the batch is REJECTED; an error from
- * COMMIT leaves the file's state in doubt and is UNKNOWN until writer_resolve() knows.
+ * Happy path: BEGIN, all moves by one statement, lots, lines and sales where there are some,
+ * cursors that wait, the stock snapshot if it is due, COMMIT (which is the fsync), then the
+ * outcome. Failure modes: before COMMIT everything is rolled back and the batch is REJECTED; an
+ * error from COMMIT leaves the file's state in doubt and is UNKNOWN until writer_resolve() knows.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include "ledger/db.h"
 #include "ledger/ledger_internal.h"
 #include "ledger/lot_rows.h"
+#include "ledger/sale_rows.h"
 
 static int run(struct writer *w, enum writer_statement which, const char *doing, struct error *e)
 {
@@ -118,11 +119,30 @@ void writer_commit_cursors(struct writer *w)
 
 static int put_lot(struct writer *w, const struct move *m, struct error *e)
 {
-    char expires[DATE_SIZE];
+    struct lot_dates dates;
     sqlite3_stmt *insert = w->statements[STATEMENT_INSERT_LOT];
     assert(m->dims && m->line_count == 1);
-    lot_row_bind(insert, m->line.lot, m->dims, m->at_ms, expires);
+    struct lot_terms terms = m->terms ? *m->terms : lot_terms_plain(m->dims);
+    lot_row_bind(insert, m->line.lot, m->dims, &terms, m->at_ms, &dates);
     return db_run(w->db, insert, "write a lot", e);
+}
+
+static int put_lot_terms(struct writer *w, const struct move *m, struct error *e)
+{
+    struct lot_dates dates;
+    sqlite3_stmt *put = w->statements[STATEMENT_PUT_LOT_TERMS];
+    assert(m->terms && m->line_count == 1);
+    lot_terms_bind(put, m->line.lot, m->terms, &dates);
+    return db_run(w->db, put, "write a lot's terms", e);
+}
+
+static int put_sale(struct writer *w, const struct move *m, struct error *e)
+{
+    const struct sale_statements statements = {w->statements[STATEMENT_PUT_SALE],
+                                               w->statements[STATEMENT_CLEAR_SALE_ITEMS],
+                                               w->statements[STATEMENT_INSERT_SALE_ITEM]};
+    assert(m->sale_terms);
+    return sale_rows_put(w->db, &statements, m, e);
 }
 
 static int put_lines(struct writer *w, const struct move *m, struct error *e)
@@ -145,10 +165,14 @@ static int put_moves(struct writer *w, const struct batch *b, struct error *e)
     w->source = (struct batch_source){0};
     for (uint32_t i = 0; rc == 0 && i < b->move_count; i++) {
         const struct move *m = &b->moves[i];
-        if (m->kind == MOVE_CREATE)
-            rc = put_lot(w, m, e);
-        else if (m->line_count > 1)
+        if (m->line_count > 1)
             rc = put_lines(w, m, e);
+        else if (m->kind == MOVE_CREATE)
+            rc = put_lot(w, m, e);
+        else if (m->kind == MOVE_LOT_TERMS)
+            rc = put_lot_terms(w, m, e);
+        else if (m->kind == MOVE_SALE)
+            rc = put_sale(w, m, e);
     }
     return rc;
 }

@@ -23,6 +23,7 @@
 #include "ledger/ledger_internal.h"
 #include "ledger/lot_rows.h"
 #include "ledger/move_rows.h"
+#include "ledger/sale_rows.h"
 #include "ledger/schema.h"
 
 enum { BACKOFF_MIN_MS = 10, BACKOFF_MAX_MS = 1000 };
@@ -35,6 +36,10 @@ static const char *const texts[STATEMENT_COUNT] = {
         "INSERT INTO move(" MOVE_COLUMNS ") SELECT " MOVE_COLUMNS " FROM batch",
     [STATEMENT_INSERT_LOT] = LOT_INSERT,
     [STATEMENT_INSERT_LINE] = "INSERT INTO move_line VALUES (?, ?, ?)",
+    [STATEMENT_PUT_LOT_TERMS] = LOT_PUT_TERMS,
+    [STATEMENT_PUT_SALE] = SALE_PUT,
+    [STATEMENT_CLEAR_SALE_ITEMS] = SALE_CLEAR_ITEMS,
+    [STATEMENT_INSERT_SALE_ITEM] = SALE_INSERT_ITEM,
     [STATEMENT_PUT_STOCK] = "INSERT OR REPLACE INTO stock_snapshot VALUES (?, ?, ?, ?, ?)",
     [STATEMENT_PUT_SNAPSHOT] = "UPDATE snapshot SET seq = ?, oldest_pending = ?",
     [STATEMENT_PUT_CURSOR] = "INSERT OR REPLACE INTO cursor VALUES (?, ?)",

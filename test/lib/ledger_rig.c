@@ -46,6 +46,13 @@ static void repoint(struct rig_move *m)
     m->move.detail.p = m->detail;
     m->move.note.p = m->note;
     m->move.lines = m->move.line_count > 1 ? m->lines : NULL;
+    if (m->move.kind == MOVE_SALE) {
+        m->sale.items = m->items;
+        m->move.sale_terms = m->sale.number ? &m->sale : NULL;
+        return;
+    }
+    if (m->move.terms)
+        m->move.terms = &m->terms;
     if (m->move.dims) {
         m->dims.key.p = m->key;
         m->move.dims = &m->dims;
@@ -63,6 +70,12 @@ static void copy_move(struct rig_moves *list, const struct move *m, bool in_stoc
     keep(to->note, m->note);
     if (m->line_count > 1)
         memcpy(to->lines, m->lines, m->line_count * sizeof to->lines[0]);
+    if (m->kind == MOVE_SALE && m->sale_terms) {
+        to->sale = *m->sale_terms;
+        memcpy(to->items, m->sale_terms->items, to->sale.item_count * sizeof to->items[0]);
+    } else if (m->terms) {
+        to->terms = *m->terms;
+    }
     if (m->dims) {
         to->dims = *m->dims;
         keep(to->key, m->dims->key);
@@ -120,14 +133,34 @@ static void on_available(void *context, bool available, const char *why)
 }
 
 static int on_lot(void *context, lot_id id, const struct lot_dims *dims,
-                  const struct stock *snapshot, struct error *e)
+                  const struct lot_terms *terms, const struct stock *snapshot, struct error *e)
 {
     struct rig *rig = context;
     struct move create = {.kind = MOVE_CREATE, .line_count = 1, .line = {id, 0}, .dims = dims};
     (void)e;
     assert_int_equal(id, rig->loaded_lots.count + 1);
     rig->loaded_stock[id - 1] = *snapshot;
+    rig->loaded_terms[id - 1] = *terms;
     copy_move(&rig->loaded_lots, &create, false);
+    return 0;
+}
+
+static int on_sale(void *context, const struct sale_terms *terms, int64_t created_seq,
+                   struct error *e)
+{
+    struct rig *rig = context;
+    (void)e;
+    assert_in_range(rig->loaded_sale_count, 0, RIG_SALES_MAX - 1);
+    assert_in_range(terms->item_count, 0, RIG_ITEMS_MAX);
+    assert_int_equal(rig->loaded.count, 0);
+    struct rig_sale *s = &rig->loaded_sales[rig->loaded_sale_count++];
+    *s = (struct rig_sale){.terms = *terms, .created_seq = created_seq};
+    s->terms.sale_id = keep(s->sale_id, terms->sale_id);
+    s->terms.title = keep(s->title, terms->title);
+    s->terms.items = s->items;
+    for (int i = 0; i < terms->item_count; i++)
+        s->items[i] =
+            (struct sale_item){terms->items[i].lot, keep(s->skus[i], terms->items[i].sku)};
     return 0;
 }
 
@@ -182,6 +215,7 @@ static void forget_loaded(struct rig *rig)
     free(rig->loaded.at);
     free(rig->loaded_lots.at);
     rig->loaded = rig->loaded_lots = (struct rig_moves){0};
+    rig->loaded_sale_count = 0;
 }
 
 static void take_up(struct rig *rig)
@@ -197,7 +231,7 @@ static void take_up(struct rig *rig)
 int rig_try_open(struct rig *rig, struct error *e)
 {
     struct ledger_loader loader = {
-        .context = rig, .lot = on_lot, .order_run = on_order_run, .move = on_move};
+        .context = rig, .lot = on_lot, .sale = on_sale, .order_run = on_order_run, .move = on_move};
     struct ledger_events events = {.context = rig,
                                    .outcome = on_outcome,
                                    .answered = on_answered,
@@ -348,9 +382,50 @@ struct rig_move *rig_step(struct rig *rig, enum move_kind kind, int64_t reservat
         m->move.reason = REASON_RETURNED;
     if (kind == MOVE_EXTEND)
         m->move.deadline_ms = m->move.at_ms + 3600000;
-    if (kind == MOVE_CONFIRM)
+    if (kind == MOVE_CONFIRM || kind == MOVE_RECLAIM)
         m->move.detail = keep(m->detail, STR("payment-7"));
     return m;
+}
+
+int64_t rig_fence(struct rig *rig, const char *order_id)
+{
+    struct rig_move *m = add(rig, MOVE_FENCE, 0, 0);
+    m->move.line_count = 0;
+    m->move.reason = REASON_CANCELLED;
+    m->move.reservation_id = m->move.seq;
+    m->move.order_id = keep(m->order_id, str_of(order_id));
+    m->move.order_hash = hash64(m->move.order_id, rig->seed);
+    return m->move.seq;
+}
+
+void rig_lot_terms(struct rig *rig, lot_id lot, const struct lot_terms *terms)
+{
+    struct rig_move *m = add(rig, MOVE_LOT_TERMS, lot, 0);
+    m->terms = *terms;
+    m->move.terms = &m->terms;
+}
+
+int64_t rig_sale(struct rig *rig, const struct sale_terms *terms)
+{
+    struct rig_move *m = add(rig, MOVE_SALE, 0, 0);
+    assert_in_range(terms->item_count, 0, RIG_ITEMS_MAX);
+    m->move.line_count = 0;
+    m->move.sale = terms->number;
+    m->sale = *terms;
+    memcpy(m->items, terms->items, terms->item_count * sizeof m->items[0]);
+    m->move.sale_terms = &m->sale;
+    return m->move.seq;
+}
+
+int64_t rig_group(struct rig *rig, enum move_kind kind, sale_number sale, int64_t group_id)
+{
+    struct rig_move *m = add(rig, kind, 0, kind == MOVE_GROUP_OPEN ? 3 : 0);
+    m->move.line_count = 0;
+    m->move.sale = sale;
+    m->move.group_id = group_id ? group_id : m->move.seq;
+    if (kind == MOVE_GROUP_OPEN)
+        m->move.deadline_ms = m->move.at_ms + 60000;
+    return m->move.group_id;
 }
 
 void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
@@ -477,110 +552,4 @@ int rig_read_order(struct rig *rig, const char *order_id, struct reservation_rec
     int rc = rig_read(rig, &read);
     *out = read.record;
     return rc;
-}
-
-/* ---- checks ---- */
-
-static void apply(struct stock *s, const struct move *m, lot_id lot)
-{
-    const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
-    for (uint16_t i = 0; i < m->line_count; i++) {
-        if (lines[i].lot != lot)
-            continue;
-        int64_t n = lines[i].quantity;
-        s->version++;
-        switch (m->kind) {
-        case MOVE_CREATE:
-        case MOVE_ADJUST:
-            s->on_hand += n;
-            break;
-        case MOVE_RESERVE:
-            s->reserved += n;
-            break;
-        case MOVE_CONFIRM:
-            s->reserved -= n;
-            s->confirmed += n;
-            break;
-        case MOVE_RELEASE:
-        case MOVE_REFUND:
-            s->reserved -= n;
-            break;
-        case MOVE_RETURN:
-            s->confirmed -= n;
-            break;
-        default:
-            assert_int_equal(m->kind, MOVE_EXTEND);
-        }
-    }
-}
-
-struct stock rig_stock_told(const struct rig *rig, lot_id lot)
-{
-    struct stock s = {0};
-    for (size_t i = 0; i < rig->told.count; i++)
-        apply(&s, &rig->told.at[i].move, lot);
-    return s;
-}
-
-static void same_stock(struct stock a, struct stock b)
-{
-    assert_int_equal(a.on_hand, b.on_hand);
-    assert_int_equal(a.reserved, b.reserved);
-    assert_int_equal(a.confirmed, b.confirmed);
-    assert_int_equal(a.version, b.version);
-}
-
-void rig_check_stock(struct rig *rig)
-{
-    for (lot_id lot = 1; lot <= rig->lots; lot++)
-        same_stock(rig->factory->stock(rig, lot), rig_stock_told(rig, lot));
-}
-
-static void same_text(struct str a, struct str b)
-{
-    assert_int_equal(a.len, b.len);
-    assert_memory_equal(a.p, b.p, a.len);
-}
-
-static void same_move(const struct move *a, const struct move *b)
-{
-    assert_int_equal(a->seq, b->seq);
-    assert_int_equal(a->kind, b->kind);
-    assert_int_equal(a->reservation_id, b->reservation_id);
-    assert_int_equal(a->at_ms, b->at_ms);
-    assert_int_equal(a->deadline_ms, b->deadline_ms);
-    assert_int_equal(a->reason, b->reason);
-    assert_int_equal(a->line_count, b->line_count);
-    assert_int_equal(a->line.lot, b->line.lot);
-    assert_int_equal(a->line.quantity, b->line.quantity);
-    for (uint16_t i = 0; a->line_count > 1 && i < a->line_count; i++) {
-        assert_int_equal(a->lines[i].lot, b->lines[i].lot);
-        assert_int_equal(a->lines[i].quantity, b->lines[i].quantity);
-    }
-    same_text(a->order_id, b->order_id);
-    same_text(a->user_id, b->user_id);
-    same_text(a->detail, b->detail);
-    same_text(a->note, b->note);
-    if (a->kind == MOVE_RESERVE)
-        assert_int_equal(a->order_hash, b->order_hash);
-    assert_int_equal(a->fingerprint, b->fingerprint);
-    if (a->kind == MOVE_CREATE)
-        same_text(a->dims->key, b->dims->key);
-}
-
-/* Recovery may leave out moves that nobody needs: those before all that it hands over. */
-void rig_check_loaded(struct rig *rig)
-{
-    size_t skipped = rig->told.count - rig->loaded.count;
-    assert_true(rig->loaded.count <= rig->told.count);
-    for (size_t i = 0; i < rig->loaded.count; i++)
-        same_move(&rig->loaded.at[i].move, &rig->told.at[skipped + i].move);
-    for (lot_id lot = 1; lot <= rig->loaded_lots.count; lot++) {
-        struct stock s = rig->loaded_stock[lot - 1];
-        for (size_t i = 0; i < rig->loaded.count; i++) {
-            if (!rig->loaded.at[i].in_stock)
-                apply(&s, &rig->loaded.at[i].move, lot);
-        }
-        same_stock(s, rig_stock_told(rig, lot));
-    }
 }

@@ -28,7 +28,13 @@ struct rig_factory {
     void (*await_segments_seen)(struct rig *rig);
 };
 
-enum { RIG_TEXT_MAX = 64, RIG_LINES_MAX = 8, RIG_LOTS_MAX = 4096 };
+enum {
+    RIG_TEXT_MAX = 64,
+    RIG_LINES_MAX = 8,
+    RIG_LOTS_MAX = 4096,
+    RIG_SALES_MAX = 8,
+    RIG_ITEMS_MAX = 4
+};
 
 /* A move with room for what it points to. */
 struct rig_move {
@@ -37,7 +43,19 @@ struct rig_move {
     char order_id[RIG_TEXT_MAX], user_id[RIG_TEXT_MAX], detail[RIG_TEXT_MAX], note[RIG_TEXT_MAX];
     struct lot_dims dims;
     char key[RIG_TEXT_MAX];
+    struct lot_terms terms;
+    struct sale_terms sale;
+    struct sale_item items[RIG_ITEMS_MAX];
     bool in_stock; /* as recovery said */
+};
+
+/* A sale as recovery gave it. */
+struct rig_sale {
+    struct sale_terms terms;
+    char sale_id[RIG_TEXT_MAX], title[RIG_TEXT_MAX];
+    struct sale_item items[RIG_ITEMS_MAX];
+    char skus[RIG_ITEMS_MAX][RIG_TEXT_MAX];
+    int64_t created_seq;
 };
 
 struct rig_moves {
@@ -70,7 +88,10 @@ struct rig {
     struct rig_moves told;   /* COMMITTED */
     struct rig_moves loaded; /* by recovery */
     struct stock loaded_stock[RIG_LOTS_MAX];
+    struct lot_terms loaded_terms[RIG_LOTS_MAX];
     struct rig_moves loaded_lots;
+    struct rig_sale loaded_sales[RIG_SALES_MAX];
+    int loaded_sale_count;
     struct order_index *index; /* takes the runs; NULL: they are given back */
 
     pthread_mutex_t lock;
@@ -103,9 +124,15 @@ int64_t rig_reserve(struct rig *rig, lot_id lot, int64_t quantity, const char *o
 uint64_t rig_fingerprint(const char *order_id); /* what rig_reserve puts into the move */
 int64_t rig_reserve_lines(struct rig *rig, const struct line *lines, int count,
                           const char *order_id);
-/* CONFIRM, RELEASE, REFUND, RETURN, EXTEND of one line. */
+/* A move of one line of a reservation: CONFIRM, REFUND, SHIP, ... */
 struct rig_move *rig_step(struct rig *rig, enum move_kind kind, int64_t reservation, lot_id lot,
                           int64_t quantity);
+int64_t rig_fence(struct rig *rig, const char *order_id);
+void rig_lot_terms(struct rig *rig, lot_id lot, const struct lot_terms *terms);
+/* What `terms` points to must live as long as the rig. */
+int64_t rig_sale(struct rig *rig, const struct sale_terms *terms);
+/* GROUP_OPEN with group_id 0 begins one. */
+int64_t rig_group(struct rig *rig, enum move_kind kind, sale_number sale, int64_t group_id);
 void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
                 const char *note);
 /* Hands the open batch over and waits for the first outcome; and, unless that is COMMITTED or says

@@ -159,7 +159,9 @@ int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader
         if (m->kind != MOVE_CREATE)
             continue;
         struct stock s = stock_up_to(r, m->line.lot, r->snapshot_seq);
-        int rc = loader->lot(loader->context, m->line.lot, m->dims, &s, err);
+        struct lot_terms terms = {.expires_on = m->dims->expires_on,
+                                  .expected_on = LOT_NEVER_EXPIRES};
+        int rc = loader->lot(loader->context, m->line.lot, m->dims, &terms, &s, err);
         if (rc)
             return rc;
     }

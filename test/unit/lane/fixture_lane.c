@@ -19,7 +19,9 @@ static int play_recover(struct ledger *l, const struct ledger_loader *loader, st
 {
     struct rig *r = (struct rig *)l;
     const struct stock stock = {.on_hand = RIG_UNITS, .version = 1};
-    int code = loader->lot(loader->context, 1, &cola, &stock, e);
+    const struct lot_terms terms = {.expires_on = cola.expires_on,
+                                    .expected_on = LOT_NEVER_EXPIRES};
+    int code = loader->lot(loader->context, 1, &cola, &terms, &stock, e);
     if (code == 0 && r->has_run) {
         struct order_run *run = calloc(1, sizeof *run);
         run->count = 1;

@@ -183,9 +183,9 @@ struct question {
  * in order of seq. A loader that returns an error ends recovery with it. */
 struct ledger_loader {
     void *context;
-    int (*lot)(void *context, lot_id id, const struct lot_dims *dims, const struct stock *snapshot,
-               struct error *e);
-    /* As it stands now; in order of number. created_seq: of its first SALE move. */
+    int (*lot)(void *context, lot_id id, const struct lot_dims *dims, const struct lot_terms *terms,
+               const struct stock *snapshot, struct error *e);
+    /* As it stands now; in order of number. created_seq: of its first SALE move. May be NULL. */
     int (*sale)(void *context, const struct sale_terms *terms, int64_t created_seq,
                 struct error *e);
     int (*order_run)(void *context, struct order_run *run);

@@ -153,6 +153,9 @@ struct gate_delta {
     int64_t units;
 };
 
+/* A CHANGE may take all lines of an order away and put as many others in their place. */
+enum { MOVE_LINES_MAX = 2 * ORDER_LINES_MAX };
+
 /* One row of the log. Sequence numbers grow strictly; a reservation's id is the seq of its RESERVE.
  *
  * seq = milliseconds since 2020-01-01T00:00Z (41 bits) | node (10 bits) | counter (12 bits).
@@ -161,7 +164,7 @@ struct gate_delta {
  * A move of one line has line_count 1 and its lot and quantity in `line`; one of several lines has
  * `lines` (ascending lot, no lot twice), line.lot 0 and line.quantity their sum. EXTEND carries the
  * reservation's lines too, so that it can be shown; it moves no units. FENCE, SALE and GROUP_...
- * have no lines: line_count 0. */
+ * have no lines: line_count 0; GROUP_OPEN has the group's size in line.quantity. */
 struct move {
     int64_t seq;
     int64_t reservation_id; /* RESERVE, FENCE: equal to seq. Of no reservation: 0 */
