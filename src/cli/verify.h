@@ -34,7 +34,9 @@
     X(ADJUSTMENT, "I4", "no adjustment_id was applied twice")                                      \
     X(DEADLINE, "I5", "no hold was used after its deadline or expired before it")                  \
     X(OVERDUE, "I5", "no hold is pending past its deadline")                                       \
-    X(EXPIRED, "sale", "no unit was reserved after its lot's last day of sale")
+    X(EXPIRED, "sale", "no unit was reserved after its lot's last day of sale")                    \
+    X(SALE, "sale", "every sale kept its times, its lots, its share and its limits")               \
+    X(GROUP, "sale", "every group has its places, and ended for all its members alike")
 
 enum verify_check {
 #define X(id, promise, text) VERIFY_##id,

@@ -1,10 +1,14 @@
 /* verify_history.c - one reservation's moves, in order, against the diagram of states:
  *
- *   RESERVE -> PENDING   PENDING: EXTEND -> PENDING, CONFIRM [RELEASE] -> CONFIRMED,
- *                        REFUND -> REFUNDED   CONFIRMED: RETURN -> REFUNDED
+ *   RESERVE -> PENDING   PENDING: EXTEND, CHANGE -> PENDING, CONFIRM [RELEASE] -> CONFIRMED,
+ *                        REFUND -> REFUNDED
+ *   CONFIRMED: SHIP -> CONFIRMED; RETURN, WRITE_OFF, RESTOCK, DISCARD -> CONFIRMED, and REFUNDED
+ *              with the last unit, which is when they have a reason
+ *   REFUNDED, because it expired: RECLAIM -> CONFIRMED        FENCE -> REFUNDED
  *
- * A CONFIRM of fewer units than held is followed at once by a RELEASE of the others. Whatever ends
- * a reservation gives back exactly what it holds. An illegal move is told and passed over.
+ * A CONFIRM of fewer units than held is followed at once by a RELEASE of the others. A REFUND gives
+ * back exactly what is held. What is shipped or returned never exceeds what there is of it: a unit
+ * is on hand, or has left, or is given back, once. An illegal move is told and passed over.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -12,10 +16,26 @@
 #include "cli/verify_internal.h"
 
 const struct verify_kind verify_kinds[KIND_END] = {
-    [KIND_CREATE] = {"CREATE", 1, 0, 0},    [KIND_ADJUST] = {"ADJUST", 1, 0, 0},
-    [KIND_RESERVE] = {"RESERVE", 0, 1, 0},  [KIND_CONFIRM] = {"CONFIRM", 0, -1, 1},
-    [KIND_RELEASE] = {"RELEASE", 0, -1, 0}, [KIND_REFUND] = {"REFUND", 0, -1, 0},
-    [KIND_RETURN] = {"RETURN", 0, 0, -1},   [KIND_EXTEND] = {"EXTEND", 0, 0, 0},
+    [KIND_CREATE] = {"CREATE", 1, 0, 0, LINES_ANY, OF_LOT},
+    [KIND_ADJUST] = {"ADJUST", 1, 0, 0, LINES_ANY, OF_LOT},
+    [KIND_RESERVE] = {"RESERVE", 0, 1, 0, LINES_POSITIVE, BEGINS},
+    [KIND_CONFIRM] = {"CONFIRM", 0, -1, 1, LINES_POSITIVE, FOLLOWS},
+    [KIND_RELEASE] = {"RELEASE", 0, -1, 0, LINES_POSITIVE, FOLLOWS},
+    [KIND_REFUND] = {"REFUND", 0, -1, 0, LINES_POSITIVE, FOLLOWS},
+    [KIND_RETURN] = {"RETURN", 0, 0, -1, LINES_POSITIVE, FOLLOWS},
+    [KIND_EXTEND] = {"EXTEND", 0, 0, 0, LINES_POSITIVE, FOLLOWS},
+    [KIND_SHIP] = {"SHIP", -1, 0, -1, LINES_POSITIVE, FOLLOWS},
+    [KIND_RESTOCK] = {"RESTOCK", 1, 0, 0, LINES_POSITIVE, FOLLOWS},
+    [KIND_WRITE_OFF] = {"WRITE_OFF", -1, 0, -1, LINES_POSITIVE, FOLLOWS},
+    [KIND_DISCARD] = {"DISCARD", 0, 0, 0, LINES_POSITIVE, FOLLOWS},
+    [KIND_CHANGE] = {"CHANGE", 0, 1, 0, LINES_ANY, FOLLOWS},
+    [KIND_RECLAIM] = {"RECLAIM", 0, 0, 1, LINES_POSITIVE, FOLLOWS},
+    [KIND_FENCE] = {"FENCE", 0, 0, 0, LINES_NONE, BEGINS},
+    [KIND_LOT_TERMS] = {"LOT_TERMS", 0, 0, 0, LINES_ANY, OF_LOT},
+    [KIND_SALE] = {"SALE", 0, 0, 0, LINES_NONE, OF_SALE},
+    [KIND_GROUP_OPEN] = {"GROUP_OPEN", 0, 0, 0, LINES_NONE, OF_SALE},
+    [KIND_GROUP_SUCCEED] = {"GROUP_SUCCEED", 0, 0, 0, LINES_NONE, OF_SALE},
+    [KIND_GROUP_FAIL] = {"GROUP_FAIL", 0, 0, 0, LINES_NONE, OF_SALE},
 };
 
 const char *verify_kind_name(int64_t kind)
@@ -75,12 +95,13 @@ void verify_hold_begin(struct verify *v, const struct verify_move *reserve)
 {
     struct verify_hold *h = &v->hold;
     h->id = reserve->seq;
-    h->state = KIND_RESERVE;
+    h->state = reserve->kind == KIND_FENCE ? KIND_REFUND : KIND_RESERVE;
+    h->reason = reserve->reason;
     h->deadline_ms = reserve->deadline_ms;
     h->last_ms = reserve->at_ms;
     h->left_count = 0;
     copy_lines(h->lines, &h->line_count, reserve->lines, reserve->line_count);
-    if (reserve->deadline_ms < reserve->at_ms)
+    if (reserve->kind == KIND_RESERVE && reserve->deadline_ms < reserve->at_ms)
         verify_fault(v, VERIFY_DEADLINE, place_of(v, reserve),
                      "its deadline lies before its beginning");
 }
@@ -96,6 +117,108 @@ static void gives_back(struct verify *v, const struct verify_move *m)
         verify_fault(v, VERIFY_HISTORY, place_of(v, m), "%s has no reason",
                      verify_kind_name(m->kind));
     h->state = KIND_REFUND;
+    h->reason = m->reason;
+}
+
+static void begin_confirmed(struct verify_hold *h, const struct verify_move *m)
+{
+    copy_lines(h->lines, &h->line_count, m->lines, m->line_count);
+    memset(h->shipped, 0, sizeof h->shipped);
+    memset(h->returned, 0, sizeof h->returned);
+    memset(h->came_back, 0, sizeof h->came_back);
+    h->state = KIND_CONFIRM;
+    h->reason = 0;
+}
+
+/* Units of a CONFIRMED line: in the house, or shipped and not come back. */
+static int64_t in_house(const struct verify_hold *h, uint32_t i)
+{
+    return h->lines[i].quantity - h->shipped[i] - h->returned[i];
+}
+
+static int64_t outside(const struct verify_hold *h, uint32_t i)
+{
+    return h->shipped[i] - h->came_back[i];
+}
+
+static bool all_back(const struct verify_hold *h)
+{
+    for (uint32_t i = 0; i < h->line_count; i++) {
+        if (in_house(h, i) || outside(h, i))
+            return false;
+    }
+    return true;
+}
+
+/* SHIP, RETURN, WRITE_OFF, RESTOCK, DISCARD. */
+static void after_buying(struct verify *v, const struct verify_move *m)
+{
+    struct verify_hold *h = &v->hold;
+    bool from_outside = m->kind == KIND_RESTOCK || m->kind == KIND_DISCARD;
+    for (uint32_t i = 0, j = 0; i < m->line_count && !m->lines_bad; i++) {
+        while (j < h->line_count && h->lines[j].lot != m->lines[i].lot)
+            j++;
+        int64_t there = j == h->line_count ? 0 : from_outside ? outside(h, j) : in_house(h, j);
+        if (m->lines[i].quantity > there) {
+            verify_fault(v, VERIFY_HISTORY, place_of(v, m),
+                         "%s of %" PRId64 " units of a lot of which %" PRId64 " are there for it",
+                         verify_kind_name(m->kind), m->lines[i].quantity, there);
+            return;
+        }
+        int64_t *count = from_outside           ? h->came_back
+                         : m->kind == KIND_SHIP ? h->shipped
+                                                : h->returned;
+        count[j] += m->lines[i].quantity;
+    }
+    bool ends = all_back(h);
+    if (ends != (m->reason != 0))
+        verify_fault(v, VERIFY_HISTORY, place_of(v, m),
+                     ends ? "%s gives back the last unit and has no reason"
+                          : "%s has a reason, and units are left",
+                     verify_kind_name(m->kind));
+    if (ends) {
+        h->state = KIND_REFUND;
+        h->reason = m->reason;
+    }
+}
+
+static void change(struct verify *v, const struct verify_move *m)
+{
+    struct verify_hold *h = &v->hold;
+    struct verify_line lines[2 * ORDER_LINES_MAX];
+    uint32_t count = 0, i = 0, j = 0;
+    if (m->at_ms > h->deadline_ms)
+        verify_fault(v, VERIFY_DEADLINE, place_of(v, m),
+                     "CHANGE comes %" PRId64 " ms after the deadline", m->at_ms - h->deadline_ms);
+    while (i < h->line_count || j < m->line_count) {
+        bool held = j == m->line_count || (i < h->line_count && h->lines[i].lot <= m->lines[j].lot);
+        bool changed =
+            i == h->line_count || (j < m->line_count && m->lines[j].lot <= h->lines[i].lot);
+        struct verify_line line = {held ? h->lines[i].lot : m->lines[j].lot, 0};
+        line.quantity += held ? h->lines[i++].quantity : 0;
+        line.quantity += changed ? m->lines[j++].quantity : 0;
+        if (line.quantity)
+            lines[count++] = line;
+        if (line.quantity < 0)
+            verify_fault(v, VERIFY_HISTORY, place_of(v, m),
+                         "CHANGE gives back more units than the reservation holds");
+    }
+    if (count == 0 || count > ORDER_LINES_MAX) {
+        verify_fault(v, VERIFY_HISTORY, place_of(v, m), "CHANGE leaves %u lines", count);
+        return;
+    }
+    copy_lines(h->lines, &h->line_count, lines, count);
+}
+
+/* It takes at most what was held. */
+static void reclaim(struct verify *v, const struct verify_move *m)
+{
+    struct verify_hold *h = &v->hold;
+    if (m->lines_bad || !subtract(h, m))
+        verify_fault(v, VERIFY_HISTORY, place_of(v, m),
+                     "RECLAIM of units that the reservation did not hold");
+    h->left_count = 0;
+    begin_confirmed(h, m);
 }
 
 static void confirm(struct verify *v, const struct verify_move *m)
@@ -109,8 +232,7 @@ static void confirm(struct verify *v, const struct verify_move *m)
                      "CONFIRM of units that the reservation does not hold");
         h->left_count = 0;
     }
-    copy_lines(h->lines, &h->line_count, m->lines, m->line_count);
-    h->state = KIND_CONFIRM;
+    begin_confirmed(h, m);
 }
 
 static void refund(struct verify *v, const struct verify_move *m)
@@ -174,8 +296,14 @@ void verify_hold_step(struct verify *v, const struct verify_move *m)
         refund(v, m);
     else if (h->state == KIND_RESERVE && m->kind == KIND_EXTEND)
         extend(v, m);
-    else if (h->state == KIND_CONFIRM && m->kind == KIND_RETURN)
-        gives_back(v, m);
+    else if (h->state == KIND_RESERVE && m->kind == KIND_CHANGE)
+        change(v, m);
+    else if (h->state == KIND_CONFIRM &&
+             (m->kind == KIND_RETURN || (m->kind >= KIND_SHIP && m->kind <= KIND_DISCARD)))
+        after_buying(v, m);
+    else if (h->state == KIND_REFUND && h->reason == REASON_EXPIRED_NUMBER &&
+             m->kind == KIND_RECLAIM)
+        reclaim(v, m);
     else
         verify_fault(v, VERIFY_HISTORY, place_of(v, m), "%s of a reservation that is %s",
                      verify_kind_name(m->kind), state_name(h->state));
@@ -214,6 +342,6 @@ void verify_hold_end(struct verify *v)
         if (h->state == KIND_RESERVE)
             lot->owned_reserved += h->lines[i].quantity;
         else
-            lot->owned_confirmed += h->lines[i].quantity;
+            lot->owned_confirmed += in_house(h, i);
     }
 }

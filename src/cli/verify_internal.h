@@ -18,12 +18,26 @@ enum {
     KIND_REFUND,
     KIND_RETURN,
     KIND_EXTEND,
+    KIND_SHIP,
+    KIND_RESTOCK,
+    KIND_WRITE_OFF,
+    KIND_DISCARD,
+    KIND_CHANGE,
+    KIND_RECLAIM,
+    KIND_FENCE,
+    KIND_LOT_TERMS,
+    KIND_SALE,
+    KIND_GROUP_OPEN,
+    KIND_GROUP_SUCCEED,
+    KIND_GROUP_FAIL,
     KIND_END,
 };
 
 struct verify_kind {
     const char *name;
     int on_hand, reserved, confirmed;
+    enum { LINES_POSITIVE, LINES_ANY, LINES_NONE } lines; /* what it moves */
+    enum { OF_LOT, BEGINS, FOLLOWS, OF_SALE } of;         /* what it is a move of */
 };
 extern const struct verify_kind verify_kinds[KIND_END];
 const char *verify_kind_name(int64_t kind);
@@ -36,6 +50,8 @@ struct verify_lot {
     int64_t on_hand, reserved, confirmed, version; /* replayed so far */
     int64_t owned_reserved, owned_confirmed;       /* by reservations as they stand at the end */
     int64_t last_day;                              /* of sale, days since 1970; NEVER_EXPIRES */
+    int64_t backorder_limit;                       /* replayed so far */
+    bool terms_changed; /* what it is sold on now is not what it was sold on before */
     bool exists;
     bool created;
     bool told; /* its stock was found wrong once: one mistake is not told for every later move */
@@ -59,11 +75,15 @@ struct verify_move {
 /* One reservation while its moves are walked through. */
 struct verify_hold {
     int64_t id;
-    int state; /* KIND_RESERVE, KIND_CONFIRM, or KIND_REFUND: how it was last moved */
+    int state;      /* KIND_RESERVE, KIND_CONFIRM, or KIND_REFUND: how it was last moved */
+    int64_t reason; /* why it is REFUNDED */
     int64_t deadline_ms;
     int64_t last_ms; /* of its newest move */
     uint32_t line_count;
-    struct verify_line lines[ORDER_LINES_MAX]; /* as held now */
+    struct verify_line lines[ORDER_LINES_MAX]; /* as held now, or as confirmed */
+    int64_t shipped[ORDER_LINES_MAX];          /* of the confirmed units: that left */
+    int64_t returned[ORDER_LINES_MAX];         /* ... that were given back before they left */
+    int64_t came_back[ORDER_LINES_MAX];        /* of those shipped */
     uint32_t left_count;
     struct verify_line left[ORDER_LINES_MAX]; /* what a partial CONFIRM must RELEASE next */
 };
@@ -139,5 +159,8 @@ int verify_scan(struct verify *v, struct error *e) MUST_CHECK;
 void verify_hold_begin(struct verify *v, const struct verify_move *reserve);
 void verify_hold_step(struct verify *v, const struct verify_move *m);
 void verify_hold_end(struct verify *v);
+
+/* ---- verify_sales.c: sales, limits, groups; ledgers of schema 3 on ---- */
+int verify_sales(struct verify *v, struct error *e) MUST_CHECK;
 
 #endif

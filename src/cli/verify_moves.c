@@ -113,7 +113,12 @@ static void check_lines(struct scan *s, struct verify_move *m)
 {
     struct place where = {.seq = m->seq, .reservation_id = m->reservation_id};
     int64_t sum = 0;
-    bool adjusts = m->kind == KIND_ADJUST || m->kind == KIND_CREATE;
+    const struct verify_kind *kind = &verify_kinds[m->kind];
+    if (kind->lines == LINES_NONE) {
+        if (m->line_count || !m->multi)
+            verify_fault(s->v, VERIFY_LINES, where, "%s has lines", kind->name);
+        return;
+    }
     for (uint32_t i = 0; i < m->line_count; i++) {
         where.lot_id = m->lines[i].lot;
         sum += m->lines[i].quantity;
@@ -122,7 +127,7 @@ static void check_lines(struct scan *s, struct verify_move *m)
             verify_fault(s->v, VERIFY_LINES, where, "%s names a lot that does not exist",
                          verify_kind_name(m->kind));
         }
-        if (m->lines[i].quantity <= 0 && !adjusts) {
+        if (m->lines[i].quantity <= 0 && kind->lines == LINES_POSITIVE) {
             m->lines_bad = true;
             verify_fault(s->v, VERIFY_LINES, where, "%s of %" PRId64 " units",
                          verify_kind_name(m->kind), m->lines[i].quantity);
@@ -139,24 +144,32 @@ static void check_lines(struct scan *s, struct verify_move *m)
 
 /* ---- stock ---- */
 
+/* Days begin between 14 hours before and 12 hours after those of UTC, by the shop's zone. */
+#define ZONE_BEHIND_MS INT64_C(43200000)
+
 static void check_stock(struct scan *s, const struct verify_move *m, int64_t lot_id,
-                        struct verify_lot *lot)
+                        struct verify_lot *lot, int64_t before)
 {
     int64_t available = lot->on_hand - lot->reserved - lot->confirmed;
-    if (lot->on_hand >= 0 && lot->reserved >= 0 && lot->confirmed >= 0 && available >= 0) {
+    /* Behind a limit that was lowered nothing more is sold, and what was sold stands. */
+    int64_t floor = -lot->backorder_limit;
+    if (available < floor && available >= before)
+        floor = available;
+    if (lot->on_hand >= 0 && lot->reserved >= 0 && lot->confirmed >= 0 && available >= floor) {
         lot->told = false;
         return;
     }
     if (!lot->told)
-        verify_fault(
-            s->v, VERIFY_STOCK,
-            (struct place){.seq = m->seq,
-                           .reservation_id = m->kind == KIND_RESERVE ? m->seq : m->reservation_id,
-                           .lot_id = lot_id},
-            "after %s of %" PRId64 ": on_hand %" PRId64 ", reserved %" PRId64 ", confirmed %" PRId64
-            ", available %" PRId64,
-            verify_kind_name(m->kind), m->quantity, lot->on_hand, lot->reserved, lot->confirmed,
-            available);
+        verify_fault(s->v, VERIFY_STOCK,
+                     (struct place){.seq = m->seq,
+                                    .reservation_id = verify_kinds[m->kind].of == BEGINS
+                                                          ? m->seq
+                                                          : m->reservation_id,
+                                    .lot_id = lot_id},
+                     "after %s of %" PRId64 ": on_hand %" PRId64 ", reserved %" PRId64
+                     ", confirmed %" PRId64 ", available %" PRId64,
+                     verify_kind_name(m->kind), m->quantity, lot->on_hand, lot->reserved,
+                     lot->confirmed, available);
     lot->told = true;
 }
 
@@ -168,11 +181,16 @@ static void replay(struct scan *s, const struct verify_move *m)
         int64_t quantity = m->lines[i].quantity;
         if (!lot)
             continue;
+        int64_t before = lot->on_hand - lot->reserved - lot->confirmed;
+        if (m->kind == KIND_LOT_TERMS) {
+            lot->backorder_limit = quantity;
+            lot->terms_changed = true;
+        }
         lot->on_hand += quantity * k->on_hand;
         lot->reserved += quantity * k->reserved;
         lot->confirmed += quantity * k->confirmed;
         lot->version++;
-        check_stock(s, m, m->lines[i].lot, lot);
+        check_stock(s, m, m->lines[i].lot, lot, before);
     }
 }
 
@@ -264,24 +282,41 @@ static int walk_reservation(struct scan *s, struct error *e)
     return code;
 }
 
-static int check_reserve(struct scan *s, struct error *e)
+static void check_day(struct verify *v, const struct verify_move *m, const struct verify_lot *lot,
+                      struct place where)
+{
+    int64_t days = m->at_ms / DAY_MS - lot->last_day;
+    if (days <= 0)
+        return;
+    if (lot->terms_changed)
+        verify_note(v, VERIFY_EXPIRED, where,
+                    "reserved %" PRId64 " days after the last day of sale that its lot has now",
+                    days);
+    else if ((m->at_ms - ZONE_BEHIND_MS) / DAY_MS > lot->last_day)
+        verify_fault(v, VERIFY_EXPIRED, where,
+                     "reserved %" PRId64 " days after the lot's last day of sale", days);
+    else
+        verify_note(v, VERIFY_EXPIRED, where,
+                    "reserved after the lot's last day of sale by UTC; it may be that day in the "
+                    "shop's zone");
+}
+
+static int check_begin(struct scan *s, struct error *e)
 {
     struct verify_move *m = &s->move;
     struct place where = {.seq = m->seq, .reservation_id = m->seq};
     const void *order = sqlite3_column_text(s->moves, COLUMN_ORDER);
     int size = sqlite3_column_bytes(s->moves, COLUMN_ORDER);
     if (!order || size < 1 || size > ORDER_ID_MAX)
-        verify_fault(s->v, VERIFY_ORDER, where, "RESERVE has no order_id of 1 to %d bytes",
-                     ORDER_ID_MAX);
-    if (sqlite3_column_type(s->moves, COLUMN_USER) == SQLITE_NULL)
+        verify_fault(s->v, VERIFY_ORDER, where, "%s has no order_id of 1 to %d bytes",
+                     verify_kind_name(m->kind), ORDER_ID_MAX);
+    if (m->kind == KIND_RESERVE && sqlite3_column_type(s->moves, COLUMN_USER) == SQLITE_NULL)
         verify_fault(s->v, VERIFY_HISTORY, where, "RESERVE has no user_id");
     for (uint32_t i = 0; i < m->line_count; i++) {
         const struct verify_lot *lot = verify_lot_of(s->v, m->lines[i].lot);
         where.lot_id = m->lines[i].lot;
-        if (lot && m->at_ms / DAY_MS > lot->last_day)
-            verify_fault(s->v, VERIFY_EXPIRED, where,
-                         "reserved %" PRId64 " days after the lot's last day of sale",
-                         m->at_ms / DAY_MS - lot->last_day);
+        if (lot)
+            check_day(s->v, m, lot, where);
     }
     int code = 0;
     if (order)
@@ -376,14 +411,14 @@ static int take_move(struct scan *s, struct error *e)
     check_lines(s, m);
     check_beginning(s, m);
     replay(s, m);
-    bool follows = m->kind >= KIND_CONFIRM;
+    bool follows = verify_kinds[m->kind].of == FOLLOWS;
     if (follows != m->has_reservation)
         verify_fault(s->v, VERIFY_HISTORY, where,
                      follows ? "%s names no reservation" : "%s names a reservation",
                      verify_kind_name(m->kind));
     if (m->has_reservation)
         mix(s, 0, m);
-    return m->kind == KIND_RESERVE ? check_reserve(s, e) : 0;
+    return verify_kinds[m->kind].of == BEGINS ? check_begin(s, e) : 0;
 }
 
 static void tell_progress(struct scan *s)

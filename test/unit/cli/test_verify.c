@@ -627,7 +627,7 @@ static void an_unknown_kind_of_move_is_found(void **state)
 {
     struct bench *b = *state;
     add_lot(b, 1, 10);
-    add(b, 9, "1", 1, 0, 0);
+    add(b, 99, "1", 1, 0, 0);
     expect_faults(b, VERIFY_LOG, -1);
 }
 
