@@ -19,6 +19,7 @@ static const struct subcommand table[] = {
     {"extend", "give a hold a later deadline", cli_extend},
     {"show", "show a reservation and its history", cli_show},
     {"backup", "copy a ledger while its server runs", cli_backup},
+    {"webhook", "list what the webhook could not deliver, and send it again", cli_webhook},
     {"bench", "put load on a server and count what was sold", cli_bench},
     {"verify", "prove from a ledger's rows that nothing was oversold or lost", cli_verify},
     {"docs", "print the reference of settings, metrics and errors", cli_docs},
@@ -75,6 +76,7 @@ static void print_help_of(const char *family, const struct subcommand *s)
 
 void cli_print_markdown(void)
 {
+    char family[32];
     fputs("# Command line\n\n```text\n", stdout);
     print_overview(stdout);
     fputs("```\n", stdout);
@@ -88,10 +90,12 @@ void cli_print_markdown(void)
             continue;
         }
         print_help_of("tally", s);
-        if (s->run != cli_lot)
-            continue;
-        for (const struct subcommand *lot = cli_lot_table(); lot->name; lot++)
-            print_help_of("tally lot", lot);
+        const struct subcommand *inner = s->run == cli_lot       ? cli_lot_table()
+                                         : s->run == cli_webhook ? cli_webhook_table()
+                                                                 : NULL;
+        snprintf(family, sizeof(family), "tally %s", s->name);
+        for (; inner && inner->name; inner++)
+            print_help_of(family, inner);
     }
 }
 

@@ -38,6 +38,25 @@ int print_lots(const json_t *lots)
     return finish(&t, 0);
 }
 
+int print_webhook_failures(const json_t *failures)
+{
+    static const struct table_column columns[] = {{"EVENT", false},     {"TYPE", false},
+                                                  {"ATTEMPTS", true},   {"STATUS", true},
+                                                  {"FAILED AT", false}, {"WHY", false}};
+    struct table t;
+    table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < json_array_size(failures); i++) {
+        const json_t *f = json_array_get(failures, i);
+        table_text(&t, text_of(f, "id"));
+        table_text(&t, text_of(f, "type"));
+        table_number(&t, number_of(f, "attempts"));
+        table_number(&t, number_of(f, "status"));
+        table_text(&t, text_of(f, "failed_at"));
+        table_text(&t, text_of(f, "why"));
+    }
+    return finish(&t, 0);
+}
+
 static void print_property(const char *name, const char *value)
 {
     if (!*value)

@@ -7,6 +7,7 @@
 #include "cli/client.h"
 
 /* An array of lots as a table, one row each. EXIT_FAILED if memory ran short. */
+int print_webhook_failures(const json_t *failures);
 int print_lots(const json_t *lots);
 /* One lot, one line for each property. */
 void print_lot(const json_t *lot);

@@ -61,6 +61,8 @@ static void batch_settled(void *context, const struct batch *b)
     metrics_observe(t->metrics, METRIC_HISTOGRAM_BATCH, b->move_count);
     if (t->bus)
         t->bus->ops->committed(t->bus);
+    if (t->webhook)
+        webhook_committed(t->webhook);
 }
 
 static void commands_decided(void *context, uint64_t count)

@@ -16,6 +16,7 @@
 #include "base/mailbox.h"
 #include "base/wake.h"
 #include "bus/bus.h"
+#include "bus/webhook.h"
 #include "lane/lane.h"
 #include "obs/metrics.h"
 #include "server/figures.h"
@@ -37,7 +38,8 @@ struct engine_thread {
     struct wake wake;
     struct metrics *metrics;
     struct state *state;
-    struct bus *bus; /* hears of each commit; may be NULL */
+    struct bus *bus;         /* hears of each commit; may be NULL */
+    struct webhook *webhook; /* so does this one */
     struct ledger_clock clock;
     struct reply_port *ports[PORTS_MAX]; /* by command.worker: the workers, the intake */
     unsigned port_count;

@@ -102,6 +102,13 @@ static void render_bus(struct metrics_text *t, const struct metrics_page *page)
 #define X(name, kind, help) statistic(t, "events", #name, TYPE_##kind, help, stats.name);
     BUS_STATS(X)
 #undef X
+    struct webhook_stats webhook;
+    if (!page->webhook)
+        return;
+    webhook_stats(page->webhook, &webhook);
+#define X(name, kind, help) statistic(t, "webhook", #name, TYPE_##kind, help, webhook.name);
+    WEBHOOK_STATS(X)
+#undef X
 }
 
 static void render_workers(struct metrics_text *t, const struct metrics_page *page)
@@ -265,5 +272,8 @@ void metrics_page_print_markdown(FILE *out)
     fprintf(out, "\n## Events\n%s", head);
 #define X(name, kind, help) print_statistic(out, "events", #name, TYPE_##kind, help);
     BUS_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "webhook", #name, TYPE_##kind, help);
+    WEBHOOK_STATS(X)
 #undef X
 }

@@ -4,6 +4,7 @@
 #define TALLY_SERVER_METRICS_PAGE_H
 
 #include "bus/bus.h"
+#include "bus/webhook.h"
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
 #include "server/state.h"
@@ -42,7 +43,8 @@
 
 struct metrics_page {
     struct ledger *ledger;
-    struct bus *bus; /* may be NULL */
+    struct bus *bus;         /* may be NULL */
+    struct webhook *webhook; /* NULL: there is none */
     struct state *state;
     struct worker **workers;
     unsigned worker_count;

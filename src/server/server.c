@@ -31,6 +31,7 @@
 #include "server/port.h"
 #include "server/recover.h"
 #include "server/settings.h"
+#include "server/webhook_settings.h"
 
 enum {
     DRAIN_LOOK_MS = 5,
@@ -225,6 +226,10 @@ static int start_threads(struct server *s, struct error *e)
         return code;
     s->ledger_started = true;
     code = s->engine_thread.bus->ops->start(s->engine_thread.bus, e);
+    if (code == 0 && s->engine_thread.webhook)
+        code = webhook_start(s->engine_thread.webhook, e);
+    else if (code == 0)
+        code = webhook_forget(ledger, e);
     if (code)
         return code;
     code = engine_thread_start(&s->engine_thread, e);
@@ -260,6 +265,8 @@ static int start(struct server *s, struct error *e)
         code = create_engine(s, hash_seed, e);
     if (code == 0)
         code = create_bus(s, e);
+    if (code == 0)
+        code = server_create_webhook(&s->settings, t, e);
     if (code == 0 && !(t->metrics = metrics_create()))
         code = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (code == 0)
@@ -274,6 +281,7 @@ static int start(struct server *s, struct error *e)
         code = data_dir_tell(&s->data_dir, s->listen, e);
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
                                     .bus = t->bus,
+                                    .webhook = t->webhook,
                                     .state = &s->state,
                                     .workers = s->workers,
                                     .worker_count = s->worker_count,
@@ -294,6 +302,8 @@ static int start(struct server *s, struct error *e)
 static void tell_change(void *context, const struct setting *row, const char *from, const char *to)
 {
     (void)context;
+    if (strcmp(row->key, "webhook_secret") == 0)
+        from = to = "(not shown)";
     if (row->when == SETTING_RELOAD)
         log_event(LOG_INFO, "settings.changed", log_text("key", row->key), log_text("from", from),
                   log_text("to", to));
@@ -409,6 +419,7 @@ static void stop(struct server *s)
         worker_end(s->workers[i]);
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_join(s->workers[i]);
+    webhook_stop(s->engine_thread.webhook);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->stop(s->engine_thread.bus);
     if (s->ledger_started)
@@ -420,6 +431,7 @@ static void stop(struct server *s)
     intake_thread_destroy(&s->intake);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
+    webhook_destroy(s->engine_thread.webhook);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);
     gate_destroy(lane->gate);

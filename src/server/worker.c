@@ -121,6 +121,19 @@ static int64_t host_events_newest(void *context)
     return bus->ops->newest(bus);
 }
 
+static uint32_t host_webhook_failures(void *context, int64_t after, struct webhook_failure *out,
+                                      uint32_t max)
+{
+    struct worker *w = context;
+    return webhook_failures(w->engine_thread->webhook, after, out, max);
+}
+
+static uint32_t host_webhook_retry(void *context, int64_t id)
+{
+    struct worker *w = context;
+    return webhook_retry(w->engine_thread->webhook, id);
+}
+
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
 {
     struct worker *w = context;
@@ -391,6 +404,8 @@ static int create_service(struct worker *w, struct error *e)
         .lot_dims = host_lot_dims,
         .events_read = host_events_read,
         .events_newest = host_events_newest,
+        .webhook_failures = w->engine_thread->webhook ? host_webhook_failures : NULL,
+        .webhook_retry = host_webhook_retry,
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
         .gate = w->gate,

@@ -356,6 +356,8 @@ int extend_start(struct service *s, struct call *c, struct error *e);
 int get_reservation_start(struct service *s, struct call *c, struct error *e);
 void watch_open(struct service *s, struct origin *o);
 void events_open(struct service *s, struct origin *o);
+void webhook_failures_open(struct service *s, struct origin *o);
+void webhook_retry_open(struct service *s, struct origin *o);
 void health_check(struct service *s, struct origin *o);
 void health_watch(struct service *s, struct origin *o);
 void reflection_open(struct service *s, struct origin *o);

@@ -22,7 +22,7 @@ SCHEMA_OF = {
 # Requests that are a path and a query: the operations that have their fields as parameters.
 PARAMETERS_OF = {
     "GetLotRequest": ["GetLot"], "ListLotsRequest": ["ListLots"], "WatchRequest": ["Watch"],
-    "EventsRequest": ["Events"],
+    "EventsRequest": ["Events"], "ListWebhookFailuresRequest": ["ListWebhookFailures"],
     "GetReservationRequest": ["GetReservation", "GetReservationByOrder"],
 }
 # Schemas of a message where it stands in another one, and its rules are other ones.

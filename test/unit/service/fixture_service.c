@@ -212,6 +212,30 @@ static int64_t host_events_newest(void *context)
     return f->newest;
 }
 
+static uint32_t host_webhook_failures(void *context, int64_t after, struct webhook_failure *out,
+                                      uint32_t max)
+{
+    struct fixture *f = context;
+    uint32_t count = 0;
+    for (int64_t id = 10; id <= 10 * (int64_t)f->failures && count < max; id += 10) {
+        if (id > after)
+            out[count++] = (struct webhook_failure){.id = id,
+                                                    .attempts = 3,
+                                                    .status = 500,
+                                                    .failed_ms = INT64_C(1795000000000),
+                                                    .type = "tally.reservation.reserved",
+                                                    .why = "the receiver answered 500"};
+    }
+    return count;
+}
+
+static uint32_t host_webhook_retry(void *context, int64_t id)
+{
+    struct fixture *f = context;
+    f->retried = id;
+    return id == 0 ? f->failures : id % 10 == 0 && id <= 10 * (int64_t)f->failures;
+}
+
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct fixture *f = context;
@@ -403,6 +427,16 @@ struct fixture *fixture_open(void)
                                     .change_epoch = 0xabc};
     assert_int_equal(service_create(&f->service, &f->host, &e), 0);
     return f;
+}
+
+void fixture_webhook(struct fixture *f, uint32_t failures)
+{
+    struct error e;
+    f->failures = failures;
+    f->host.webhook_failures = host_webhook_failures;
+    f->host.webhook_retry = host_webhook_retry;
+    service_destroy(f->service);
+    assert_int_equal(service_create(&f->service, &f->host, &e), 0);
 }
 
 void fixture_close(struct fixture *f)

@@ -54,7 +54,9 @@ struct fixture {
     int submitted;
     struct event_read *reads[FAKE_COMMANDS]; /* asked of the bus, not answered yet */
     size_t read_count;
-    int64_t newest; /* event */
+    int64_t newest;    /* event */
+    uint32_t failures; /* of the webhook: ids 10, 20, ... */
+    int64_t retried;   /* the id that was asked for last */
     enum readiness readiness;
     struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */
     struct lot_view lots[FAKE_LOTS];
@@ -84,6 +86,8 @@ struct fake_exchange *grpc(struct fixture *f, const char *method, const Protobuf
 
 /* The oldest command that is not answered; fails the test if there is none. */
 struct command *fixture_command(struct fixture *f);
+/* From now on there is a webhook, with so many failures. */
+void fixture_webhook(struct fixture *f, uint32_t failures);
 /* Gives it back with the code. */
 void fixture_answer(struct fixture *f, struct command *c, int code);
 /* Answers a Reserve command: PENDING, one line of lot 1. */

@@ -40,8 +40,9 @@ void cli_serve_usage(void);
 /* All of --help as Markdown, for docs/cli.md. */
 void cli_print_markdown(void);
 
-/* The subcommands of `tally lot`. */
+/* The subcommands of `tally lot` and `tally webhook`. */
 const struct subcommand *cli_lot_table(void);
+const struct subcommand *cli_webhook_table(void);
 
 int cli_serve(int argc, char **argv);
 int cli_docs(int argc, char **argv);
@@ -53,6 +54,9 @@ int cli_lot_adjust(int argc, char **argv);
 int cli_lot_import(int argc, char **argv);
 int cli_lot_export(int argc, char **argv);
 int cli_lot_reconcile(int argc, char **argv);
+int cli_webhook(int argc, char **argv);
+int cli_webhook_list(int argc, char **argv);
+int cli_webhook_retry(int argc, char **argv);
 int cli_reserve(int argc, char **argv);
 int cli_confirm(int argc, char **argv);
 int cli_refund(int argc, char **argv);

@@ -164,7 +164,31 @@
     X(event_source, TEXT, "/tally", 1, 200, START,                                                 \
       "source of events: a URI that tells this shop's ledger from others")                         \
     X(events_memory_max, BYTES, MIB(8), 0, MIB(1024), START,                                       \
-      "memory of events that are kept encoded for further readers; others read the ledger again")
+      "memory of events that are kept encoded for further readers; others read the ledger again")  \
+    X(webhook_url, TEXT, "", 0, 1000, START,                                                       \
+      "http: or https: URL to which every event is posted, from the first start with it on; "      \
+      "empty: none. Redirects are not followed")                                                   \
+    X(webhook_secret, TEXT, "", 0, 800, START,                                                     \
+      "what deliveries are signed with: whsec_ and the base64 of 24 to 64 bytes. Several, "        \
+      "separated by spaces, all sign")                                                             \
+    X(webhook_secret_file, TEXT, "", 0, 1000, START,                                               \
+      "a file that holds webhook_secret, so that it stands neither on the command line nor in the "\
+      "environment")                                                                               \
+    X(webhook_ca_file, TEXT, "", 0, 1000, START,                                                   \
+      "certificates (PEM) that the receiver's is checked against; empty: the system's")            \
+    X(webhook_attempts_max, NUMBER, 10, 1, 1000, START,                                            \
+      "deliveries of one event before it goes to the list of what failed")                         \
+    X(webhook_backoff_ms, DURATION, SECONDS(1), 1, HOURS(1), START,                                \
+      "pause after the first failed delivery of an event; doubled with each, less up to half of "  \
+      "it by chance")                                                                              \
+    X(webhook_backoff_max_ms, DURATION, MINUTES(5), 1, DAYS(1), START,                             \
+      "longest such pause, also if the receiver asks for more with Retry-After")                   \
+    X(webhook_timeout_ms, DURATION, SECONDS(15), 10, MINUTES(10), START,                           \
+      "how long a delivery may take")                                                              \
+    X(webhook_parallel_max, NUMBER, 8, 1, 64, START,                                               \
+      "deliveries at one time, of different lots and reservations; those of one go one by one")    \
+    X(webhook_failed_max, NUMBER, 10000, 1, 1000000, START,                                        \
+      "events on the list of what failed; when it is full, none is given up, and deliveries wait")
 /* clang-format on */
 
 /* title, settings */

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "bus/bus.h"
+#include "bus/webhook.h"
 #include "engine/command.h"
 #include "engine/engine.h"
 #include "gate/gate.h"
@@ -95,6 +96,11 @@ struct service_host {
      */
     void (*events_read)(void *context, struct event_read *r);
     int64_t (*events_newest)(void *context); /* the id of the newest event, 0 if there is none */
+    /* NULL: there is no webhook. Those with a higher id than `after`, and what retry found; id 0:
+     * all of them. */
+    uint32_t (*webhook_failures)(void *context, int64_t after, struct webhook_failure *out,
+                                 uint32_t max);
+    uint32_t (*webhook_retry)(void *context, int64_t id);
     struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
     struct metrics *metrics; /* this worker's shard */
