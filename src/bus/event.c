@@ -71,14 +71,14 @@ struct texts {
     char user_id[USER_ID_MAX + 1];
     char detail[PAYMENT_ID_MAX + 1];
     char reason[ADJUST_REASON_MAX + 1];
-    char lots[ORDER_LINES_MAX][LOT_KEY_MAX + 1];
+    char lots[MOVE_LINES_MAX][LOT_KEY_MAX + 1];
 };
 
 struct told {
     Tally__V1__EventsResponse event;
     Tally__V1__EventData data;
-    Tally__V1__Line lines[ORDER_LINES_MAX];
-    Tally__V1__Line *line_pointers[ORDER_LINES_MAX];
+    Tally__V1__Line lines[MOVE_LINES_MAX];
+    Tally__V1__Line *line_pointers[MOVE_LINES_MAX];
     struct texts texts;
 };
 
@@ -108,7 +108,7 @@ static void tell_lines(struct told *t, const struct move *m, const struct event_
 {
     const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
     t->data.lines = t->line_pointers;
-    for (uint32_t i = 0; i < m->line_count && i < ORDER_LINES_MAX; i++) {
+    for (uint32_t i = 0; i < m->line_count && i < MOVE_LINES_MAX; i++) {
         t->lines[i] = (Tally__V1__Line)TALLY__V1__LINE__INIT;
         t->lines[i].lot = lot_key(t, i, lines[i].lot, m, namer);
         t->lines[i].quantity = lines[i].quantity;
