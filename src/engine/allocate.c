@@ -59,7 +59,7 @@ static bool add_line(struct reserve_command *r, lot_id id, int64_t quantity)
     return true;
 }
 
-static bool expired(const struct engine *e, const struct lot *lot)
+bool lot_has_expired(const struct engine *e, const struct lot *lot)
 {
     return lot->dims.expires_on != LOT_NEVER_EXPIRES && lot->dims.expires_on < e->now_ms / DAY_MS;
 }
@@ -100,7 +100,7 @@ static enum want_trouble take_named(const struct engine *e, struct reserve_comma
         !(str_empty(w->sku) || str_equal(w->sku, lot->dims.sku)))
         return WANT_NO_MATCH;
     int64_t available = stock_available(&lot->stock);
-    if (expired(e, lot)) {
+    if (lot_has_expired(e, lot)) {
         w->expired = available;
         return WANT_EXPIRED;
     }
@@ -123,7 +123,7 @@ static enum want_trouble no_such_lot(const struct engine *e, const struct want *
 }
 
 static enum want_trouble take_first_expired(const struct engine *e, struct reserve_command *r,
-                                            struct want *w)
+                                            struct want *w, const struct sale *sale)
 {
     const struct sku *sku = str_empty(w->sku) ? NULL : lots_sku(&e->lots, w->sku);
     if (!sku)
@@ -132,11 +132,12 @@ static enum want_trouble take_first_expired(const struct engine *e, struct reser
     bool matched = false;
     for (lot_id id = sku->first; id && need; id = lots_at(&e->lots, id)->sku_next) {
         const struct lot *lot = lots_at(&e->lots, id);
-        if (!lot_matches(lot, w->flavor, w->size, w->batch))
+        if (!lot_matches(lot, w->flavor, w->size, w->batch) ||
+            (sale && !sale_version_sells(sale->version, id, lot)))
             continue;
         matched = true;
         int64_t free_units = stock_available(&lot->stock);
-        if (expired(e, lot)) {
+        if (lot_has_expired(e, lot)) {
             w->expired += free_units;
             continue;
         }
@@ -155,10 +156,12 @@ static enum want_trouble take_first_expired(const struct engine *e, struct reser
     return w->available == 0 && w->expired > 0 ? WANT_EXPIRED : WANT_SHORT;
 }
 
-static enum want_trouble take(const struct engine *e, struct reserve_command *r, struct want *w)
+static enum want_trouble take(const struct engine *e, struct reserve_command *r, struct want *w,
+                              const struct sale *sale)
 {
     w->available = w->for_others = w->expired = 0;
-    w->trouble = (uint8_t)(str_empty(w->lot) ? take_first_expired(e, r, w) : take_named(e, r, w));
+    w->trouble =
+        (uint8_t)(str_empty(w->lot) ? take_first_expired(e, r, w, sale) : take_named(e, r, w));
     return (enum want_trouble)w->trouble;
 }
 
@@ -201,7 +204,7 @@ static void sort_lines(struct line *lines, uint16_t count)
 
 /* What a line that fails took on its way is given back, so that the others are judged without it.
  * Returns the number of the first that failed, or want_count. */
-static uint16_t take_all(const struct engine *e, struct reserve_command *r)
+static uint16_t take_all(const struct engine *e, struct reserve_command *r, const struct sale *sale)
 {
     uint16_t order[ORDER_LINES_MAX];
     struct line before[ORDER_LINES_MAX];
@@ -210,7 +213,7 @@ static uint16_t take_all(const struct engine *e, struct reserve_command *r)
     for (uint16_t i = 0; i < r->want_count; i++) {
         uint16_t count = r->line_count;
         memcpy(before, r->lines, count * sizeof *before);
-        if (take(e, r, &r->wants[order[i]]) == WANT_SERVED)
+        if (take(e, r, &r->wants[order[i]], sale) == WANT_SERVED)
             continue;
         if (failed == r->want_count)
             failed = order[i];
@@ -220,20 +223,25 @@ static uint16_t take_all(const struct engine *e, struct reserve_command *r)
     return failed;
 }
 
-int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r)
+int order_check_wants(struct command *c, const struct reserve_command *r)
 {
-    r->line_count = 0;
     if (r->want_count == 0 || r->want_count > ORDER_LINES_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "an order has 1 to %d lines", ORDER_LINES_MAX);
     for (uint16_t i = 0; i < r->want_count; i++) {
         if (r->wants[i].quantity < 1 || r->wants[i].quantity > QUANTITY_MAX)
             return engine_say(c, TLY_EINVALID_ARGUMENT, "quantity is 1 to %d", QUANTITY_MAX);
     }
+    return 0;
+}
+
+int allocate_order(const struct engine *e, struct reserve_command *r, const struct sale *sale)
+{
+    r->line_count = 0;
     uint16_t failed;
     if (r->want_count == 1)
-        failed = take(e, r, &r->wants[0]) == WANT_SERVED;
+        failed = take(e, r, &r->wants[0], sale) == WANT_SERVED;
     else
-        failed = take_all(e, r);
+        failed = take_all(e, r, sale);
     if (failed < r->want_count)
         return refuse(e, r, failed);
     sort_lines(r->lines, r->line_count);

@@ -89,7 +89,7 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
                        const struct line *lines, uint16_t line_count, struct undo **undo)
 {
     struct engine_batch *b = e->open;
-    assert(b->count < b->room && line_count >= 1);
+    assert(b->count < b->room && (line_count == 0) == move_has_no_lines(kind));
     struct move *m = &b->moves[b->count];
     struct undo *u = &b->undos[b->count];
     b->count++;
@@ -108,9 +108,13 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
         lots_at(&e->lots, lines[i].lot)->touched |= b->bit;
     }
     m->line.quantity = quantity;
+    if (h && h->in_sale) {
+        hold_sale(h)->sale->touched |= b->bit;
+        sale_count(h, kind, quantity, +1);
+    }
     if (line_count == 1) {
         m->line.lot = lines->lot;
-    } else {
+    } else if (line_count) {
         struct line *copy = text_take(&b->text, line_count * sizeof *lines);
         memcpy(copy, lines, line_count * sizeof *lines);
         m->lines = copy;
@@ -218,13 +222,20 @@ struct engine_batch *batch_land(struct engine *e)
     return f;
 }
 
-/* The oldest reservation that is PENDING once the open batch commits. */
+/* The oldest of the reservations that are PENDING and the sales that go on once the open batch
+ * commits. */
 static int64_t oldest_pending(const struct engine *e)
 {
+    int64_t oldest = e->last_seq + 1;
     const struct hold *h = e->holds.oldest;
     while (h && h->state != HOLD_PENDING)
         h = h->newer;
-    return h ? h->reservation_id : e->last_seq + 1;
+    if (h)
+        oldest = h->reservation_id;
+    const struct sale *sale = e->sales.oldest;
+    while (sale && sale_has_ended(sale, e->now_ms))
+        sale = sale->newer;
+    return sale && sale->created_seq < oldest ? sale->created_seq : oldest;
 }
 
 static struct engine_batch *spare(struct engine *e)

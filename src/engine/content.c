@@ -2,7 +2,7 @@
  *
  * The fingerprint of an order's content stands in the row of its RESERVE and in its hold, so the
  * answer is the same whenever it is asked: before and after the hold ends, before and after a
- * restart. hold_ms is not content.
+ * restart. Its sale and group are content, as asked for; hold_ms is not.
  *
  * Rows written before there were fingerprints have none. Then the content is the same when the user
  * is, and the units that are wanted can be laid out over those that were reserved, to the unit and
@@ -11,11 +11,15 @@
  */
 #include <string.h>
 
+#include "base/hash.h"
 #include "engine/engine_internal.h"
 
 uint64_t order_fingerprint(const struct reserve_command *r)
 {
-    return r->fingerprint ? r->fingerprint : 1;
+    uint64_t content = r->fingerprint;
+    if (r->extra && !str_empty(r->extra->sale_id))
+        content = hash64(r->extra->sale_id, content + (uint64_t)r->extra->group_id);
+    return content ? content : 1;
 }
 
 /* Units of wants laid out over reserved lines. Nodes of the search are the wants, then

@@ -250,6 +250,11 @@ static int extend(struct engine *e, struct command *c, struct hold *h)
         return 0;
     }
     int64_t latest_ms = h->created_ms + e->config.hold_total_max_ms;
+    int64_t sale_ms = sale_latest_deadline(h);
+    if (deadline_ms > sale_ms && sale_ms < latest_ms)
+        return engine_say(c, TLY_ELIMIT_EXCEEDED,
+                          "payment_extend_ms_max: it can be held for %lld ms more at most",
+                          (long long)(sale_ms > e->now_ms ? sale_ms - e->now_ms : 0));
     if (deadline_ms > latest_ms)
         return engine_say(c, TLY_ELIMIT_EXCEEDED,
                           "hold_total_max_ms: it can be held for %lld ms more at most",

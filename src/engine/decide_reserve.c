@@ -22,7 +22,12 @@ void reserve_reset(struct reserve_command *r)
     r->available = 0;
     r->failed_want = 0;
     r->trouble = ORDER_WELL;
+    r->limit = 0;
     r->rests_on = 0;
+    if (r->extra) {
+        r->extra->starts_in_ms = r->extra->taken = 0;
+        r->extra->order_count = 0;
+    }
 }
 
 /* Of another order's lines there may be more than there is room for: then none is told. */
@@ -83,7 +88,7 @@ static void answer_stored(struct engine *e, struct reserve_command *r,
 
 /* The hold and everything that finds it. NULL: *code says why, and nothing was changed. */
 static struct hold *make_hold(struct engine *e, struct command *c, struct reserve_command *r,
-                              int64_t hold_ms, int *code)
+                              struct sale *sale, int64_t hold_ms, int *code)
 {
     if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
         r->trouble = ORDER_HOLDS_MAX;
@@ -95,8 +100,8 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
     }
-    struct hold *h =
-        holds_add(&e->holds, engine_next_seq(e), r->order_id, r->user_id, r->lines, r->line_count);
+    struct hold *h = holds_add(&e->holds, engine_next_seq(e), r->order_id, r->user_id, r->lines,
+                               r->line_count, sale);
     if (!h) {
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
@@ -109,27 +114,48 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
     h->created_ms = e->now_ms;
     h->deadline_ms = e->now_ms + hold_ms;
     h->fingerprint = order_fingerprint(r);
+    if (sale)
+        sale_note_hold(e, h, h->deadline_ms, r->extra->group_id);
     return h;
 }
 
-static int reserve_new(struct engine *e, struct command *c, struct reserve_command *r)
+static int check_order(const struct engine *e, struct command *c, const struct reserve_command *r)
 {
-    if (!engine_takes_writes(e))
-        return TLY_EUNAVAILABLE;
-    int64_t hold_ms = r->hold_ms ? r->hold_ms : e->config.hold_default_ms;
-    if (hold_ms < 1 || hold_ms > e->config.hold_max_ms)
+    if (r->hold_ms < 0 || r->hold_ms > e->config.hold_max_ms)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "hold_ms is 1 to %lld",
                           (long long)e->config.hold_max_ms);
     if (r->order_id.len == 0 || r->order_id.len > ORDER_ID_MAX || r->user_id.len > USER_ID_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT,
                           "order_id has 1 to %d bytes, user_id at most %d", ORDER_ID_MAX,
                           USER_ID_MAX);
-    int code = allocate_order(e, c, r);
+    return order_check_wants(c, r);
+}
+
+/* All that may be wrong with it, before a unit is looked at and after. */
+static int judge(struct engine *e, struct command *c, struct reserve_command *r, struct sale **sale)
+{
+    *sale = NULL;
+    if (!engine_takes_writes(e))
+        return TLY_EUNAVAILABLE;
+    int code = check_order(e, c, r);
+    if (!code && r->extra)
+        code = sale_admit(e, c, r, sale);
+    if (!code && *sale)
+        code = sale_limits(e, c, r, *sale);
+    if (!code && e->config.user_holds_max)
+        code = user_holds_limit(e, c, r);
+    return code ? code : allocate_order(e, r, *sale);
+}
+
+static int reserve_new(struct engine *e, struct command *c, struct reserve_command *r)
+{
+    struct sale *sale;
+    int code = judge(e, c, r, &sale);
     if (code) {
         e->stats.sold_out_total += code == TLY_ESOLD_OUT;
         return code;
     }
-    struct hold *h = make_hold(e, c, r, hold_ms, &code);
+    struct hold *h = make_hold(e, c, r, sale, sale_hold_ms(e, sale, r->hold_ms), &code);
     if (!h) {
         r->line_count = 0;
         return code;
@@ -141,6 +167,10 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     m->fingerprint = h->fingerprint;
     m->order_id = batch_keep(e, r->order_id);
     m->user_id = batch_keep(e, r->user_id);
+    if (sale) {
+        m->sale = sale->version->terms.number;
+        m->group_id = hold_sale(h)->group_id;
+    }
     r->reservation_id = h->reservation_id;
     r->at_ms = h->created_ms;
     r->expires_ms = h->deadline_ms;

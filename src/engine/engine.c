@@ -50,7 +50,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
         holds_init(&e->holds, config->holds_max) || questions_init(e) ||
-        (config->shared && shared_init(e)) ||
+        sales_init(&e->sales, config->hash_seed) || (config->shared && shared_init(e)) ||
         order_index_create(&e->orders, config->order_memory_max, err)) {
         engine_destroy(e);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
@@ -68,10 +68,14 @@ void engine_destroy(struct engine *e)
         struct command *c;
         while ((c = list_take(&e->batches[i].again)))
             command_drop(c);
+        sale_versions_drop(&e->batches[i]);
         batch_close(&e->batches[i]);
     }
     for (struct command *c = e->deferred.first; c; c = c->link)
         command_drop(c);
+    sales_close(&e->sales);
+    user_units_close(&e->user_holds);
+    user_units_close(&e->loading_sales);
     unknown_forget(e);
     shared_close(e);
     questions_close(e);
@@ -256,6 +260,7 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
     if (e->now_ms - e->forgot_ms >= FORGET_INTERVAL_MS) {
         e->forgot_ms = e->now_ms;
         order_index_forget(e->orders, seq_first_of_ms(e->now_ms - e->config.order_retention_ms));
+        sales_sweep(e);
     }
 }
 

@@ -7,6 +7,8 @@
  *   decide_batch.c    the same for many orders, decided at once when all look-ups are done
  *   decide_move.c     confirm, refund, extend
  *   decide_lot.c      create, adjust
+ *   decide_sale.c     sales: create, update, close, look up
+ *   sale_order.c      what being in a sale means for an order
  *   look_up.c         everything that changes nothing
  *   questions.c       the questions to the ledger, and who waits for their answers
  *   unknown.c         what look-ups are told while a batch's outcome is not known
@@ -24,8 +26,11 @@
 #include "engine/holds.h"
 #include "engine/lots.h"
 #include "engine/order_index.h"
+#include "engine/sale_order.h"
+#include "engine/sales.h"
 #include "engine/slab.h"
 #include "engine/timers.h"
+#include "engine/user_units.h"
 
 /* By `link`, oldest first. */
 struct command_list {
@@ -36,8 +41,14 @@ struct command_list {
 /* What undoing a move needs beside the move. */
 struct undo {
     struct hold *hold;
-    struct line *old_lines; /* a partial CONFIRM: the hold's lines before; see old_line */
-    struct line old_line;
+    union {
+        struct line *old_lines; /* a partial CONFIRM: the hold's lines before; see old_line */
+        struct sale_version *old_version; /* SALE; NULL: it made the sale */
+    };
+    union {
+        struct line old_line;
+        struct sale *sale; /* SALE */
+    };
     int64_t old_deadline_ms;
     uint64_t key_hash; /* ADJUST: of its adjustment_id; 0 if it has none */
     uint8_t old_line_count;
@@ -142,6 +153,10 @@ struct engine {
     struct holds holds;
     struct timers *timers;
     struct order_index *orders;
+    struct sales sales;
+    struct user_units user_holds; /* PENDING holds by user, if that is bounded */
+    /* Loading: of each reservation in a sale (as `user`) its user's hash and its sale. */
+    struct user_units loading_sales;
 
     int64_t now_ms;
     uint64_t monotonic_ns;
@@ -274,7 +289,8 @@ enum { MOVE_TEXT_MAX = ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 64 };
 bool batch_full(const struct engine *e);
 /* Room in the open batch for `moves` of `lines` lines each and their texts; false: no memory. */
 bool batch_make_room(struct engine *e, uint32_t moves, uint32_t lines);
-/* Appends to the open batch, for which room was made, and applies it to the stock. */
+/* Appends to the open batch, for which room was made, and applies it to the stock and to the sale
+ * of its hold. */
 struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
                        const struct line *lines, uint16_t line_count, struct undo **undo);
 struct str batch_keep(struct engine *e, struct str text);
@@ -321,6 +337,8 @@ struct hold *hold_from_record(struct engine *e, const struct reservation_record 
 bool hold_fits(const struct engine *e, const struct hold *h, enum move_kind kind);
 /* Out of the timers, or of the due ones. */
 void hold_disarm(struct engine *e, struct hold *h);
+/* And not PENDING any more. */
+void hold_unarm(struct engine *e, struct hold *h);
 /* Refunds a hold that is due; false: no memory. */
 bool hold_expire(struct engine *e, struct hold *h);
 bool hold_refund(struct engine *e, struct hold *h, enum refund_reason reason);
@@ -396,7 +414,11 @@ bool order_same_content(const struct engine *e, const struct reserve_command *r,
 /* ---- allocate.c ---- */
 /* Wants in the order in which they are allocated: `order` gets their numbers. */
 void want_order(const struct want *wants, uint16_t count, uint16_t *order);
-int allocate_order(const struct engine *e, struct command *c, struct reserve_command *r);
+bool lot_has_expired(const struct engine *e, const struct lot *lot);
+/* Its wants and their quantities are in range. */
+int order_check_wants(struct command *c, const struct reserve_command *r);
+/* Of checked wants. `sale`: lots of a sku are only taken if they are in it; NULL: any. */
+int allocate_order(const struct engine *e, struct reserve_command *r, const struct sale *sale);
 
 /* ---- decide_*.c ---- */
 void decide_reserve(struct engine *e, struct command *c);
@@ -413,6 +435,20 @@ void decide_move(struct engine *e, struct command *c, const struct reservation_r
 void decide_create(struct engine *e, struct command *c);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
 void decide_adjust(struct engine *e, struct command *c, const struct question *r);
+
+/* ---- decide_sale.c ---- */
+void decide_create_sale(struct engine *e, struct command *c);
+void decide_update_sale(struct engine *e, struct command *c);
+void decide_close_sale(struct engine *e, struct command *c);
+void look_up_sale(struct engine *e, struct command *c);
+void look_up_sales(struct engine *e, struct command *c);
+/* A SALE move is committed, or undone. */
+void sale_committed(struct engine *e, struct undo *u, uint8_t bit);
+void sale_undone(struct engine *e, struct undo *u, uint8_t bit);
+/* Frees what is kept for undoing them. */
+void sale_versions_drop(struct engine_batch *b);
+/* Of those that have ended for good nothing is kept but their figures. */
+void sales_sweep(struct engine *e);
 
 /* ---- look_up.c ---- */
 void look_up_lot(struct engine *e, struct command *c);

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 
+#include "base/hash.h"
 #include "engine/engine_internal.h"
 
 /* Recovery looks at the clock last. */
@@ -19,11 +20,26 @@ static void watch_deadline(struct engine *e, struct hold *h)
         timers_insert(e->timers, h);
 }
 
+static void count_of_user(struct engine *e, const struct hold *h, int units)
+{
+    if (e->config.user_holds_max && h->user_id_len)
+        user_units_add(&e->user_holds, hash64(hold_user_id(h), e->config.hash_seed),
+                       h->reservation_id, units);
+}
+
 static void arm(struct engine *e, struct hold *h)
 {
     h->timer_previous = h->timer_next = NULL;
     watch_deadline(e, h);
     e->stats.holds_pending++;
+    count_of_user(e, h, +1);
+}
+
+void hold_unarm(struct engine *e, struct hold *h)
+{
+    hold_disarm(e, h);
+    e->stats.holds_pending--;
+    count_of_user(e, h, -1);
 }
 
 void hold_disarm(struct engine *e, struct hold *h)
@@ -38,10 +54,8 @@ void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refun
 {
     int target = hold_move_target((int)h->state, kind);
     assert(target != HOLD_NONE);
-    if (h->state == HOLD_PENDING && target != HOLD_PENDING) {
-        hold_disarm(e, h);
-        e->stats.holds_pending--;
-    }
+    if (h->state == HOLD_PENDING && target != HOLD_PENDING)
+        hold_unarm(e, h);
     if (h->state == HOLD_NONE) {
         holds_list(&e->holds, h);
         arm(e, h);
@@ -92,10 +106,13 @@ struct hold *hold_from_record(struct engine *e, const struct reservation_record 
     if (count == 0 || count > ORDER_LINES_MAX || record->order_id.len > ORDER_ID_MAX ||
         record->user_id.len > USER_ID_MAX)
         return NULL;
+    struct sale *sale = sales_at(&e->sales, record->sale);
     struct hold *h = holds_add(&e->holds, record->reservation_id, record->order_id, record->user_id,
-                               lines, (uint16_t)count);
+                               lines, (uint16_t)count, sale);
     if (!h)
         return NULL;
+    if (sale)
+        sale_note_hold(e, h, record->moves ? record->moves[0].deadline_ms : 0, record->group_id);
     h->created_ms = record->created_ms;
     h->deadline_ms = record->deadline_ms;
     h->fingerprint = record->fingerprint;

@@ -12,7 +12,13 @@
  * brought closer now. */
 enum { IDS_AHEAD = 6 };
 
-static const uint16_t text_bytes[TEXT_CLASSES] = {24, 40, 56, 80, ORDER_ID_MAX + USER_ID_MAX};
+static const uint16_t text_bytes[TEXT_CLASSES] = {
+    24,
+    40,
+    56,
+    80,
+    ORDER_ID_MAX + USER_ID_MAX,
+    ORDER_ID_MAX + USER_ID_MAX + sizeof(struct hold_sale)};
 
 static unsigned text_class(uint32_t len)
 {
@@ -79,15 +85,23 @@ void holds_lines_give(struct holds *hs, struct line *lines, uint16_t count)
     slab_give(&hs->lines[line_class(count)], lines);
 }
 
+/* Of the piece that a hold's texts are in. */
+static unsigned piece_class(uint32_t texts, bool in_sale)
+{
+    return text_class(in_sale ? hold_texts_bytes(texts) + (uint32_t)sizeof(struct hold_sale)
+                              : texts);
+}
+
 struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str order_id,
-                       struct str user_id, const struct line *lines, uint16_t line_count)
+                       struct str user_id, const struct line *lines, uint16_t line_count,
+                       struct sale *sale)
 {
     assert(order_id.len <= ORDER_ID_MAX && user_id.len <= USER_ID_MAX);
     assert(line_count >= 1 && line_count <= ORDER_LINES_MAX);
     struct hold *h = slab_take(&hs->holds);
     if (!h)
         return NULL;
-    struct slab *texts = &hs->texts[text_class(order_id.len + user_id.len)];
+    struct slab *texts = &hs->texts[piece_class(order_id.len + user_id.len, sale)];
     char *text = slab_take(texts);
     struct line *many = line_count > 1 ? holds_lines_take(hs, line_count) : NULL;
     bool known = text && (line_count == 1 || many) &&
@@ -110,7 +124,10 @@ struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str orde
         .user_id_len = (uint8_t)user_id.len,
         .line_count = (uint8_t)line_count,
         .timer_slot = HOLD_NO_TIMER,
+        .in_sale = sale != NULL,
     };
+    if (sale)
+        *hold_sale(h) = (struct hold_sale){.sale = sale};
     if (many) {
         memcpy(many, lines, line_count * sizeof *lines);
         h->lines.many = many;
@@ -129,7 +146,8 @@ void holds_remove(struct holds *hs, struct hold *h)
     bool found = pairs_remove(&hs->by_id, id_key(h->reservation_id), (uintptr_t)h);
     assert(found);
     hs->count--;
-    slab_give(&hs->texts[text_class((uint32_t)h->order_id_len + h->user_id_len)], h->text);
+    slab_give(&hs->texts[piece_class((uint32_t)h->order_id_len + h->user_id_len, h->in_sale)],
+              h->text);
     if (h->line_count > 1)
         holds_lines_give(hs, h->lines.many, h->line_count);
     slab_give(&hs->holds, h);

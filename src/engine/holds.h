@@ -15,6 +15,21 @@
 /* Instead of a slot of the timers. */
 enum { HOLD_NO_TIMER = 0xfffff, HOLD_DUE = 0xffffe, HOLD_PARKED = 0xffffd };
 
+struct sale;
+struct group;
+
+/* What a hold of an order in a sale has besides, in the piece of its texts: who is in no sale does
+ * not pay for it. */
+struct hold_sale {
+    struct sale *sale;
+    uint64_t user; /* hash of the user_id; 0: it has none */
+    int64_t first_deadline_ms;
+    int64_t group_id;    /* 0: in none */
+    struct group *group; /* while it has a place in it */
+    struct hold *group_previous;
+    struct hold *group_next;
+};
+
 struct hold {
     int64_t reservation_id;
     int64_t deadline_ms;
@@ -36,7 +51,7 @@ struct hold {
         } one;
         struct line *many; /* line_count > 1 */
     } lines;
-    char *text; /* order_id, and behind it user_id */
+    char *text; /* order_id, and behind it user_id; in a sale, struct hold_sale behind that */
     uint8_t order_id_len;
     uint8_t user_id_len;
     uint8_t line_count;
@@ -45,9 +60,10 @@ struct hold {
     unsigned state : 3;
     unsigned reason : 4;
     unsigned touched : 3; /* bits of the batches that have moves of it and are not decided */
+    unsigned in_sale : 1;
 };
 
-enum { TEXT_CLASSES = 5, LINE_CLASSES = 6 };
+enum { TEXT_CLASSES = 6, LINE_CLASSES = 6 };
 
 struct holds {
     struct slab holds;
@@ -63,9 +79,11 @@ int holds_init(struct holds *hs, uint32_t holds_max) __attribute__((warn_unused_
 void holds_close(struct holds *hs);
 size_t holds_bytes(const struct holds *hs);
 
-/* A new one, findable, with its texts and lines copied; NULL when memory is short. */
+/* A new one, findable, with its texts and lines copied; NULL when memory is short. `sale` NULL: it
+ * is in none. */
 struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str order_id,
-                       struct str user_id, const struct line *lines, uint16_t line_count);
+                       struct str user_id, const struct line *lines, uint16_t line_count,
+                       struct sale *sale);
 void holds_remove(struct holds *hs, struct hold *h);
 struct hold *holds_find(const struct holds *hs, int64_t reservation_id);
 void holds_prefetch(const struct holds *hs, int64_t reservation_id);
@@ -85,6 +103,18 @@ const struct line *hold_lines(const struct hold *h, struct line *one);
 static inline struct str hold_order_id(const struct hold *h)
 {
     return (struct str){h->text, h->order_id_len};
+}
+
+static inline uint32_t hold_texts_bytes(uint32_t texts)
+{
+    return (texts + 7u) & ~7u;
+}
+
+/* Of one in a sale. */
+static inline struct hold_sale *hold_sale(const struct hold *h)
+{
+    return (struct hold_sale *)(void *)(h->text + hold_texts_bytes((uint32_t)h->order_id_len +
+                                                                   h->user_id_len));
 }
 
 static inline struct str hold_user_id(const struct hold *h)

@@ -215,6 +215,14 @@ static void get_drop(struct command *c)
     search_reset(&c->get.search);
 }
 
+/* ---- sales ---- */
+
+static bool sale_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->sale->replayed;
+}
+
 static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_CREATE_LOT] = {.name = "CREATE_LOT",
                             .writes = true,
@@ -275,6 +283,20 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .keys = move_keys,
                         .answered = move_answered,
                         .did = move_did},
+    [COMMAND_CREATE_SALE] = {.name = "CREATE_SALE",
+                             .writes = true,
+                             .decide = decide_create_sale,
+                             .did = sale_did},
+    [COMMAND_UPDATE_SALE] = {.name = "UPDATE_SALE",
+                             .writes = true,
+                             .decide = decide_update_sale,
+                             .did = sale_did},
+    [COMMAND_CLOSE_SALE] = {.name = "CLOSE_SALE",
+                            .writes = true,
+                            .decide = decide_close_sale,
+                            .did = sale_did},
+    [COMMAND_GET_SALE] = {.name = "GET_SALE", .decide = look_up_sale, .sees_stock = true},
+    [COMMAND_LIST_SALES] = {.name = "LIST_SALES", .decide = look_up_sales, .sees_stock = true},
     [COMMAND_GET_LOT] = {.name = "GET_LOT",
                          .decide = look_up_lot,
                          .keys = get_lot_keys,

@@ -45,8 +45,7 @@ static void undo_hold(struct engine *e, const struct move *m, const struct undo 
         break;
     case MOVE_RESERVE:
         order_index_remove(e->orders, m->order_hash, m->seq);
-        hold_disarm(e, h);
-        e->stats.holds_pending--;
+        hold_unarm(e, h);
         holds_unlist(&e->holds, h);
         h->touched = 0;
         holds_remove(&e->holds, h);
@@ -54,6 +53,19 @@ static void undo_hold(struct engine *e, const struct move *m, const struct undo 
     default:
         break;
     }
+}
+
+/* Its hold is as it was before the batch. */
+static void untouch_hold(struct engine *e, const struct engine_batch *b, const struct undo *u)
+{
+    u->hold->touched &= ~(unsigned)b->bit & TOUCHED_MASK;
+    hold_release(e, u->hold);
+}
+
+static void undo_in_sale(const struct engine_batch *b, const struct move *m, const struct undo *u)
+{
+    sale_count(u->hold, m->kind, m->line.quantity, -1);
+    hold_sale(u->hold)->sale->touched &= (uint8_t)~b->bit;
 }
 
 void undo_batch(struct engine *e, struct engine_batch *b)
@@ -66,12 +78,14 @@ void undo_batch(struct engine *e, struct engine_batch *b)
             stock_apply(e, m->kind, lines[j].lot, lines[j].quantity, -1);
             lots_at(&e->lots, lines[j].lot)->touched &= (uint8_t)~b->bit;
         }
+        if (u->hold && u->hold->in_sale)
+            undo_in_sale(b, m, u);
         if (u->hold)
             undo_hold(e, m, u);
-        if (u->hold && u->first_touch && m->kind != MOVE_RESERVE) {
-            u->hold->touched &= ~(unsigned)b->bit & TOUCHED_MASK;
-            hold_release(e, u->hold);
-        }
+        if (u->hold && u->first_touch && m->kind != MOVE_RESERVE)
+            untouch_hold(e, b, u);
+        if (m->kind == MOVE_SALE)
+            sale_undone(e, u, b->bit);
         if (m->kind == MOVE_ADJUST && u->key_hash)
             order_index_remove(e->orders, u->key_hash, m->seq);
         if (m->kind == MOVE_CREATE)
@@ -99,11 +113,14 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
             }
             stock_changed(e, lines[j].lot);
         }
+        if (m->kind == MOVE_SALE)
+            sale_committed(e, u, b->bit);
         if (u->lines_changed && u->old_lines)
             holds_lines_give(&e->holds, u->old_lines, u->old_line_count);
         if (u->hold && u->first_touch) {
-            u->hold->touched &= ~(unsigned)b->bit & TOUCHED_MASK;
-            hold_release(e, u->hold);
+            if (u->hold->in_sale)
+                hold_sale(u->hold)->sale->touched &= (uint8_t)~b->bit;
+            untouch_hold(e, b, u);
         }
     }
     e->committed_seq = b->moves[b->count - 1].seq;

@@ -32,6 +32,28 @@ int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
     return 0;
 }
 
+int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t created_seq,
+                     struct error *err)
+{
+    assert(e->loading);
+    uint32_t failed;
+    if (terms->number != e->sales.count + 1)
+        return error_set(err, TLY_ECORRUPT, "sale", "sale %u comes after sale %u", terms->number,
+                         e->sales.count);
+    if (sales_find(&e->sales, terms->sale_id))
+        return error_set(err, TLY_ECORRUPT, "sale", "sale_id %.*s is there twice",
+                         STR_ARG(terms->sale_id));
+    struct sale_version *version = sale_version_make(&e->lots, terms, &failed);
+    if (!version && failed < terms->item_count)
+        return error_set(err, TLY_ECORRUPT, "sale", "sale %.*s sells a lot that is not there",
+                         STR_ARG(terms->sale_id));
+    if (!version || !sales_add(&e->sales, version, created_seq)) {
+        sale_version_free(version);
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the sales");
+    }
+    return 0;
+}
+
 static int corrupt(struct error *err, const struct move *m, const char *what)
 {
     return error_set(err, TLY_ECORRUPT, "move", "move %lld (%s): %s", (long long)m->seq,
@@ -40,6 +62,8 @@ static int corrupt(struct error *err, const struct move *m, const char *what)
 
 static int check_lines(const struct engine *e, const struct move *m, struct error *err)
 {
+    if (move_has_no_lines(m->kind))
+        return m->line_count ? corrupt(err, m, "it has lines") : 0;
     if (m->line_count < 1 || m->line_count > ORDER_LINES_MAX)
         return corrupt(err, m, "it has no lines or too many");
     const struct line *lines = move_lines(m);
@@ -98,6 +122,44 @@ static int load_index(struct engine *e, const struct move *m, struct str text, u
     return 0;
 }
 
+static bool make_user_room(struct engine *e, struct str user_id)
+{
+    return !e->config.user_holds_max || str_empty(user_id) ||
+           user_units_make_room(&e->user_holds, hash64(user_id, e->config.hash_seed));
+}
+
+static uint64_t reservation_key(int64_t reservation_id)
+{
+    return (uint64_t)reservation_id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* The sale's units. A move but RESERVE tells neither sale nor user: they are kept from that one,
+ * for as long as loading lasts. */
+static int load_in_sale(struct engine *e, const struct move *m, struct error *err)
+{
+    uint64_t key = reservation_key(m->reservation_id);
+    struct sale *sale = NULL;
+    int64_t user = 0;
+    if (m->kind == MOVE_RESERVE && m->sale) {
+        sale = sales_at(&e->sales, m->sale);
+        if (!str_empty(m->user_id))
+            user = (int64_t)hash64(m->user_id, e->config.hash_seed);
+        if (!user_units_make_room(&e->loading_sales, key))
+            return error_set(err, TLY_ENO_MEMORY, "", "no memory for the sales");
+        user_units_add(&e->loading_sales, key, user, m->sale);
+    } else if (m->reservation_id && e->loading_sales.count) {
+        uint16_t count;
+        sale = sales_at(&e->sales,
+                        (sale_number)user_units_of(&e->loading_sales, key, &user, 1, &count));
+    }
+    if (!sale)
+        return 0;
+    if (user && sale->live && !user_units_make_room(&sale->users, (uint64_t)user))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the users of sales");
+    sale_count_of(sale, (uint64_t)user, m->reservation_id, m->kind, m->line.quantity, +1);
+    return 0;
+}
+
 static int load_reserve(struct engine *e, const struct move *m, struct error *err)
 {
     if (m->reservation_id != m->seq)
@@ -106,10 +168,17 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
         return corrupt(err, m, "its order_id is empty or too long");
     if (m->user_id.len > USER_ID_MAX)
         return corrupt(err, m, "its user_id is too long");
+    struct sale *sale = sales_at(&e->sales, m->sale);
+    if (m->sale && !sale)
+        return corrupt(err, m, "there is no such sale");
+    if (!make_user_room(e, m->user_id))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the users");
     struct hold *h =
-        holds_add(&e->holds, m->seq, m->order_id, m->user_id, move_lines(m), m->line_count);
+        holds_add(&e->holds, m->seq, m->order_id, m->user_id, move_lines(m), m->line_count, sale);
     if (!h)
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
+    if (sale)
+        sale_note_hold(e, h, m->deadline_ms, m->group_id);
     h->created_ms = m->at_ms;
     h->deadline_ms = m->deadline_ms;
     h->fingerprint = m->fingerprint;
@@ -180,7 +249,7 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
 int engine_load_move(struct engine *e, const struct move *m, bool in_stock, struct error *err)
 {
     assert(e->loading);
-    if (m->kind < MOVE_CREATE || m->kind > MOVE_EXTEND)
+    if (m->kind < MOVE_CREATE || (m->kind > MOVE_EXTEND && m->kind != MOVE_SALE))
         return corrupt(err, m, "there is no such kind");
     if (m->reason > REASON_UNSETTLED)
         return corrupt(err, m, "there is no such reason");
@@ -191,6 +260,8 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock, stru
         code = load_stock(e, m, err);
     if (!code)
         code = load_by_kind(e, m, err);
+    if (!code && e->sales.count)
+        code = load_in_sale(e, m, err);
     if (code)
         return code;
     e->last_seq = m->seq;
@@ -246,6 +317,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
         stock_changed(e, id);
     }
     e->created = e->gate_lots = e->lots.count;
+    user_units_close(&e->loading_sales);
     engine_index_complete(e);
     order_index_set_loading(e->orders, e->config.shared); /* what a load brings is all there is */
     do

@@ -84,6 +84,7 @@ void shop_reopen(struct shop *s)
             engine_load_lot(s->engine, ++lots, s->rows[i].dims, &(struct stock){0}, NULL))
             abort();
     }
+    shop_load_sales(s);
     for (uint32_t i = 0; i < s->row_count; i++) {
         struct error e = {0};
         if (engine_load_move(s->engine, &s->rows[i], false, &e))
@@ -275,7 +276,7 @@ struct ask *shop_get_lot(struct shop *s, const char *lot)
 
 /* ---- the ledger ---- */
 
-static void *keep(struct shop *s, const void *data, size_t size)
+void *shop_keep(struct shop *s, const void *data, size_t size)
 {
     if (s->text_count == s->text_room) {
         s->text_room = s->text_room ? s->text_room * 2 : 64;
@@ -289,9 +290,9 @@ static void *keep(struct shop *s, const void *data, size_t size)
     return copy;
 }
 
-static struct str keep_str(struct shop *s, struct str text)
+struct str shop_keep_str(struct shop *s, struct str text)
 {
-    return text.len ? (struct str){keep(s, text.p, text.len), text.len} : (struct str){"", 0};
+    return text.len ? (struct str){shop_keep(s, text.p, text.len), text.len} : (struct str){"", 0};
 }
 
 void shop_keep_row(struct shop *s, const struct move *m)
@@ -304,20 +305,22 @@ void shop_keep_row(struct shop *s, const struct move *m)
     }
     struct move *row = &s->rows[s->row_count++];
     *row = *m;
-    row->order_id = keep_str(s, m->order_id);
-    row->user_id = keep_str(s, m->user_id);
-    row->detail = keep_str(s, m->detail);
-    row->note = keep_str(s, m->note);
+    row->order_id = shop_keep_str(s, m->order_id);
+    row->user_id = shop_keep_str(s, m->user_id);
+    row->detail = shop_keep_str(s, m->detail);
+    row->note = shop_keep_str(s, m->note);
     if (m->line_count > 1)
-        row->lines = keep(s, m->lines, m->line_count * sizeof *m->lines);
+        row->lines = shop_keep(s, m->lines, m->line_count * sizeof *m->lines);
+    if (m->kind == MOVE_SALE)
+        row->sale_terms = shop_keep_terms(s, m->sale_terms);
     if (m->dims) {
         struct lot_dims dims = *m->dims;
-        dims.key = keep_str(s, dims.key);
-        dims.sku = keep_str(s, dims.sku);
-        dims.flavor = keep_str(s, dims.flavor);
-        dims.size = keep_str(s, dims.size);
-        dims.batch = keep_str(s, dims.batch);
-        row->dims = keep(s, &dims, sizeof dims);
+        dims.key = shop_keep_str(s, dims.key);
+        dims.sku = shop_keep_str(s, dims.sku);
+        dims.flavor = shop_keep_str(s, dims.flavor);
+        dims.size = shop_keep_str(s, dims.size);
+        dims.batch = shop_keep_str(s, dims.batch);
+        row->dims = shop_keep(s, &dims, sizeof dims);
     }
 }
 
@@ -401,6 +404,8 @@ static void record_row(struct reservation_record *record, const struct move *m)
         record->order_id = m->order_id;
         record->user_id = m->user_id;
         record->fingerprint = m->fingerprint;
+        record->sale = m->sale;
+        record->group_id = m->group_id;
         record->line_count_reserved = m->line_count;
         memcpy(record->reserved_lines, shop_row_lines(m), m->line_count * sizeof(struct line));
     } else if (m->kind == MOVE_CONFIRM) {

@@ -17,6 +17,10 @@ struct ask {
     struct want wants[SHOP_WANTS_MAX];
     struct line lines[ORDER_LINES_MAX];
     char text[SHOP_TEXT_SIZE];
+    struct order_extra extra; /* of an order in a sale */
+    struct sale_command sale;
+    struct sale_copy copy;
+    struct sale_item items[4];
     struct ask *next;
 };
 
@@ -85,6 +89,19 @@ struct ask *shop_get(struct shop *s, int64_t reservation_id, const char *order_i
 struct ask *shop_get_lot(struct shop *s, const char *lot);
 /* An ask of a kind, for what has no line of its own here. */
 struct ask *shop_ask(struct shop *s, enum command_kind kind);
+
+/* Sales (shop_sale.c). shop_sale: a command of that kind, to be completed and sent; CREATE has a
+ * window from now on of an hour. */
+struct ask *shop_sale(struct shop *s, enum command_kind kind, const char *sale_id);
+void shop_sale_lot(struct ask *a, lot_id lot);
+void shop_sale_sku(struct ask *a, const char *sku);
+struct ask *shop_get_sale(struct shop *s, const char *sale_id);
+/* An order of that user in the sale; not sent. */
+struct ask *shop_order_in(struct shop *s, const char *sale_id, const char *order_id,
+                          const char *user_id);
+/* Of one lot; sent. */
+struct ask *shop_reserve_in(struct shop *s, const char *sale_id, const char *order_id,
+                            const char *user_id, const char *lot, int64_t quantity);
 
 /* The ledger. */
 bool shop_seal(struct shop *s);                                 /* false: nothing is under way */

@@ -10,4 +10,10 @@ const struct line *shop_row_lines(const struct move *m);
 /* What the first `rows` rows say of it; NULL if nothing. The caller frees it. */
 struct reservation_record *shop_record(const struct shop *s, int64_t reservation_id, uint32_t rows);
 
+/* Copies that live as long as the shop. */
+void *shop_keep(struct shop *s, const void *data, size_t size);
+struct str shop_keep_str(struct shop *s, struct str text);
+const struct sale_terms *shop_keep_terms(struct shop *s, const struct sale_terms *terms);
+void shop_load_sales(struct shop *s);
+
 #endif

@@ -162,6 +162,8 @@ struct sale_view {
     int64_t units_pending;   /* of its orders */
     int64_t units_confirmed; /* of its orders, shipped ones too */
     int64_t units_left;      /* of its share and its lots: as many could still be sold */
+    int64_t orders_made;     /* ever */
+    int64_t orders_back;     /* of them, ended before they were paid */
     uint32_t groups_open;
     uint32_t groups_succeeded;
     uint32_t groups_failed;

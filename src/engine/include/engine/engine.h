@@ -51,6 +51,7 @@ struct engine_config {
     int64_t hold_max_ms;       /* of one hold_ms */
     int64_t hold_total_max_ms; /* from reserving to the last deadline that EXTEND may set */
     int64_t refund_window_ms;  /* 72 h */
+    uint32_t user_holds_max;   /* PENDING holds of one user; 0: any number */
     int64_t order_retention_ms;
     uint32_t order_memory_max; /* order_ids in the index's memory part */
 };
@@ -65,6 +66,9 @@ void engine_destroy(struct engine *e); /* NULL is fine. Commands inside are drop
  * shared ledger in any order, with gaps. */
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
                     const struct stock *snapshot, struct error *err) MUST_CHECK;
+/* A sale as it stands now, in order of number, after all lots. created_seq: of its first SALE. */
+int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t created_seq,
+                     struct error *err) MUST_CHECK;
 /* A move, in order of seq. `in_stock`: the snapshot contains it already. Moves of reservations
  * whose RESERVE was not loaded only count for stock. Fails with TLY_ECORRUPT where the row
  * contradicts what came before it. */

@@ -1,0 +1,223 @@
+/* sales.c - see sales.h. When memory is short nothing is added. */
+#include "engine/sales.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+enum { SALES_ROOM_MIN = 64, SALES_GOAL = 65536 };
+
+int sales_init(struct sales *ss, uint64_t hash_seed)
+{
+    *ss = (struct sales){.hash_seed = hash_seed};
+    return pairs_init(&ss->by_id, SALES_GOAL);
+}
+
+void sales_close(struct sales *ss)
+{
+    for (uint32_t i = 0; i < ss->count; i++) {
+        user_units_close(&ss->all[i]->users);
+        sale_version_free(ss->all[i]->version);
+        free(ss->all[i]);
+    }
+    free(ss->all);
+    pairs_close(&ss->by_id);
+    ss->all = NULL;
+    ss->count = 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool among(const uint32_t *numbers, uint16_t count, uint32_t number)
+{
+    uint16_t low = 0;
+    while (count) {
+        uint16_t half = count / 2;
+        if (numbers[low + half] == number)
+            return true;
+        if (numbers[low + half] < number) {
+            low = (uint16_t)(low + half + 1);
+            count = (uint16_t)(count - half - 1);
+        } else {
+            count = half;
+        }
+    }
+    return false;
+}
+
+bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot)
+{
+    return among(v->lots, v->lot_count, id) || among(v->skus, v->sku_count, lot->sku);
+}
+
+bool sale_version_has_sku(const struct sale_version *v, uint32_t sku)
+{
+    return among(v->skus, v->sku_count, sku);
+}
+
+/* Sorts, and drops what is there twice. */
+static uint16_t sort(uint32_t *numbers, uint16_t count)
+{
+    uint16_t kept = 0;
+    qsort(numbers, count, sizeof *numbers, by_number);
+    for (uint16_t i = 0; i < count; i++) {
+        if (kept == 0 || numbers[kept - 1] != numbers[i])
+            numbers[kept++] = numbers[i];
+    }
+    return kept;
+}
+
+/* One item; its sku's text becomes the lots' own, which lives as long as the engine. */
+static bool resolve(const struct lots *lots, struct sale_version *v, struct sale_item *item)
+{
+    if (item->lot) {
+        item->sku = (struct str){"", 0};
+        if (!lots_has(lots, item->lot))
+            return false;
+        v->lots[v->lot_count++] = item->lot;
+        return true;
+    }
+    const struct sku *sku = lots_sku(lots, item->sku);
+    if (!sku || !sku->oldest)
+        return false;
+    const struct lot *lot = lots_at(lots, sku->oldest);
+    item->sku = lot->dims.sku;
+    v->skus[v->sku_count++] = lot->sku;
+    return true;
+}
+
+static struct str copy_text(char **at, struct str text)
+{
+    struct str copy = {*at, text.len};
+    if (text.len)
+        memcpy(*at, text.p, text.len);
+    *at += text.len;
+    return copy;
+}
+
+struct sale_version *sale_version_make(const struct lots *lots, const struct sale_terms *terms,
+                                       uint32_t *failed)
+{
+    uint16_t count = terms->item_count;
+    size_t items = count * sizeof(struct sale_item);
+    size_t numbers = 2 * (size_t)count * sizeof(uint32_t);
+    struct sale_version *v =
+        malloc(sizeof *v + items + numbers + terms->sale_id.len + terms->title.len);
+    *failed = count;
+    if (!v)
+        return NULL;
+    struct sale_item *item = (struct sale_item *)(v + 1);
+    *v = (struct sale_version){.terms = *terms};
+    v->lots = (uint32_t *)(item + count);
+    v->skus = v->lots + count;
+    char *text = (char *)(v->skus + count);
+    v->terms.sale_id = copy_text(&text, terms->sale_id);
+    v->terms.title = copy_text(&text, terms->title);
+    v->terms.items = item;
+    if (count)
+        memcpy(item, terms->items, items);
+    for (uint16_t i = 0; i < count; i++) {
+        if (!resolve(lots, v, &item[i])) {
+            *failed = i;
+            free(v);
+            return NULL;
+        }
+    }
+    v->lot_count = sort(v->lots, v->lot_count);
+    v->sku_count = sort(v->skus, v->sku_count);
+    return v;
+}
+
+void sale_version_free(struct sale_version *v)
+{
+    free(v);
+}
+
+static uint64_t id_key(const struct sales *ss, struct str sale_id)
+{
+    return hash64(sale_id, ss->hash_seed);
+}
+
+struct sale *sales_find(const struct sales *ss, struct str sale_id)
+{
+    uint32_t probe = 0;
+    uint64_t key = id_key(ss, sale_id);
+    uint64_t value;
+    while ((value = pairs_find(&ss->by_id, key, &probe))) {
+        struct sale *s = (struct sale *)(uintptr_t)value;
+        if (str_equal(s->version->terms.sale_id, sale_id))
+            return s;
+    }
+    return NULL;
+}
+
+static bool make_room(struct sales *ss)
+{
+    if (ss->count < ss->room)
+        return true;
+    uint32_t room = ss->room ? ss->room * 2 : SALES_ROOM_MIN;
+    struct sale **all = realloc(ss->all, room * sizeof(struct sale *));
+    if (!all)
+        return false;
+    ss->all = all;
+    ss->room = room;
+    return true;
+}
+
+struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq)
+{
+    struct sale *s = make_room(ss) ? calloc(1, sizeof *s) : NULL;
+    if (!s)
+        return NULL;
+    if (!pairs_put(&ss->by_id, id_key(ss, version->terms.sale_id), (uintptr_t)s)) {
+        free(s);
+        return NULL;
+    }
+    ss->all[ss->count++] = s;
+    version->terms.number = ss->count;
+    s->version = version;
+    s->created_seq = created_seq;
+    s->older = ss->newest;
+    if (ss->newest)
+        ss->newest->newer = s;
+    else
+        ss->oldest = s;
+    ss->newest = s;
+    s->live = true;
+    return s;
+}
+
+void sales_unlive(struct sales *ss, struct sale *s)
+{
+    if (!s->live)
+        return;
+    if (s->older)
+        s->older->newer = s->newer;
+    else
+        ss->oldest = s->newer;
+    if (s->newer)
+        s->newer->older = s->older;
+    else
+        ss->newest = s->older;
+    s->older = s->newer = NULL;
+    s->live = false;
+    user_units_close(&s->users);
+}
+
+void sales_drop(struct sales *ss, struct sale *s)
+{
+    assert(ss->count && ss->all[ss->count - 1] == s);
+    sales_unlive(ss, s);
+    pairs_remove(&ss->by_id, id_key(ss, s->version->terms.sale_id), (uintptr_t)s);
+    ss->count--;
+    sale_version_free(s->version);
+    free(s);
+}

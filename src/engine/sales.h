@@ -1,0 +1,89 @@
+/* sales.h - the sales: found by number and by sale_id. A sale never moves in memory and lives as
+ * long as the engine.
+ *
+ * What a sale's terms say is one block of memory, a version, that never changes: an UPDATE makes
+ * the next one, and the one before lives until that is committed. The row of a SALE move points to
+ * it.
+ */
+#ifndef TALLY_ENGINE_SALES_H
+#define TALLY_ENGINE_SALES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/lots.h"
+#include "engine/pairs.h"
+#include "engine/user_units.h"
+#include "model/model.h"
+
+enum { SALES_MAX = 1000000 };
+
+struct sale_version {
+    struct sale_terms terms;
+    uint32_t *lots; /* that are named; ascending */
+    uint32_t *skus; /* numbers of skus; ascending */
+    uint16_t lot_count;
+    uint16_t sku_count;
+};
+
+struct sale {
+    struct sale_version *version;
+    int64_t created_seq;
+    int64_t units_pending;
+    int64_t units_confirmed; /* shipped ones too */
+    int64_t units_due;       /* of units_pending: of holds that are due */
+    int64_t orders_made;
+    int64_t orders_back; /* of them, ended before they were paid */
+    uint32_t groups_open;
+    uint32_t groups_succeeded;
+    uint32_t groups_failed;
+    struct user_units users; /* until it has ended */
+    struct sale *older;      /* the list of sales that have not ended, by number */
+    struct sale *newer;
+    uint8_t touched;       /* bits of the undecided batches that have moves of it or its orders */
+    uint8_t terms_touched; /* of it */
+    bool live;             /* in the list */
+};
+
+struct sales {
+    struct sale **all; /* by number - 1 */
+    uint32_t count;
+    uint32_t room;
+    uint64_t hash_seed;
+    struct pairs by_id;
+    struct sale *oldest;
+    struct sale *newest;
+};
+
+int sales_init(struct sales *ss, uint64_t hash_seed) __attribute__((warn_unused_result));
+void sales_close(struct sales *ss);
+
+/* Resolves the items, and copies all that the terms point to. NULL: `*failed` is the item of which
+ * there is no lot, or, if it is item_count, memory is short. */
+struct sale_version *sale_version_make(const struct lots *lots, const struct sale_terms *terms,
+                                       uint32_t *failed);
+void sale_version_free(struct sale_version *v); /* NULL is fine */
+
+/* The next one, whose version becomes its own; NULL when memory is short. */
+struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
+void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest */
+struct sale *sales_find(const struct sales *ss, struct str sale_id);
+void sales_unlive(struct sales *ss, struct sale *s); /* it has ended, for good */
+
+bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);
+
+bool sale_version_has_sku(const struct sale_version *v, uint32_t sku);
+
+static inline struct sale *sales_at(const struct sales *ss, sale_number number)
+{
+    return number && number <= ss->count ? ss->all[number - 1] : NULL;
+}
+
+static inline bool sale_has_ended(const struct sale *s, int64_t now_ms)
+{
+    const struct sale_terms *t = &s->version->terms;
+    return t->closed_ms || now_ms >= t->ends_ms;
+}
+
+#endif

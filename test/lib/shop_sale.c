@@ -1,0 +1,90 @@
+/* shop_sale.c - sales in the shop of shop.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shop_internal.h"
+
+enum { HOUR_MS = 3600000 };
+
+struct ask *shop_sale(struct shop *s, enum command_kind kind, const char *sale_id)
+{
+    struct ask *a = shop_ask(s, kind);
+    a->c.sale = &a->sale;
+    a->sale.copy = &a->copy;
+    a->sale.terms = (struct sale_terms){
+        .sale_id = str_of(sale_id),
+        .title = STR("a sale"),
+        .starts_ms = s->now_ms,
+        .ends_ms = s->now_ms + HOUR_MS,
+        .items = a->items,
+    };
+    return a;
+}
+
+void shop_sale_lot(struct ask *a, lot_id lot)
+{
+    a->items[a->sale.terms.item_count++] = (struct sale_item){.lot = lot};
+}
+
+void shop_sale_sku(struct ask *a, const char *sku)
+{
+    a->items[a->sale.terms.item_count++] = (struct sale_item){.sku = str_of(sku)};
+}
+
+struct ask *shop_get_sale(struct shop *s, const char *sale_id)
+{
+    struct ask *a = shop_sale(s, COMMAND_GET_SALE, sale_id);
+    shop_send(s, a);
+    return a;
+}
+
+struct ask *shop_order_in(struct shop *s, const char *sale_id, const char *order_id,
+                          const char *user_id)
+{
+    struct ask *a = shop_order(s, order_id);
+    a->c.reserve.user_id = str_of(user_id);
+    a->c.reserve.extra = &a->extra;
+    a->extra.sale_id = str_of(sale_id);
+    return a;
+}
+
+struct ask *shop_reserve_in(struct shop *s, const char *sale_id, const char *order_id,
+                            const char *user_id, const char *lot, int64_t quantity)
+{
+    struct ask *a = shop_order_in(s, sale_id, order_id, user_id);
+    shop_want_lot(a, lot, quantity);
+    shop_send(s, a);
+    return a;
+}
+
+const struct sale_terms *shop_keep_terms(struct shop *s, const struct sale_terms *terms)
+{
+    struct sale_terms *copy = shop_keep(s, terms, sizeof *terms);
+    struct sale_item *items = shop_keep(s, terms->items, terms->item_count * sizeof *terms->items);
+    for (uint16_t i = 0; i < terms->item_count; i++)
+        items[i].sku = shop_keep_str(s, items[i].sku);
+    copy->items = items;
+    copy->sale_id = shop_keep_str(s, terms->sale_id);
+    copy->title = shop_keep_str(s, terms->title);
+    return copy;
+}
+
+/* As they stand now, with the number of their first row. */
+void shop_load_sales(struct shop *s)
+{
+    for (sale_number number = 1;; number++) {
+        const struct move *first = NULL;
+        const struct move *last = NULL;
+        for (uint32_t i = 0; i < s->row_count; i++) {
+            const struct move *m = &s->rows[i];
+            if (m->kind != MOVE_SALE || m->sale != number)
+                continue;
+            first = first ? first : m;
+            last = m;
+        }
+        if (!first)
+            return;
+        if (engine_load_sale(s->engine, last->sale_terms, first->seq, NULL))
+            abort();
+    }
+}
