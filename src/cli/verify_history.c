@@ -185,7 +185,7 @@ static void after_buying(struct verify *v, const struct verify_move *m)
 static void change(struct verify *v, const struct verify_move *m)
 {
     struct verify_hold *h = &v->hold;
-    struct verify_line lines[2 * ORDER_LINES_MAX];
+    struct verify_line lines[2 * LINES_MAX];
     uint32_t count = 0, i = 0, j = 0;
     if (m->at_ms > h->deadline_ms)
         verify_fault(v, VERIFY_DEADLINE, place_of(v, m),

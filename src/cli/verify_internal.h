@@ -57,6 +57,9 @@ struct verify_lot {
     bool told; /* its stock was found wrong once: one mistake is not told for every later move */
 };
 
+/* Of one move: a CHANGE names the lots of before and after. */
+enum { LINES_MAX = 2 * ORDER_LINES_MAX };
+
 struct verify_line {
     int64_t lot;
     int64_t quantity;
@@ -69,7 +72,7 @@ struct verify_move {
     bool has_reservation;
     bool lines_bad; /* told already */
     uint32_t line_count;
-    struct verify_line lines[ORDER_LINES_MAX];
+    struct verify_line lines[LINES_MAX];
 };
 
 /* One reservation while its moves are walked through. */
@@ -80,12 +83,12 @@ struct verify_hold {
     int64_t deadline_ms;
     int64_t last_ms; /* of its newest move */
     uint32_t line_count;
-    struct verify_line lines[ORDER_LINES_MAX]; /* as held now, or as confirmed */
-    int64_t shipped[ORDER_LINES_MAX];          /* of the confirmed units: that left */
-    int64_t returned[ORDER_LINES_MAX];         /* ... that were given back before they left */
-    int64_t came_back[ORDER_LINES_MAX];        /* of those shipped */
+    struct verify_line lines[LINES_MAX]; /* as held now, or as confirmed */
+    int64_t shipped[LINES_MAX];          /* of the confirmed units: that left */
+    int64_t returned[LINES_MAX];         /* ... that were given back before they left */
+    int64_t came_back[LINES_MAX];        /* of those shipped */
     uint32_t left_count;
-    struct verify_line left[ORDER_LINES_MAX]; /* what a partial CONFIRM must RELEASE next */
+    struct verify_line left[LINES_MAX]; /* what a partial CONFIRM must RELEASE next */
 };
 
 /* DIR/mark: how far the ledger had come when it was last written. */

@@ -64,7 +64,7 @@ static void take_row(sqlite3_stmt *stmt, struct verify_move *m)
 
 static void add_line(struct verify_move *m, sqlite3_stmt *stmt, int column)
 {
-    if (m->line_count == ORDER_LINES_MAX) {
+    if (m->line_count == LINES_MAX) {
         m->lines_bad = true;
         return;
     }
