@@ -38,6 +38,8 @@ enum error_retry { ERROR_FINAL, ERROR_PASSES };
     X(SALE_CLOSED, -12, 409, 9, FINAL, "the sale is over")                                         \
     X(GROUP_FULL, -13, 409, 9, FINAL, "the group has no place left")                               \
     X(GROUP_CLOSED, -14, 409, 9, FINAL, "the group is over")                                       \
+    X(NOT_ADMITTED, -15, 409, 9, FINAL,                                                            \
+      "the sale has a waiting room: come with a ticket that was admitted")                         \
     X(METHOD_NOT_ALLOWED, -20, 405, 12, FINAL, "the resource has no such method")                  \
     X(PAYLOAD_TOO_LARGE, -21, 413, 8, FINAL, "the message is larger than the limit")               \
     X(UNSUPPORTED_MEDIA_TYPE, -22, 415, 3, FINAL, "the content type is not supported")             \
