@@ -307,6 +307,8 @@ static int sleep_ms(const struct webhook *w, uint64_t now_ns, uint64_t due_ns)
 static bool may_sleep(struct webhook *w)
 {
     struct ledger *l = w->config.ledger;
+    if (webhook_window_room(&w->window) == 0)
+        return true; /* a commit would change nothing */
     atomic_store_explicit(&w->waits, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     return !w->caught_up || l->ops->log_end(l) == w->window.read_upto;
@@ -422,21 +424,28 @@ void webhook_stats(struct webhook *w, struct webhook_stats *out)
 #undef X
 }
 
-void webhook_stop(struct webhook *w)
+bool webhook_stop(struct webhook *w, int64_t wait_ms)
 {
+    struct timespec until;
     if (!w || !w->running)
-        return;
+        return true;
     atomic_store(&w->stopping, true);
     poster_wake(&w->poster);
-    pthread_join(w->thread, NULL);
-    w->running = false;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    w->running = pthread_timedjoin_np(w->thread, NULL, &until) != 0;
+    return !w->running;
 }
 
 void webhook_destroy(struct webhook *w)
 {
     if (!w)
         return;
-    webhook_stop(w);
+    while (!webhook_stop(w, GRACE_MS))
+        ;
     poster_close(&w->poster);
     webhook_window_close(&w->window);
     for (size_t i = 0; i < WEBHOOK_AGAIN_MAX; i++)

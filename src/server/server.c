@@ -35,7 +35,8 @@
 
 enum {
     DRAIN_LOOK_MS = 5,
-    ENGINE_STOP_MS = 5000, /* for the last commit, beyond the drain */
+    ENGINE_STOP_MS = 5000,  /* for the last commit, beyond the drain */
+    WEBHOOK_STOP_MS = 4000, /* for deliveries under way */
 };
 
 struct server {
@@ -419,11 +420,13 @@ static void stop(struct server *s)
         worker_end(s->workers[i]);
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_join(s->workers[i]);
-    webhook_stop(s->engine_thread.webhook);
+    bool webhook_ended = webhook_stop(s->engine_thread.webhook, WEBHOOK_STOP_MS);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->stop(s->engine_thread.bus);
     if (s->ledger_started)
         lane->ledger->ops->stop(lane->ledger);
+    if (!webhook_ended && !webhook_stop(s->engine_thread.webhook, WEBHOOK_STOP_MS))
+        log_event(LOG_WARN, "server.webhook_is_slow");
     if (lane->ledger)
         lane->ledger->ops->destroy(lane->ledger);
     lane_close(lane);

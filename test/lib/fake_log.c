@@ -67,6 +67,8 @@ static int on_cursor_set(struct ledger *l, const char *reader, int64_t seq, stru
     uint32_t i = 0;
     (void)e;
     pthread_mutex_lock(&f->lock);
+    while (f->stuck)
+        pthread_cond_wait(&f->loose, &f->lock);
     while (i < f->cursor_count && strcmp(f->cursors[i].reader, reader) != 0)
         i++;
     if (i == f->cursor_count)
@@ -89,6 +91,7 @@ void fake_log_init(struct fake_log *f)
     memset(f, 0, sizeof *f);
     f->port.ops = &ops;
     pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->loose, NULL);
     for (uint32_t i = 0; i < FAKE_LOG_LOTS; i++) {
         snprintf(f->keys[i], sizeof f->keys[i], "lot#%u", i + 1);
         f->dims[i].key = str_of(f->keys[i]);
@@ -97,6 +100,7 @@ void fake_log_init(struct fake_log *f)
 
 void fake_log_close(struct fake_log *f)
 {
+    pthread_cond_destroy(&f->loose);
     pthread_mutex_destroy(&f->lock);
 }
 
@@ -153,6 +157,14 @@ void fake_log_fail(struct fake_log *f, int code)
 {
     pthread_mutex_lock(&f->lock);
     f->read_fails = code;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fake_log_stick(struct fake_log *f, bool stuck)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stuck = stuck;
+    pthread_cond_broadcast(&f->loose);
     pthread_mutex_unlock(&f->lock);
 }
 

@@ -23,6 +23,8 @@ struct fake_log {
         int64_t seq;
     } cursors[FAKE_LOG_CURSORS];
     uint32_t cursor_count;
+    bool stuck; /* cursor_set does not return */
+    pthread_cond_t loose;
     struct lot_dims dims[FAKE_LOG_LOTS];
     char keys[FAKE_LOG_LOTS][16];
 };
@@ -38,6 +40,7 @@ void fake_log_commit(struct fake_log *f);
 void fake_log_take(struct fake_log *f, int64_t seq);
 void fake_log_fail(struct fake_log *f, int code);
 int fake_log_reads(struct fake_log *f);
+void fake_log_stick(struct fake_log *f, bool stuck); /* cursor_set waits as long */
 /* For bus_inproc_config and event_namer; context is the log. */
 const struct lot_dims *fake_log_dims(void *context, lot_id id);
 

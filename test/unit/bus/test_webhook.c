@@ -410,6 +410,19 @@ static void a_full_list_gives_nothing_up(void **state)
     assert_int_equal(cursor(), 10 * LOTS);
 }
 
+static void a_stop_does_not_wait_for_a_ledger_that_does_not_answer(void **state)
+{
+    struct rig_webhook *rig = *state;
+    start(rig);
+    fake_log_stick(&fake, true);
+    happen(rig, 1);
+    wait_for(&rig->receiver, 1);
+    assert_false(webhook_stop(rig->webhook, 50));
+    fake_log_stick(&fake, false); /* as a ledger that is stopped */
+    assert_true(webhook_stop(rig->webhook, 60000));
+    assert_int_equal(cursor(), 10);
+}
+
 static void without_a_webhook_the_place_is_forgotten(void **state)
 {
     struct rig_webhook *rig = *state;
@@ -452,6 +465,7 @@ int main(void)
         IN_A_RIG(a_redirect_is_a_failure),
         IN_A_RIG(what_may_not_be_committed_yet_is_not_sent),
         IN_A_RIG(a_full_list_gives_nothing_up),
+        IN_A_RIG(a_stop_does_not_wait_for_a_ledger_that_does_not_answer),
         IN_A_RIG(without_a_webhook_the_place_is_forgotten),
         IN_A_RIG(only_http_urls_are_taken),
     };

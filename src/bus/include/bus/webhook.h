@@ -75,8 +75,10 @@ uint32_t webhook_failures(struct webhook *w, int64_t after, struct webhook_failu
 /* Sends one, or all if id is 0, once more. The number of those found. Any thread. */
 uint32_t webhook_retry(struct webhook *w, int64_t id);
 void webhook_stats(struct webhook *w, struct webhook_stats *out); /* any thread */
-/* Deliveries under way get a moment to finish; the cursor is stored. */
-void webhook_stop(struct webhook *w);
+/* Deliveries under way get a moment to finish, the cursor is stored. False: after wait_ms the
+ * thread has not ended, since it waits for a ledger that does not know what became of a commit; it
+ * ends when that is stopped, and stop() is called again. NULL is fine. */
+bool webhook_stop(struct webhook *w, int64_t wait_ms);
 void webhook_destroy(struct webhook *w); /* NULL is fine */
 
 /* There is no webhook any more: retention need not wait for it. What failed stays on the list. */
