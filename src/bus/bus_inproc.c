@@ -127,8 +127,7 @@ static int make_page(struct inproc *b, int64_t after, uint8_t form, struct event
         return code;
     }
     count(&b->counters.pages_total, 1);
-    if (after >=
-        b->start) /* else what retention left of the beginning: nobody goes on from within */
+    if (after >= b->start) /* what retention left of the beginning: nobody goes on from within */
         page_shelf_put(&b->shelf, page);
     atomic_store_explicit(&b->counters.page_bytes, (int64_t)b->shelf.bytes, memory_order_relaxed);
     *out = page;
