@@ -377,6 +377,10 @@ int webhook_create(struct webhook **out, const struct webhook_config *config, st
         code = webhook_check(w->url, w->secrets, e);
     if (code == 0)
         code = poster_open(&w->poster, &w->config, e);
+    for (int i = 0; code == 0 && i < w->poster.keys.count; i++) {
+        if (w->poster.keys.at[i].size < WEBHOOK_KEY_SHORT)
+            tell(w, "webhook.secret_short", 0, "24 bytes or more are hard to guess, fewer are not");
+    }
     if (code == 0)
         code = webhook_list_load(w, e);
     if (code) {

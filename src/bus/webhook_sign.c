@@ -13,8 +13,8 @@ static const char prefix[] = "whsec_";
 static int wrong(int number, struct error *e)
 {
     return error_set(e, TLY_EINVALID_ARGUMENT, "webhook_secret",
-                     "webhook_secret: secret %d must be whsec_ and the base64 of %d to %d bytes",
-                     number, WEBHOOK_KEY_MIN, WEBHOOK_KEY_MAX);
+                     "webhook_secret: secret %d must be whsec_ and the base64 of 1 to %d bytes",
+                     number, WEBHOOK_KEY_MAX);
 }
 
 /* EVP_DecodeBlock() counts the padding as bytes. */
@@ -34,7 +34,7 @@ static int parse_one(struct webhook_keys *k, struct str text, struct error *e)
     if (length > BASE64_MAX)
         return wrong(number, e);
     int size = EVP_DecodeBlock(k->at[k->count].bytes, base64, length) - padding;
-    if (size < WEBHOOK_KEY_MIN || size > WEBHOOK_KEY_MAX)
+    if (size < 1 || size > WEBHOOK_KEY_MAX)
         return wrong(number, e);
     k->at[k->count++].size = size;
     return 0;

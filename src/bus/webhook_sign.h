@@ -11,7 +11,7 @@
 
 enum {
     WEBHOOK_KEYS_MAX = 4,
-    WEBHOOK_KEY_MIN = 8, /* bytes; 24 to 64 are recommended */
+    WEBHOOK_KEY_SHORT = 24, /* bytes: with fewer a key may be guessed */
     WEBHOOK_KEY_MAX = 96,
     WEBHOOK_SIGNATURE_MAX = 48,
     WEBHOOK_SIGNATURES_MAX = WEBHOOK_KEYS_MAX * WEBHOOK_SIGNATURE_MAX,
