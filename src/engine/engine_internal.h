@@ -434,6 +434,7 @@ void reserve_reset(struct reserve_command *r);
 void decide_move(struct engine *e, struct command *c, const struct reservation_record *record);
 void decide_create(struct engine *e, struct command *c);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
+void decide_set_stock(struct engine *e, struct command *c);
 void decide_adjust(struct engine *e, struct command *c, const struct question *r);
 
 /* ---- decide_sale.c ---- */

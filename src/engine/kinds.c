@@ -176,6 +176,12 @@ static bool create_did(const struct engine *e, const struct command *c)
     return c->code == 0;
 }
 
+static bool set_stock_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->set.check_only;
+}
+
 static void adjust_again(struct engine *e, struct command *c)
 {
     decide_adjust(e, c, NULL);
@@ -235,6 +241,10 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .keys = adjust_keys,
                         .answered = adjust_answered,
                         .did = adjust_did},
+    [COMMAND_SET_STOCK] = {.name = "SET_STOCK",
+                           .writes = true,
+                           .decide = decide_set_stock,
+                           .did = set_stock_did},
     [COMMAND_RESERVE] = {.name = "RESERVE",
                          .writes = true,
                          .accept = reserve_accept,

@@ -44,6 +44,13 @@ static void finished(void *context, struct str name, uint32_t applied, uint32_t 
               log_int("applied", applied), log_int("rejected", rejected));
 }
 
+static void import_ended(void *context, struct str id, int status)
+{
+    (void)context;
+    log_event(status < 500 ? LOG_INFO : LOG_WARN, "import.ended", log_str("import", id),
+              log_int("status", status));
+}
+
 static void trouble(void *context, const struct error *e)
 {
     (void)context;
@@ -64,20 +71,34 @@ static void take_replies(struct intake_thread *t)
     while (mail) {
         struct command *c = MAIL_OF(mail, struct command);
         mail = mail->next;
-        intake_complete(t->intake, c);
+        if (imports_own(t->imports, c))
+            imports_complete(t->imports, c);
+        else
+            intake_complete(t->intake, c);
     }
+}
+
+static int sooner_ms(int a, int b)
+{
+    return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
 static int turn(struct intake_thread *t)
 {
+    int64_t now_ms = (int64_t)(clock_monotonic_ns() / 1000000);
     take_replies(t);
-    if (atomic_load(&t->drain_wanted))
-        intake_drain(t->intake);
-    int timeout_ms = intake_turn(t->intake, (int64_t)(clock_monotonic_ns() / 1000000));
+    if (atomic_load(&t->drain_wanted)) {
+        imports_drain(t->imports);
+        if (t->intake)
+            intake_drain(t->intake);
+    }
+    int timeout_ms = imports_turn(t->imports, now_ms);
+    if (t->intake)
+        timeout_ms = sooner_ms(timeout_ms, intake_turn(t->intake, now_ms));
     if (t->command_count > 0)
         engine_thread_send(t->engine_thread, &t->commands, t->command_count);
     t->command_count = 0;
-    atomic_store(&t->idle, intake_idle(t->intake));
+    atomic_store(&t->idle, imports_idle(t->imports) && (!t->intake || intake_idle(t->intake)));
     return timeout_ms;
 }
 
@@ -89,7 +110,7 @@ static void *run(void *context)
         int timeout_ms = turn(t);
         struct pollfd fds[] = {
             {.fd = t->event_fd, .events = POLLIN},
-            {.fd = atomic_load(&t->drain_wanted) ? -1 : t->feed->ops->wait_fd(t->feed),
+            {.fd = !t->feed || atomic_load(&t->drain_wanted) ? -1 : t->feed->ops->wait_fd(t->feed),
              .events = POLLIN}};
         int ready = poll(fds, 2, timeout_ms);
         eventfd_t count;
@@ -102,6 +123,30 @@ static void *run(void *context)
 }
 
 /* ---- life ---- */
+
+/* Called by the workers, too. */
+static int create_import(void *context, struct stock_import **out,
+                         const struct stock_import_options *options, struct error *e)
+{
+    struct intake_thread *t = context;
+    return stock_import_create(out, t->imports, options, e);
+}
+
+static int create_imports(struct intake_thread *t, const struct settings *settings, struct error *e)
+{
+    char dir[sizeof settings->data + 16];
+    const struct imports_host host = {
+        .context = t, .submit = submit, .rules = tell_rules, .wake = wake, .ended = import_ended};
+    snprintf(dir, sizeof dir, "%s/imports", settings->data);
+    t->port_of_imports = (struct service_imports){.context = t,
+                                                  .create = create_import,
+                                                  .write = stock_import_write,
+                                                  .submit = stock_import_submit,
+                                                  .look = stock_import_look,
+                                                  .release = stock_import_release,
+                                                  .encoding = encoding_parse};
+    return imports_create(&t->imports, dir, &host, e);
+}
 
 int intake_thread_create(struct intake_thread *t, const struct settings *settings,
                          struct engine_thread *engine_thread, struct error *e)
@@ -117,24 +162,20 @@ int intake_thread_create(struct intake_thread *t, const struct settings *setting
     t->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (t->event_fd < 0)
         return error_set(e, TLY_ENO_MEMORY, "", "cannot make an eventfd: %s", strerror(errno));
-    if (!settings->feed_dir[0])
-        return 0;
-    int code = feed_files_create(&t->feed, settings->feed_dir, e);
-    if (!code)
-        code = intake_create(&t->intake, t->feed, &host, e);
-    if (code)
-        return code;
     t->port.wake = wake;
     t->port.context = t;
     t->index = engine_thread->port_count;
     engine_thread->ports[engine_thread->port_count++] = &t->port;
-    return 0;
+    int code = create_imports(t, settings, e);
+    if (!code && settings->feed_dir[0])
+        code = feed_files_create(&t->feed, settings->feed_dir, e);
+    if (!code && t->feed)
+        code = intake_create(&t->intake, t->feed, &host, e);
+    return code;
 }
 
 int intake_thread_start(struct intake_thread *t, struct error *e)
 {
-    if (!t->intake)
-        return 0;
     int code = pthread_create(&t->thread, NULL, run, t);
     if (code)
         return error_set(e, TLY_ENO_MEMORY, "", "cannot start a thread: %s", strerror(code));
@@ -177,6 +218,7 @@ void intake_thread_destroy(struct intake_thread *t)
     if (!t->engine_thread)
         return;
     intake_destroy(t->intake);
+    imports_destroy(t->imports);
     if (t->feed)
         t->feed->ops->destroy(t->feed);
     if (t->event_fd >= 0)

@@ -1,5 +1,6 @@
 /* intake_thread.h - the thread on which what comes to the server by itself becomes commands: the
- * feed of feed_dir. It has a reply_port of its own with the engine, behind those of the workers.
+ * feed of feed_dir, and stock files that clients sent whole. It has a reply_port of its own with
+ * the engine, behind those of the workers.
  */
 #ifndef TALLY_SERVER_INTAKE_THREAD_H
 #define TALLY_SERVER_INTAKE_THREAD_H
@@ -8,15 +9,19 @@
 #include <stdatomic.h>
 
 #include "intake/intake.h"
+#include "intake/stock_import.h"
 #include "server/engine_thread.h"
 #include "server/settings.h"
+#include "service/service.h"
 
 struct intake_thread {
     struct engine_thread *engine_thread;
     struct feed *feed; /* NULL: there is none */
     struct intake *intake;
-    unsigned index; /* of the port */
-    int event_fd;   /* -1: not made */
+    struct imports *imports;
+    struct service_imports port_of_imports; /* for the workers */
+    unsigned index;                         /* of the port */
+    int event_fd;                           /* -1: not made */
     bool started;
 
     /* the thread's own */

@@ -191,7 +191,8 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
                                    .engine_thread = &s->engine_thread,
                                    .state = &s->state,
                                    .metrics_text = metrics_page_render,
-                                   .metrics_context = &s->page};
+                                   .metrics_context = &s->page,
+                                   .imports = &s->intake.port_of_imports};
     int code = settings_split_address(s->settings.listen, host, sizeof host, &config.port, e);
     if (code == 0)
         code = port_try(host, config.port, e);
@@ -431,9 +432,9 @@ static void stop(struct server *s)
         lane->ledger->ops->destroy(lane->ledger);
     lane_close(lane);
     engine_destroy(lane->engine);
-    intake_thread_destroy(&s->intake);
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
+    intake_thread_destroy(&s->intake);
     webhook_destroy(s->engine_thread.webhook);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);

@@ -319,6 +319,7 @@ static void apply_settings(struct worker *w)
             s->stock_timeout_ms ? s->stock_timeout_ms : (s->request_timeout_ms * 3 + 7) / 8,
         .reply_timeout_ms = s->reply_timeout_ms,
         .hold_max_ms = s->hold_max_ms,
+        .import_max = (uint64_t)s->import_max,
         .retry_after_s = (uint32_t)s->retry_after_s,
         .flavors = str_of(w->settings.flavors),
         .inflight_max = (uint32_t)s->inflight_max,
@@ -411,6 +412,7 @@ static int create_service(struct worker *w, struct error *e)
         .gate = w->gate,
         .budget = &w->budget,
         .metrics = w->metrics,
+        .imports = w->config.imports,
         .settings = &w->service_settings,
         .hash_seed = w->config.hash_seed,
     };

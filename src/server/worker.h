@@ -43,6 +43,7 @@ struct worker_config {
     char *(*metrics_text)(void *context, enum metrics_format format, const struct figures *figures,
                           size_t *size);
     void *metrics_context;
+    const struct service_imports *imports;
 };
 
 int worker_create(struct worker **out, const struct worker_config *config,

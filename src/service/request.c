@@ -13,7 +13,7 @@
 
 #include "service/service_internal.h"
 
-static struct str trim(struct str s)
+struct str text_trim_blanks(struct str s)
 {
     while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
         s = (struct str){s.p + 1, s.len - 1};
@@ -23,7 +23,7 @@ static struct str trim(struct str s)
 }
 
 /* What is before the separator; `rest` goes on behind it. */
-static struct str cut(struct str *rest, char separator)
+struct str text_cut(struct str *rest, char separator)
 {
     const char *at = rest->len ? memchr(rest->p, separator, rest->len) : NULL;
     struct str head = *rest;
@@ -36,7 +36,7 @@ static struct str cut(struct str *rest, char separator)
     return head;
 }
 
-static bool equal_ignoring_case(struct str s, const char *text)
+bool text_equal_ignoring_case(struct str s, const char *text)
 {
     return s.len == strlen(text) && strncasecmp(s.p, text, s.len) == 0;
 }
@@ -120,7 +120,7 @@ static int find_name(const char *known, struct str name)
 {
     struct str rest = str_of(known);
     for (int i = 0; rest.len; i++) {
-        if (str_equal(cut(&rest, ','), name))
+        if (str_equal(text_cut(&rest, ','), name))
             return i;
     }
     return -1;
@@ -132,10 +132,10 @@ static int set_query(const struct origin *o, ProtobufCMessage *m, struct arena *
     struct str rest = o->exchange->query;
     uint32_t seen = 0;
     while (rest.len) {
-        struct str value = cut(&rest, '&');
+        struct str value = text_cut(&rest, '&');
         if (value.len == 0)
             continue;
-        struct str name = cut(&value, '=');
+        struct str name = text_cut(&value, '=');
         if (percent_decode(name, true, a, &name) || percent_decode(value, true, a, &value))
             return rule_broken(e, "", "the query must be UTF-8, percent-encoded");
         int at = find_name(known, name);
@@ -157,15 +157,15 @@ static int set_query(const struct origin *o, ProtobufCMessage *m, struct arena *
 /* application/json, perhaps with charset=utf-8. */
 static bool is_json(struct str type)
 {
-    if (!equal_ignoring_case(trim(cut(&type, ';')), "application/json"))
+    if (!text_equal_ignoring_case(text_trim_blanks(text_cut(&type, ';')), "application/json"))
         return false;
     while (type.len) {
-        struct str value = cut(&type, ';');
-        struct str name = trim(cut(&value, '='));
-        value = trim(value);
+        struct str value = text_cut(&type, ';');
+        struct str name = text_trim_blanks(text_cut(&value, '='));
+        value = text_trim_blanks(value);
         if (value.len >= 2 && value.p[0] == '"' && value.p[value.len - 1] == '"')
             value = (struct str){value.p + 1, value.len - 2};
-        if (equal_ignoring_case(name, "charset") && !equal_ignoring_case(value, "utf-8"))
+        if (text_equal_ignoring_case(name, "charset") && !text_equal_ignoring_case(value, "utf-8"))
             return false;
     }
     return true;
@@ -179,7 +179,7 @@ static int check_body(const struct exchange *x, struct error *e)
         return 0;
     if (x->method == HTTP_GET || x->method == HTTP_HEAD)
         return rule_broken(e, "", "a %.*s request has no body", STR_ARG(x->method_text));
-    if (encoding.len && !equal_ignoring_case(encoding, "identity"))
+    if (encoding.len && !text_equal_ignoring_case(encoding, "identity"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-encoding",
                          "content-encoding: must be gzip or identity");
     if (!is_json(type))

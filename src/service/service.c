@@ -42,6 +42,7 @@ void service_destroy(struct service *s)
         return;
     service_leave_gate(s);
     service_end_streams(s);
+    imports_end(s, true);
     calls_close(s);
     queue_close(s);
     arena_close(&s->spare_memory);
@@ -164,8 +165,13 @@ bool service_wants_stream(void *context, const struct exchange *x)
     struct origin o = {0};
     char allow[64];
     (void)context;
-    return media_is_grpc(x->headers[HEADER_content_type]) && route_find(x, &o, allow, NULL) == 0 &&
-           o.route->call == CALL_REFLECTION;
+    struct str end = STR("/import");
+    bool imports = x->method == HTTP_POST && x->path.len > end.len &&
+                   memcmp(x->path.p + x->path.len - end.len, end.p, end.len) == 0;
+    if (!imports && !media_is_grpc(x->headers[HEADER_content_type]))
+        return false;
+    return route_find(x, &o, allow, NULL) == 0 &&
+           (o.route->call == CALL_REFLECTION || o.route->call == CALL_IMPORT_LOTS);
 }
 
 void service_tick(struct service *s, uint64_t monotonic_ns)
@@ -176,6 +182,7 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
     streams_reap(s, monotonic_ns);
     watch_tick(s);
     events_tick(s);
+    imports_tick(s);
     health_tick(s);
 }
 

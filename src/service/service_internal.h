@@ -154,7 +154,8 @@ struct service {
     uint32_t batch_orders;
     struct stream *streams;
     uint32_t stream_count;
-    uint64_t now_ns; /* as of the last tick */
+    struct import_call *imports; /* counted as streams */
+    uint64_t now_ns;             /* as of the last tick */
     const struct exchange
         *found_for;      /* of the last service_need(): the route, so that it is looked */
     struct origin found; /* for once */
@@ -186,6 +187,10 @@ int request_message(const struct origin *o, const ProtobufCMessageDescriptor *ty
                     ProtobufCMessage **out, struct error *e) MUST_CHECK;
 /* The client's own limit, 0 if it has none. */
 int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error *e) MUST_CHECK;
+/* The text before the separator; `rest` goes on behind it. */
+struct str text_cut(struct str *rest, char separator);
+struct str text_trim_blanks(struct str s);
+bool text_equal_ignoring_case(struct str s, const char *text);
 int hex_digit(char c); /* -1: it is none */
 /* Percent-decodes into the arena. `plus`: '+' is a space. */
 int percent_decode(struct str text, bool plus, struct arena *a, struct str *out) MUST_CHECK;
@@ -354,6 +359,11 @@ int confirm_start(struct service *s, struct call *c, struct error *e);
 int refund_start(struct service *s, struct call *c, struct error *e);
 int extend_start(struct service *s, struct call *c, struct error *e);
 int get_reservation_start(struct service *s, struct call *c, struct error *e);
+void import_lots_open(struct service *s, struct origin *o);
+/* Looks at what is being imported, and answers. */
+void imports_tick(struct service *s);
+/* Refuses those that are not begun, or all. */
+void imports_end(struct service *s, bool all);
 void watch_open(struct service *s, struct origin *o);
 void events_open(struct service *s, struct origin *o);
 void webhook_failures_open(struct service *s, struct origin *o);

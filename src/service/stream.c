@@ -96,4 +96,5 @@ void service_end_streams(struct service *s)
     events_refuse_opening(s);
     while (s->streams)
         stream_close(s->streams, TLY_EUNAVAILABLE, "the server is stopping");
+    imports_end(s, false);
 }

@@ -131,6 +131,17 @@ static void close_if_draining(struct http1_exchange *h)
         h->close = s->closing = true;
 }
 
+/* Before all of the request has come: the rest of it is not read, and the connection ends. */
+static void leave_early(struct http1_exchange *h)
+{
+    struct http1_session *s = h->session;
+    if (s->receiving != h)
+        return;
+    s->receiving = NULL;
+    s->closing = h->complete = h->close = true;
+    h->wants_continue = false;
+}
+
 static void respond(struct exchange *x, const struct response *r)
 {
     struct http1_exchange *h = of(x);
@@ -140,6 +151,7 @@ static void respond(struct exchange *x, const struct response *r)
         http1_exchange_free(h);
         return;
     }
+    leave_early(h);
     close_if_draining(h);
     if (!make_head(h, r, false))
         give_up(h);
@@ -157,6 +169,7 @@ static void stream_open(struct exchange *x, const struct response *head)
     x->answered = true;
     if (x->gone)
         return;
+    leave_early(h);
     close_if_draining(h);
     h->chunked = h->minor == 1;
     if (!make_head(h, head, true)) {

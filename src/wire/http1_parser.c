@@ -359,8 +359,7 @@ static enum http1_event head_end(struct http1_parser *p)
         return bad(p, "Content-Length and Transfer-Encoding are both given");
     if (m->transfer && m->minor == 0)
         return bad(p, "Transfer-Encoding is given in HTTP/1.0");
-    if (m->length > p->limits->body_max)
-        return broken(p, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
+    m->too_long = m->length > p->limits->body_max;
     m->expect_continue = m->expect && m->minor == 1 && (m->chunked || m->length);
     m->connection_h2c = m->connection_upgrade && m->connection_settings;
     p->body_left = m->length;
@@ -402,7 +401,7 @@ static enum http1_event parse_chunk_size(struct http1_parser *p, struct str line
     if (digits < line.len &&
         chunk_extensions(p, (struct str){line.p + digits, line.len - digits}) == HTTP1_BROKEN)
         return HTTP1_BROKEN;
-    if (size > p->limits->body_max || p->body_total + size > p->limits->body_max)
+    if (!p->unbound && (size > p->limits->body_max || p->body_total + size > p->limits->body_max))
         return broken(p, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     p->body_total += size;
     p->body_left = size;
@@ -468,6 +467,12 @@ static enum http1_event take_line(struct http1_parser *p, struct str line,
     }
 }
 
+void http1_parser_lift_limit(struct http1_parser *p)
+{
+    p->unbound = true;
+    p->message.too_long = false;
+}
+
 enum http1_event http1_parse(struct http1_parser *p, const uint8_t **data, const uint8_t *end,
                              struct http1_piece *piece)
 {
@@ -476,6 +481,8 @@ enum http1_event http1_parse(struct http1_parser *p, const uint8_t **data, const
             return HTTP1_BROKEN;
         if (p->state == STATE_END)
             return message_end(p);
+        if (p->message.too_long)
+            return broken(p, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
         if (p->state == STATE_BODY || p->state == STATE_CHUNK_DATA)
             return take_body(p, data, end, piece);
         if (p->state == STATE_LINE && !p->line_len && *data < end && !token_lower[**data] &&

@@ -52,6 +52,7 @@ struct http1_message {
     bool connection_h2c; /* and Connection names Upgrade and HTTP2-Settings */
     bool host, transfer, expect, upgrade, connection_upgrade, connection_settings;
     uint64_t length; /* Content-Length */
+    bool too_long; /* it is over the limit: the next event is BROKEN, unless the limit is lifted */
 };
 
 struct http1_parser {
@@ -63,6 +64,7 @@ struct http1_parser {
     size_t line_len, line_room;
     size_t header_bytes;
     size_t header_count;
+    bool unbound;        /* the limit is lifted for the message under way */
     uint64_t body_left;  /* of the body, or of the chunk */
     uint64_t body_total; /* of a chunked body so far */
     struct http1_message message;
@@ -75,6 +77,8 @@ void http1_parser_close(struct http1_parser *p);
 /* Takes from *data, which it moves on. */
 enum http1_event http1_parse(struct http1_parser *p, const uint8_t **data, const uint8_t *end,
                              struct http1_piece *piece);
+/* After HEAD_END: the body may be of any size, for its pieces are not kept. */
+void http1_parser_lift_limit(struct http1_parser *p);
 /* True between the first byte of a message and its END. */
 bool http1_parser_busy(const struct http1_parser *p);
 

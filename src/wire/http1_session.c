@@ -57,6 +57,25 @@ static int copy(struct http1_session *s, struct exchange *x, struct str *to, str
     return exchange_charge_arena(s->host, &s->s, x) ? 0 : TLY_EOVERLOADED;
 }
 
+/* A request that streams in and breaks off: for who takes it, its client is gone. */
+static void abandon(struct http1_session *s, struct http1_exchange *h)
+{
+    struct http1_exchange *before = s->first == h ? NULL : s->first;
+    while (before && before->next != h)
+        before = before->next;
+    if (before)
+        before->next = NULL;
+    else
+        s->first = NULL;
+    s->last = before;
+    s->count--;
+    exchange_detach(&s->s, &h->x);
+    h->session = NULL;
+    h->x.gone = true;
+    if (h->x.on_gone)
+        h->x.on_gone(&h->x);
+}
+
 /* Answers the request being received, or a new exchange, and reads nothing more. */
 static void refuse(struct http1_session *s, const struct refusal *refusal)
 {
@@ -65,6 +84,10 @@ static void refuse(struct http1_session *s, const struct refusal *refusal)
     s->receiving = NULL;
     if (!h)
         return;
+    if (h->owed) {
+        abandon(s, h);
+        return;
+    }
     h->complete = h->close = true;
     h->wants_continue = false;
     struct response r;
@@ -122,23 +145,53 @@ static int on_field(struct http1_session *s, const struct http1_piece *piece)
     return rv ? refuse_for_memory(s, rv) : 0;
 }
 
+static void hand_over(struct http1_session *s, struct http1_exchange *h)
+{
+    h->owed = true;
+    s->host->handler->handle(s->host->handler->context, &h->x);
+}
+
+/* Its body goes to who takes it as it comes. */
+static int begin_stream(struct http1_session *s, struct http1_exchange *h)
+{
+    struct exchange_need need;
+    http1_parser_lift_limit(&s->parser);
+    if (exchange_admit(s->host, &s->s, &h->x, &need))
+        return refuse_for_memory(s, TLY_EOVERLOADED);
+    h->x.streams_in = true;
+    h->x.received_ns = s->host->now_ns;
+    hand_over(s, h);
+    return 0;
+}
+
 static int on_head_end(struct http1_session *s)
 {
     struct http1_exchange *h = s->receiving;
     const struct http1_message *m = &s->parser.message;
+    const struct exchange_handler *handler = s->host->handler;
     h->close = m->close;
     h->minor = m->minor;
+    bool streams = (m->length || m->chunked) && !s->s.over && handler->wants_stream &&
+                   handler->wants_stream(handler->context, &h->x);
+    if (m->too_long && !streams)
+        return refuse_as(s, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0}))
         return refuse_as(s, TLY_EOVERLOADED, "too many connections are open");
     h->wants_continue = m->expect_continue;
     if (h->wants_continue && s->first == h && s->host->want_write)
         s->host->want_write(s->s.connection);
-    return 0;
+    return streams ? begin_stream(s, h) : 0;
 }
 
 static int on_body(struct http1_session *s, const struct http1_piece *piece)
 {
     struct http1_exchange *h = s->receiving;
+    if (h->x.streams_in) {
+        s->receiving_since_ns = s->host->now_ns; /* its time limit is between two pieces */
+        if (h->x.on_data)
+            h->x.on_data(&h->x, piece->value.p, piece->value.len, false);
+        return 0;
+    }
     int rv = exchange_add_body(s->host, &s->s, &h->x, piece->value.p, piece->value.len,
                                (size_t)s->parser.message.length, &h->body_room);
     if (rv == 0)
@@ -198,12 +251,6 @@ static bool upgrade(struct http1_session *s, struct http1_exchange *h,
     s->closing = true;
     http1_exchange_free(h);
     return true;
-}
-
-static void hand_over(struct http1_session *s, struct http1_exchange *h)
-{
-    h->owed = true;
-    s->host->handler->handle(s->host->handler->context, &h->x);
 }
 
 static void leave_line(struct http1_session *s)
@@ -287,7 +334,10 @@ static void on_end(struct http1_session *s, const struct http1_message *m)
     h->x.received_ns = s->host->now_ns;
     if (h->close || s->s.over)
         h->close = s->closing = true;
-    admit(s, h);
+    if (h->x.streams_in && h->x.on_data)
+        h->x.on_data(&h->x, NULL, 0, true);
+    if (!h->x.streams_in)
+        admit(s, h);
 }
 
 static bool full(const struct http1_session *s)

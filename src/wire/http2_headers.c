@@ -80,8 +80,7 @@ static void session_header(struct http2_session *s, struct http2_exchange *h, st
         uint64_t length = value.len - digits > 18 ? UINT64_MAX : 0;
         for (; length != UINT64_MAX && digits < value.len; digits++)
             length = length * 10 + (uint64_t)(value.p[digits] - '0');
-        if (length > s->host->limits->body_max)
-            http2_note(h, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
+        h->too_long = length > s->host->limits->body_max;
     }
 }
 

@@ -192,6 +192,10 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
     const struct exchange_handler *handler = s->host->handler;
     if (!h->refusal.code && !h->x.path.len)
         http2_note(h, TLY_EUNIMPLEMENTED, "tunnels (CONNECT) are not offered");
+    bool streams = !end && !h->refusal.code && handler->wants_stream &&
+                   handler->wants_stream(handler->context, &h->x);
+    if (h->too_long && !streams)
+        http2_note(h, TLY_EPAYLOAD_TOO_LARGE, "the body is larger than the limit");
     h->input_open = !end;
     if (s->s.over && exchange_admit(s->host, &s->s, &h->x, &(struct exchange_need){0})) {
         move_to_open(s, h);
@@ -208,7 +212,7 @@ static void request_begun(struct http2_session *s, struct http2_exchange *h, boo
         say_continue(s, h);
     if (end) {
         hand_over(s, h);
-    } else if (handler->wants_stream && handler->wants_stream(handler->context, &h->x)) {
+    } else if (streams) {
         h->x.streams_in = true;
         hand_over(s, h);
     }

@@ -32,6 +32,7 @@ struct http2_exchange {
     bool input_open; /* the END_STREAM of the request has not come */
     bool deferred;   /* nghttp2 waits for more of it */
     bool truncated;  /* memory ran short: reset instead of ended */
+    bool too_long;   /* its content-length is over the limit */
     bool expects;    /* the client waits for 100 (Continue) before it sends the body */
     uint32_t header_count;
     size_t header_bytes;

@@ -28,3 +28,9 @@ def filter_case(_context, case):
     both = ("Idempotency-Key" in headers and isinstance(case.body, dict)
             and case.body.get("order_id") is not None)
     return UNKNOWN_HEADER not in headers and not both
+
+
+@schemathesis.serializer("text/csv", "application/x-ndjson")
+def as_it_is(_context, value):
+    """A stock file is text, and may be any."""
+    return value.encode() if isinstance(value, str) else str(value).encode()

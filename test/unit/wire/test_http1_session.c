@@ -410,6 +410,92 @@ static void an_upgrade_of_a_request_with_a_body_is_ignored(void **state)
     assert_memory_equal(d->out, "HTTP/1.1 200 OK\r\n", 17);
 }
 
+static size_t streamed;
+static bool stream_ended;
+
+static void take_stream(struct exchange *x, const void *data, size_t size, bool end)
+{
+    struct driver *d = x->service;
+    (void)data;
+    streamed += size;
+    stream_ended |= end;
+    if (end && !x->answered)
+        driver_answer(d, x);
+}
+
+static void begin_stream(struct driver *d)
+{
+    streamed = 0;
+    stream_ended = false;
+    d->keep = d->wants_stream = true;
+    d->on_data = take_stream;
+}
+
+static void a_body_that_streams_in_may_be_larger_than_the_limit(void **state)
+{
+    struct driver *d = *state;
+    char text[4096];
+    size_t size = d->limits.body_max * 3;
+    begin_stream(d);
+    snprintf(text, sizeof(text), "POST /stream HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+             size);
+    say(d, text);
+    assert_int_equal(d->handled, 1);
+    memset(text, 'x', sizeof(text));
+    for (size_t left = size; left > 0;) {
+        size_t n = left < sizeof(text) ? left : sizeof(text);
+        driver_feed(d, text, n, 0);
+        left -= n;
+    }
+    assert_int_equal(streamed, size);
+    assert_true(stream_ended);
+    d->kept_count = 0;
+    driver_pull(d);
+    assert_non_null(strstr(driver_out(d), "HTTP/1.1 200 OK"));
+    d->keep = false;
+    say(d, "GET /next HTTP/1.1\r\n" HOST "\r\n");
+    assert_non_null(strstr(driver_out(d), "GET /next"));
+}
+
+static void a_body_that_streams_in_may_come_in_chunks(void **state)
+{
+    struct driver *d = *state;
+    begin_stream(d);
+    say(d, "POST /stream HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+           "3\r\nabc\r\n2\r\nde\r\n");
+    assert_int_equal(streamed, 5);
+    assert_false(stream_ended);
+    say(d, "0\r\n\r\n");
+    assert_true(stream_ended);
+    d->kept_count = 0;
+}
+
+static void a_stream_that_is_answered_early_ends_the_connection(void **state)
+{
+    struct driver *d = *state;
+    begin_stream(d);
+    say(d, "POST /stream HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc");
+    driver_answer(d, d->kept[0]);
+    d->kept_count = 0;
+    driver_pull(d);
+    assert_non_null(strstr(driver_out(d), "connection: close"));
+    assert_true(d->session->ops->finished(d->session));
+    say(d, "defgh");
+    assert_int_equal(streamed, 3);
+}
+
+static void a_stream_that_breaks_off_is_a_client_that_is_gone(void **state)
+{
+    struct driver *d = *state;
+    begin_stream(d);
+    say(d, "POST /stream HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+           "3\r\nabc\r\nnonsense\r\n");
+    assert_int_equal(d->gone, 1);
+    assert_false(stream_ended);
+    driver_answer(d, d->kept[0]);
+    d->kept_count = 0;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -438,6 +524,10 @@ int main(void)
         T(draining_ends_an_idle_connection_and_lets_an_answer_out),
         T(an_answer_waits_for_room),
         T(a_large_body_in_small_pieces_arrives_whole),
+        T(a_body_that_streams_in_may_be_larger_than_the_limit),
+        T(a_body_that_streams_in_may_come_in_chunks),
+        T(a_stream_that_is_answered_early_ends_the_connection),
+        T(a_stream_that_breaks_off_is_a_client_that_is_gone),
         T(an_upgrade_becomes_stream_one),
         T(an_upgrade_that_is_not_allowed_is_ignored),
         T(an_upgrade_with_bad_settings_is_ignored),

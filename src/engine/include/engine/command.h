@@ -21,6 +21,7 @@ enum command_kind {
     COMMAND_LIST_LOTS,
     COMMAND_LOT_CHANGES, /* lots changed since a change number, for watchers */
     COMMAND_ADJUST,
+    COMMAND_SET_STOCK, /* of many lots, all or none */
     COMMAND_RESERVE,
     COMMAND_RESERVE_BATCH,
     COMMAND_CONFIRM,
@@ -54,6 +55,33 @@ enum want_trouble {
     WANT_NO_MATCH,      /* the sku has no lot of those dimensions */
     WANT_NO_FLAVOR,     /* the sku does not have the flavor */
     WANT_TOO_MANY_LOTS, /* it takes more lots than an answer can list */
+};
+
+/* What a count of units means. */
+enum set_mode { SET_ON_HAND, SET_AVAILABLE, SET_RELATIVE };
+enum set_action { SET_PASSED, SET_SAME, SET_CREATE, SET_RAISE, SET_LOWER };
+enum set_fault {
+    SET_FINE,
+    SET_COLLIDES,     /* the key is that of another lot */
+    SET_OTHER_EXPIRY, /* the lot has another expires_on */
+    SET_HELD,         /* more units are held than there would be */
+    SET_TOO_MANY,     /* more than QUANTITY_MAX units */
+    SET_NO_QUANTITY,  /* a new lot needs one */
+    SET_LOTS_MAX,     /* there are as many lots as there may be */
+};
+
+/* A lot and what its stock shall be. */
+struct set_item {
+    struct lot_dims dims; /* asked */
+    int64_t quantity;
+    bool counts; /* a quantity is given; else the stock stays as it is */
+    bool dated;  /* expires_on is given */
+    /* answered */
+    uint8_t action; /* enum set_action */
+    uint8_t fault;  /* enum set_fault */
+    int64_t delta;  /* of on_hand */
+    int64_t held;
+    lot_id lot;
 };
 
 /* Why an order is refused that is not its lines' fault. */
@@ -275,6 +303,18 @@ struct command {
             struct lot_view lot;
             bool replayed; /* answered: this adjustment_id was applied before */
         } adjust;
+        struct {
+            /* asked */
+            struct set_item *items; /* of different lots */
+            uint32_t count;
+            uint32_t creates_before; /* new lots of other commands that are to come, too */
+            uint8_t mode;            /* enum set_mode */
+            bool check_only;
+            bool existing_only; /* no lot is made */
+            bool only_up;       /* what would fall stays as it is */
+            struct str reason;
+            uint32_t faults; /* answered; if there are any, nothing was done: INVALID_ARGUMENT */
+        } set;
         struct reserve_command reserve;
         struct {
             struct reserve_command *orders; /* each with its own outcome in `code` */

@@ -21,6 +21,7 @@
     X(GET_LOT, "GetLot")                                                                           \
     X(LIST_LOTS, "ListLots")                                                                       \
     X(ADJUST_STOCK, "AdjustStock")                                                                 \
+    X(IMPORT_LOTS, "ImportLots")                                                                   \
     X(RESERVE, "Reserve")                                                                          \
     X(RESERVE_BATCH, "ReserveBatch")                                                               \
     X(CONFIRM, "Confirm")                                                                          \

@@ -109,6 +109,8 @@
       "path and query of a request")                                                               \
     X(body_max, BYTES, MIB(4), 1024, MIB(64), START,                                               \
       "body of a request")                                                                         \
+    X(import_max, BYTES, MIB(1024), 1024, MIB(65536), RELOAD,                                      \
+      "a stock file that is imported over HTTP (POST /v1/lots/import)")                            \
     X(streams_max, NUMBER, 1000, 1, 10000, START,                                                  \
       "concurrent streams of an HTTP/2 connection")                                                \
     X(stream_buffer_max, BYTES, KIB(256), KIB(4), MIB(16), START,                                  \

@@ -23,6 +23,7 @@
 #include "engine/command.h"
 #include "engine/engine.h"
 #include "gate/gate.h"
+#include "intake/stock_import.h"
 #include "obs/metrics.h"
 #include "wire/exchange.h"
 
@@ -34,6 +35,7 @@ struct service_settings {
     int64_t stock_timeout_ms;   /* the same for Reserve and look-ups of lots, if it is less: 300 */
     int64_t reply_timeout_ms;   /* for the outcome: beyond it OUTCOME_UNKNOWN */
     int64_t hold_max_ms;
+    uint64_t import_max;       /* bytes of a stock file */
     uint32_t retry_after_s;    /* in refusals that pass */
     struct str flavors;        /* allowed flavors, comma-separated; empty: any */
     uint32_t inflight_max;     /* commands of this worker with the engine: beyond it they wait */
@@ -74,6 +76,18 @@ enum readiness {
     READY_DRAINING
 };
 
+/* Stock files as a whole: stock_import.h. */
+struct service_imports {
+    void *context;
+    int (*create)(void *context, struct stock_import **out,
+                  const struct stock_import_options *options, struct error *e);
+    int (*write)(struct stock_import *i, const void *data, size_t size, struct error *e);
+    void (*submit)(struct stock_import *i);
+    void (*look)(const struct stock_import *i, struct stock_import_look *out);
+    void (*release)(struct stock_import *i);
+    bool (*encoding)(struct str name, enum stock_encoding *out);
+};
+
 struct service_host {
     void *context;
     /* Hands a command to the engine. Never blocks. */
@@ -103,7 +117,8 @@ struct service_host {
     uint32_t (*webhook_retry)(void *context, int64_t id);
     struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
-    struct metrics *metrics; /* this worker's shard */
+    const struct service_imports *imports; /* or NULL */
+    struct metrics *metrics;               /* this worker's shard */
     const struct service_settings *settings;
     uint64_t hash_seed;
     /* Random, the same for all workers of this process: event ids of /v1/watch carry it, so that

@@ -10,7 +10,7 @@
  * into a response must live in the exchange's arena or for ever. The service does not touch an
  * exchange after its answer (stream: its end).
  *
- * A call whose client streams (HTTP/2; server reflection) is handed over when its headers are
+ * A call whose client streams (server reflection, an import) is handed over when its headers are
  * complete, if handler->wants_stream says so: handle() sets on_data, the body is empty and comes
  * through on_data as it arrives, the last time with `end`. What on_data was handed counts as read;
  * the service bounds what it keeps. on_data may answer or end the exchange; it is not called after
@@ -132,7 +132,7 @@ struct exchange_need {
 struct exchange_handler {
     void *context;
     void (*handle)(void *context, struct exchange *x);
-    /* Asked at the end of an HTTP/2 request's headers, before the body: true hands the exchange
+    /* Asked at the end of a request's headers, before the body: true hands the exchange
      * over at once. NULL: never. */
     bool (*wants_stream)(void *context, const struct exchange *x);
     /* Asked when a request is complete, and perhaps again later. NULL: EXCHANGE_NEED_BYTES. */

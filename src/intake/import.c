@@ -1,0 +1,475 @@
+/* import.c - one import at a time, one chunk of it with the engine.
+ *
+ * Happy path: check, part by part; then WHOLE, as one command; or, for more rows than IMPORT_CHUNK,
+ * it is decided, then DOWN, then UP. Failures: a fault of a row, or a server that cannot write,
+ * before anything was applied: nothing was done. A part of DOWN that is refused (its units were
+ * sold since they were checked): BACK gives the parts before it their units again. What passes is
+ * tried again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "import_internal.h"
+
+enum { TEXTS_MAX = 4 << 20, CHUNK_TEXT_MAX = 64 << 20, PAUSE_MS = 100 };
+
+/* ---- life ---- */
+
+struct stock_import *import_new(struct imports *all)
+{
+    struct stock_import *i = calloc(1, sizeof *i);
+    if (!i)
+        return NULL;
+    i->all = all;
+    i->fd = -1;
+    atomic_init(&i->references, 1);
+    arena_init(&i->texts, NULL, 0, TEXTS_MAX);
+    arena_init(&i->chunk, NULL, 0, CHUNK_TEXT_MAX);
+    pthread_mutex_lock(&all->lock);
+    all->count++;
+    pthread_mutex_unlock(&all->lock);
+    return i;
+}
+
+static void free_work(struct stock_import *i)
+{
+    stock_file_close(i->file);
+    i->file = NULL;
+    free(i->actions);
+    free(i->lowered);
+    free(i->lines);
+    free(i->items);
+    free(i->numbers);
+    free(i->item_lines);
+    i->actions = NULL;
+    i->lowered = NULL;
+    i->lines = NULL;
+    i->items = NULL;
+    i->numbers = i->item_lines = NULL;
+    arena_close(&i->texts);
+    arena_close(&i->chunk);
+    if (i->fd >= 0)
+        close(i->fd);
+    i->fd = -1;
+}
+
+void import_put(struct imports *all, struct stock_import *i)
+{
+    if (atomic_fetch_sub(&i->references, 1) != 1)
+        return;
+    free_work(i);
+    free(i->result);
+    free(i);
+    pthread_mutex_lock(&all->lock);
+    all->count--;
+    pthread_mutex_unlock(&all->lock);
+}
+
+int stock_import_create(struct stock_import **out, struct imports *all,
+                        const struct stock_import_options *options, struct error *e)
+{
+    uint64_t id;
+    pthread_mutex_lock(&all->lock);
+    bool full = all->count >= IMPORTS_MAX;
+    pthread_mutex_unlock(&all->lock);
+    if (full)
+        return error_set(e, TLY_EOVERLOADED, "", "%d imports are under way, the most there may be",
+                         IMPORTS_MAX);
+    if (random_bytes(&id, sizeof id))
+        return error_set(e, TLY_EIO, "", "the system gives no random numbers");
+    struct stock_import *i = import_new(all);
+    if (!i)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    snprintf(i->id, sizeof i->id, "%016" PRIx64, id);
+    i->options = *options;
+    i->fd = openat(all->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+    if (i->fd < 0) {
+        int code = error_set(e, TLY_EIO, "", "cannot make a file: %s", strerror(errno));
+        import_put(all, i);
+        return code;
+    }
+    *out = i;
+    return 0;
+}
+
+int stock_import_write(struct stock_import *i, const void *data, size_t size, struct error *e)
+{
+    const char *p = data;
+    while (size > 0) {
+        long n = write(i->fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return error_set(e, TLY_EIO, "", "cannot keep the file: %s", strerror(errno));
+        p += n;
+        size -= (size_t)n;
+        i->bytes += (uint64_t)n;
+    }
+    return 0;
+}
+
+void stock_import_submit(struct stock_import *i)
+{
+    struct imports *all = i->all;
+    atomic_fetch_add(&i->references, 1);
+    atomic_store(&i->state, STOCK_IMPORT_WAITING);
+    pthread_mutex_lock(&all->lock);
+    struct stock_import **last = &all->first;
+    while (*last)
+        last = &(*last)->next;
+    *last = i;
+    pthread_mutex_unlock(&all->lock);
+    all->host.wake(all->host.context);
+}
+
+void stock_import_look(const struct stock_import *i, struct stock_import_look *out)
+{
+    *out = (struct stock_import_look){
+        .state = (enum stock_import_state)atomic_load_explicit(&i->state, memory_order_acquire),
+        .rows = atomic_load_explicit(&i->rows, memory_order_relaxed)};
+    if (out->state != STOCK_IMPORT_DONE)
+        return;
+    out->status = i->status;
+    out->result = (struct str){i->result, (uint32_t)i->result_len};
+}
+
+void stock_import_release(struct stock_import *i)
+{
+    atomic_store(&i->unwanted, true);
+    import_put(i->all, i);
+}
+
+/* ---- the end of one ---- */
+
+static void end(struct imports *all, struct stock_import *i, int code, const char *detail)
+{
+    i->status = code ? error_http(error_public(code)) : 200;
+    i->result = import_report(i, error_public(code), detail, &i->result_len);
+    if (!i->result) {
+        i->status = 500;
+        i->result_len = 0;
+    }
+    journal_end(i);
+    all->host.ended(all->host.context, str_of(i->id), i->status);
+    free_work(i);
+    all->current = NULL;
+    atomic_store_explicit(&i->state, STOCK_IMPORT_DONE, memory_order_release);
+    import_put(all, i);
+}
+
+/* In the order of the file, whatever found them. */
+static int compare_problems(const void *a, const void *b)
+{
+    const struct import_problem *x = a, *y = b;
+    return (x->line > y->line) - (x->line < y->line);
+}
+
+static void end_bad(struct imports *all, struct stock_import *i)
+{
+    char text[120];
+    qsort(i->problems, i->problem_count, sizeof i->problems[0], compare_problems);
+    snprintf(text, sizeof text, "%u of %u rows are at fault; nothing was changed", i->bad,
+             i->checked);
+    end(all, i, TLY_EINVALID_ARGUMENT, text);
+}
+
+/* ---- stages ---- */
+
+static int make_room(struct stock_import *i, uint32_t items)
+{
+    if (i->items && i->item_max >= items) {
+        i->item_max = items;
+        return 0;
+    }
+    free(i->items);
+    free(i->numbers);
+    free(i->item_lines);
+    i->items = calloc(items, sizeof *i->items);
+    i->numbers = calloc(items, sizeof *i->numbers);
+    i->item_lines = calloc(items, sizeof *i->item_lines);
+    i->item_max = items;
+    return i->items && i->numbers && i->item_lines ? 0 : TLY_ENO_MEMORY;
+}
+
+static int enter(struct stock_import *i, enum import_stage stage, struct error *e)
+{
+    bool large = stage == STAGE_WHOLE || stage == STAGE_DOWN;
+    i->stage = stage;
+    if (make_room(i, large ? IMPORT_CHUNK : IMPORT_PART))
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    return import_open(i, e);
+}
+
+static void submit(struct imports *all, struct stock_import *i)
+{
+    struct command *c = &i->command;
+    memset(c, 0, sizeof *c);
+    c->kind = COMMAND_SET_STOCK;
+    c->text = i->text;
+    c->text_size = sizeof i->text;
+    c->set.items = i->items;
+    c->set.count = i->item_count;
+    c->set.creates_before = i->stage == STAGE_CHECK ? i->counts[SET_CREATE] : 0;
+    c->set.mode = i->stage == STAGE_BACK ? SET_RELATIVE : i->options.mode;
+    c->set.check_only = i->stage == STAGE_CHECK;
+    c->set.existing_only = i->options.existing_only || i->stage == STAGE_BACK;
+    c->set.only_up = i->stage == STAGE_UP;
+    c->set.reason = STR("import");
+    i->at_engine = true;
+    all->host.submit(all->host.context, c);
+}
+
+/* All rows are checked. */
+static void decide(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    i->checked = i->row_number;
+    import_find_twice(i);
+    if (i->bad && !i->resumed) {
+        end_bad(all, i);
+        return;
+    }
+    if (i->options.dry_run || (all->draining && !i->decided)) {
+        end(all, i, i->options.dry_run ? 0 : TLY_EOVERLOADED,
+            "the server is stopping; nothing was changed");
+        return;
+    }
+    atomic_store(&i->state, STOCK_IMPORT_APPLYING);
+    bool whole = i->row_number <= IMPORT_CHUNK && !i->resumed;
+    int code = 0;
+    if (!whole) {
+        i->lowered = calloc(i->row_number, sizeof *i->lowered);
+        code = i->lowered ? 0 : error_set(&e, TLY_ENO_MEMORY, "", "out of memory");
+    }
+    if (!code && !whole && !i->decided)
+        code = journal_decide(i, &e);
+    if (!code)
+        code = enter(i, whole ? STAGE_WHOLE : STAGE_DOWN, &e);
+    if (code)
+        end(all, i, code, e.text);
+}
+
+static void next_stage(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    int code = 0;
+    if (i->stage == STAGE_CHECK) {
+        decide(all, i);
+    } else if (i->stage == STAGE_DOWN) {
+        i->down_done = UINT32_MAX;
+        code = journal_progress(i);
+        if (!code)
+            code = enter(i, STAGE_UP, &e);
+        if (code)
+            end(all, i, code, "the import cannot go on");
+    } else if (i->stage == STAGE_BACK) {
+        i->created = i->changed = 0;
+        end_bad(all, i);
+    } else {
+        end(all, i, 0, "");
+    }
+}
+
+/* One step: a chunk goes to the engine, or the stage ends. False: wait. */
+static bool step(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    if (i->at_engine)
+        return false;
+    if (i->ended) {
+        next_stage(all, i);
+        return true;
+    }
+    int code = import_fill(i, &e);
+    if (code) {
+        end(all, i, code, e.text);
+        return true;
+    }
+    if (i->item_count > 0)
+        submit(all, i);
+    return i->item_count == 0;
+}
+
+static void begin(struct imports *all)
+{
+    struct error e = {0};
+    pthread_mutex_lock(&all->lock);
+    struct stock_import *i = all->first;
+    if (i)
+        all->first = i->next;
+    pthread_mutex_unlock(&all->lock);
+    if (!i)
+        return;
+    all->current = i;
+    i->next = NULL;
+    if (atomic_load(&i->unwanted) && !i->decided) {
+        end(all, i, TLY_ECLOSED, "the client has gone");
+        return;
+    }
+    atomic_store(&i->state, STOCK_IMPORT_CHECKING);
+    int code = enter(i, STAGE_CHECK, &e);
+    if (code == TLY_EINVALID_ARGUMENT) {
+        i->bad++;
+        end(all, i, code, e.text);
+    } else if (code) {
+        end(all, i, code, e.text);
+    }
+}
+
+/* ---- answers ---- */
+
+static void take_checked(struct stock_import *i)
+{
+    for (uint32_t k = 0; k < i->item_count; k++) {
+        const struct set_item *item = &i->items[k];
+        i->actions[i->numbers[k]] = item->action;
+        if (item->fault)
+            import_item_fault(i, k);
+        else
+            i->counts[item->action]++;
+    }
+}
+
+static void take_applied(struct stock_import *i)
+{
+    for (uint32_t k = 0; k < i->item_count; k++) {
+        const struct set_item *item = &i->items[k];
+        i->created += item->action == SET_CREATE;
+        i->changed += item->action == SET_RAISE || item->action == SET_LOWER;
+        if (i->stage == STAGE_DOWN && item->action == SET_LOWER)
+            i->lowered[i->numbers[k]] = (int32_t)-item->delta;
+    }
+    if (i->stage == STAGE_DOWN)
+        i->down_done = i->row_number;
+    if (i->stage == STAGE_UP)
+        i->up_done = i->row_number;
+}
+
+/* Units were sold, or lots made, since the rows were checked. */
+static void refused(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    for (uint32_t k = 0; k < i->item_count; k++) {
+        if (i->items[k].fault)
+            import_item_fault(i, k);
+    }
+    if (i->stage == STAGE_DOWN && i->changed > 0) {
+        int code = enter(i, STAGE_BACK, &e);
+        if (code)
+            end(all, i, code, e.text);
+    } else if (i->stage == STAGE_WHOLE || i->stage == STAGE_DOWN) {
+        end_bad(all, i);
+    } /* what rises is not refused; what is all the same is passed over, and told */
+}
+
+void imports_complete(struct imports *all, struct command *c)
+{
+    struct stock_import *i = all->current;
+    int code = error_public(c->code);
+    i->at_engine = false;
+    bool passes = code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE;
+    bool nothing_done = i->stage == STAGE_CHECK || i->stage == STAGE_WHOLE;
+    if (code == TLY_EOUTCOME_UNKNOWN || (passes && !nothing_done)) {
+        i->again_ms =
+            -1; /* the same once more: a row says what shall be, so that no harm is done */
+    } else if (i->stage == STAGE_CHECK && (code == 0 || c->set.faults)) {
+        take_checked(i);
+    } else if (code == 0) {
+        take_applied(i);
+        if (i->decided && journal_progress(i))
+            i->again_ms = 0; /* a kill would have this part done once more, and that does no harm */
+    } else if (c->set.faults) {
+        refused(all, i);
+    } else {
+        end(all, i, code, *i->text ? i->text : error_text(code));
+    }
+}
+
+/* ---- the intake's turn ---- */
+
+int imports_turn(struct imports *all, int64_t now_ms)
+{
+    for (;;) {
+        struct stock_import *i = all->current;
+        if (!i) {
+            if (!all->draining)
+                begin(all);
+            if (!all->current)
+                return -1;
+            continue;
+        }
+        if (i->again_ms < 0)
+            i->again_ms = now_ms + PAUSE_MS;
+        if (i->again_ms > now_ms)
+            return (int)(i->again_ms - now_ms);
+        if (i->again_ms) {
+            i->again_ms = 0;
+            submit(all, i);
+        }
+        if (all->draining && i->stage != STAGE_CHECK && i->decided && !i->at_engine)
+            return -1; /* goes on at the next start */
+        if (!step(all, i))
+            return -1;
+    }
+}
+
+void imports_drain(struct imports *all)
+{
+    all->draining = true;
+}
+
+bool imports_idle(const struct imports *all)
+{
+    return !all->current || !all->current->at_engine;
+}
+
+bool imports_own(const struct imports *all, const struct command *c)
+{
+    return all->current && c == &all->current->command;
+}
+
+int imports_create(struct imports **out, const char *dir, const struct imports_host *host,
+                   struct error *e)
+{
+    struct imports *all = calloc(1, sizeof *all);
+    if (!all)
+        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
+    all->host = *host;
+    pthread_mutex_init(&all->lock, NULL);
+    all->dir = -1;
+    if (mkdir(dir, 0750) == 0 || errno == EEXIST)
+        all->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = all->dir < 0 ? error_set(e, TLY_EIO, "", "%.180s: %s", dir, strerror(errno)) : 0;
+    if (!code)
+        code = journal_resume(all, e);
+    if (code) {
+        imports_destroy(all);
+        return code;
+    }
+    *out = all;
+    return 0;
+}
+
+void imports_destroy(struct imports *all)
+{
+    if (!all)
+        return;
+    if (all->current)
+        import_put(all, all->current);
+    while (all->first) {
+        struct stock_import *i = all->first;
+        all->first = i->next;
+        import_put(all, i);
+    }
+    if (all->dir >= 0)
+        close(all->dir);
+    pthread_mutex_destroy(&all->lock);
+    free(all);
+}
