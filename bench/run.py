@@ -5,6 +5,7 @@
     ./dev bench peers [ROW...]        our server beside its peers, from 1 to 16,384 clients
     ./dev bench shapes [ROW...]       the rows with goals
     ./dev bench staircase             the classic run: from 100 to 12,800 a second and on
+    ./dev bench overload [ROW...]     ten times the load: what is still served, and how late
     ./dev bench peers --quick redis   one round of 1 s a cell; writes nothing
 
 All servers run on loopback ports of their own with data in a temporary folder below /var/tmp (or
@@ -20,7 +21,8 @@ import tempfile
 
 from process import Failed, Places, disk_folder, interrupt_on_signals, raise_file_limit
 
-PARTS = {"peers": "side_by_side", "shapes": "shapes", "staircase": "staircase"}
+PARTS = {"peers": "side_by_side", "shapes": "shapes", "staircase": "staircase",
+         "overload": "overload"}
 
 
 def parse(words):

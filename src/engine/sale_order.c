@@ -48,10 +48,10 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
         return rests_on_terms(e, r, s, TLY_ESALE_NOT_OPEN);
     }
     if (t->queue != QUEUE_NONE && !x->admitted) {
-        engine_say(c, TLY_ESALE_NOT_OPEN,
-                   "sale %.*s has a waiting room: its ticket must be admitted",
-                   STR_ARG(t->sale_id));
-        return rests_on_terms(e, r, s, TLY_ESALE_NOT_OPEN);
+        engine_say(c, TLY_ENOT_ADMITTED,
+                   "sale %.*s has a waiting room, and the order is not admitted: %s",
+                   STR_ARG(t->sale_id), x->why_not ? x->why_not : "it comes without a ticket");
+        return rests_on_terms(e, r, s, TLY_ENOT_ADMITTED);
     }
     *sale = s;
     return 0;

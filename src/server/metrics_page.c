@@ -131,6 +131,16 @@ static void render_workers(struct metrics_text *t, const struct metrics_page *pa
     }
 }
 
+static void render_waiting(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct waiting_figures figures = {0};
+    if (page->waiting)
+        waiting_figures(page->waiting, &figures);
+    single(t, PAGE_WAITING_ROOMS, figures.rooms);
+    single(t, PAGE_WAITING_USERS, figures.users);
+    single(t, PAGE_WAITING_MEMORY, (int64_t)figures.bytes);
+}
+
 static void render_lots(struct metrics_text *t, const struct lot_view *top, uint32_t count)
 {
     for (enum page_metric metric = PAGE_LOT_AVAILABLE; metric <= PAGE_LOT_ON_HAND; metric++) {
@@ -203,6 +213,7 @@ char *metrics_page_render(void *context, enum metrics_format format, const struc
     render_ledger(&t, page);
     render_bus(&t, page);
     render_workers(&t, page);
+    render_waiting(&t, page);
     render_lots(&t, figures->top, figures->top_count);
     render_process(&t, page);
     metrics_text_end(&t);

@@ -9,6 +9,7 @@
 #include "obs/metrics.h"
 #include "server/state.h"
 #include "server/worker.h"
+#include "waiting/waiting.h"
 
 /* id, name, kind, label ("" for none), help */
 #define PAGE_METRICS(X)                                                                            \
@@ -27,6 +28,9 @@
     X(STREAMS, "tally_streams", GAUGE, "worker", "streams that watch stock or health")             \
     X(REQUEST_MEMORY, "tally_request_memory_bytes", GAUGE, "worker",                               \
       "memory that requests and answers have, or are sure to need")                                \
+    X(WAITING_ROOMS, "tally_waiting_rooms", GAUGE, "", "sales with a waiting room that was used")  \
+    X(WAITING_USERS, "tally_waiting_users", GAUGE, "", "users in them")                            \
+    X(WAITING_MEMORY, "tally_waiting_memory_bytes", GAUGE, "", "memory that they take")            \
     X(LOT_AVAILABLE, "tally_lot_available", GAUGE, "lot",                                          \
       "available units of the lots with most moves")                                               \
     X(LOT_RESERVED, "tally_lot_reserved", GAUGE, "lot",                                            \
@@ -46,6 +50,7 @@ struct metrics_page {
     struct bus *bus;         /* may be NULL */
     struct webhook *webhook; /* NULL: there is none */
     struct state *state;
+    struct waiting_rooms *waiting; /* or NULL */
     struct worker **workers;
     unsigned worker_count;
     int64_t started_ms; /* Unix time */

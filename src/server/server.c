@@ -43,6 +43,7 @@ struct server {
     struct engine_thread engine_thread; /* with engine, ledger and gate */
     struct budget_pot pot;              /* memory that the workers share */
     struct intake_thread intake;        /* what comes by itself */
+    struct waiting_rooms *waiting;
     struct worker *workers[WORKERS_MAX];
     struct metrics_page page;
     char *const *argv;
@@ -166,6 +167,19 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
     return engine_create(&s->engine_thread.lane.engine, &config, e);
 }
 
+static int open_waiting_rooms(struct server *s, uint64_t hash_seed, struct error *e)
+{
+    char folder[1100];
+    const struct waiting_config config = {.folder = folder,
+                                          .hash_seed = hash_seed,
+                                          .users_max = (uint32_t)s->settings.waiting_users_max,
+                                          .now_ms = state_now_ms(&s->state)};
+    snprintf(folder, sizeof folder, "%s/waiting", s->settings.data);
+    int code = waiting_open(&s->waiting, &config, e);
+    s->page.waiting = s->waiting;
+    return code;
+}
+
 /* connections_max, or what the limit on open files leaves of it. */
 static int64_t connections_allowed(const struct server *s, unsigned workers)
 {
@@ -189,6 +203,7 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
                                    .hash_seed = hash_seed,
                                    .pot = &s->pot,
                                    .engine_thread = &s->engine_thread,
+                                   .waiting = s->waiting,
                                    .state = &s->state,
                                    .metrics_text = metrics_page_render,
                                    .metrics_context = &s->page,
@@ -275,6 +290,8 @@ static int start(struct server *s, struct error *e)
         code = recover(
             t, hash_seed,
             &(struct recover_clock){s->settings.clock_gap_max_ms, s->settings.accept_clock}, e);
+    if (code == 0)
+        code = open_waiting_rooms(s, hash_seed, e);
     if (code == 0)
         code = create_workers(s, hash_seed, e);
     if (code == 0)
@@ -439,6 +456,7 @@ static void stop(struct server *s)
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);
     gate_destroy(lane->gate);
+    waiting_close(s->waiting);
     metrics_destroy_all();
     data_dir_release(&s->data_dir);
 }

@@ -23,7 +23,8 @@ enum {
     TICK_MS = 20,
     REFUSED_QUIET_S = 10, /* between two log lines about connections refused at the limit */
     REPLIES_ROUND = 8,    /* completed between two looks at the clock */
-    REPLIES_NS = 5000000, /* in one turn: long answers do not keep others from being read */
+    REPLIES_NS =
+        5000000,       /* in one turn at least: long answers do not keep others from being read */
     COMMANDS_MAX = 64, /* handed on while more are still being read: the engine begins meanwhile */
 };
 
@@ -201,6 +202,15 @@ static void host_request_done(void *context, const struct request_summary *s)
 
 /* ---- one turn ---- */
 
+/* As much time as reading took in this turn, so that a flood of requests, most of which are
+ * refused, does not keep those from being answered that were served. */
+static uint64_t replies_ns(const struct worker *w, uint64_t now_ns)
+{
+    uint64_t turn_ns = uv_now(&w->loop) * UINT64_C(1000000);
+    uint64_t read_ns = now_ns > turn_ns ? now_ns - turn_ns : 0;
+    return read_ns > REPLIES_NS ? read_ns : REPLIES_NS;
+}
+
 /* Thousands of calls may be under way, more than the nearer caches hold. */
 static void take_replies(struct worker *w)
 {
@@ -211,7 +221,7 @@ static void take_replies(struct worker *w)
         if (done % REPLIES_ROUND == REPLIES_ROUND - 1) {
             uint64_t now_ns = uv_hrtime();
             if (until_ns == 0)
-                until_ns = now_ns + REPLIES_NS;
+                until_ns = now_ns + replies_ns(w, now_ns);
             if (now_ns >= until_ns)
                 break;
         }
@@ -410,6 +420,7 @@ static int create_service(struct worker *w, struct error *e)
         .request_done = host_request_done,
         .change_epoch = w->config.change_epoch,
         .gate = w->gate,
+        .waiting = w->config.waiting,
         .budget = &w->budget,
         .metrics = w->metrics,
         .imports = w->config.imports,

@@ -38,6 +38,7 @@ struct worker_config {
     uint64_t hash_seed;
     struct budget_pot *pot; /* memory that all workers share */
     struct engine_thread *engine_thread;
+    struct waiting_rooms *waiting;
     struct state *state;
     /* Renders /metrics; on the worker's thread. */
     char *(*metrics_text)(void *context, enum metrics_format format, const struct figures *figures,

@@ -321,13 +321,24 @@ static void who_was_not_admitted_by_the_waiting_room_is_refused(void **state)
     struct ask *sale = sale_of_lot(s, "flash");
     sale->sale.terms.queue = QUEUE_FIRST_COME;
     send_and_commit(s, sale);
-    assert_int_not_equal(shop_reserve_in(s, "flash", "o-1", "u", key, 1)->c.code, 0);
+    struct ask *without = shop_reserve_in(s, "flash", "o-1", "u", key, 1);
+    assert_int_equal(without->c.code, TLY_ENOT_ADMITTED);
+    assert_non_null(strstr(without->c.text, "without a ticket"));
+    struct ask *early = shop_order_in(s, "flash", "o-1", "u");
+    shop_want_lot(early, key, 1);
+    early->extra.why_not = "it is not its ticket's turn yet";
+    shop_send(s, early);
+    assert_int_equal(early->c.code, TLY_ENOT_ADMITTED);
+    assert_non_null(strstr(early->c.text, "turn yet"));
     struct ask *a = shop_order_in(s, "flash", "o-1", "u");
     shop_want_lot(a, key, 1);
     a->extra.admitted = true;
     shop_send(s, a);
     shop_commit(s);
     assert_int_equal(a->c.code, 0);
+    struct ask *again = shop_reserve_in(s, "flash", "o-1", "u", key, 1); /* a retry (I4) */
+    assert_int_equal(again->c.code, 0);
+    assert_true(again->c.reserve.replayed);
     assert_int_equal(shop_rows(s, MOVE_RESERVE), 1);
 }
 

@@ -200,9 +200,10 @@ struct sale_view {
 /* What an order may have besides: it is in a sale, or its refusal tells of other orders. */
 struct order_extra {
     /* asked */
-    struct str sale_id; /* or empty */
-    int64_t group_id;   /* to join; 0: none */
-    bool admitted;      /* by the sale's waiting room */
+    struct str sale_id;  /* or empty */
+    int64_t group_id;    /* to join; 0: none */
+    bool admitted;       /* by the sale's waiting room */
+    const char *why_not; /* ... or why it is not; NULL: it has no ticket */
     /* answered */
     int64_t starts_in_ms; /* SALE_NOT_OPEN */
     int64_t taken;        /* LIMIT_EXCEEDED: how many there are without this order; by these: */

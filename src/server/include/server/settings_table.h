@@ -93,6 +93,8 @@
     X(queue_max, NUMBER, 32768, 0, 1000000, RELOAD,                                                \
       "requests of one worker that wait for a place at work, as far as they will be served in "    \
       "time; beyond it they are refused")                                                          \
+    X(waiting_users_max, NUMBER, 2000000, 1, 16000000, START,                                      \
+      "users in the waiting rooms of sales, of all together; at most 24 bytes each")               \
     X(watchers_max, NUMBER, 1000, 0, 100000, RELOAD,                                               \
       "streams of one worker: watchers of stock or health, readers of events")                                          \
     X(watch_interval_ms, DURATION, 50, 10, MINUTES(1), RELOAD,                                    \

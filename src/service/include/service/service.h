@@ -25,6 +25,7 @@
 #include "gate/gate.h"
 #include "intake/stock_import.h"
 #include "obs/metrics.h"
+#include "waiting/waiting.h"
 #include "wire/exchange.h"
 
 struct service;
@@ -115,7 +116,8 @@ struct service_host {
     uint32_t (*webhook_failures)(void *context, int64_t after, struct webhook_failure *out,
                                  uint32_t max);
     uint32_t (*webhook_retry)(void *context, int64_t id);
-    struct gate_session *gate; /* the service's now; its answers go to service_admitted() */
+    struct waiting_rooms *waiting; /* NULL: there are none */
+    struct gate_session *gate;     /* the service's now; its answers go to service_admitted() */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
     const struct service_imports *imports; /* or NULL */
     struct metrics *metrics;               /* this worker's shard */
