@@ -95,10 +95,12 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
     b->count++;
     *m = (struct move){.kind = (uint8_t)kind, .line_count = line_count, .at_ms = e->now_ms};
     *u = (struct undo){.hold = h};
-    m->seq = kind == MOVE_RESERVE ? h->reservation_id : engine_next_seq(e);
+    m->seq = h && move_begins(m) ? h->reservation_id : engine_next_seq(e);
     if (h) {
         m->reservation_id = h->reservation_id;
         u->first_touch = !(h->touched & b->bit);
+        u->was_written = h->written;
+        h->moves++;
         h->touched |= (unsigned)b->bit & TOUCHED_MASK;
     }
     int64_t quantity = 0;

@@ -24,7 +24,7 @@ enum { DUE_STEP = 65536 };
 static void push(struct hold_list *list, struct hold *h, unsigned slot)
 {
     assert(h->timer_slot == HOLD_NO_TIMER);
-    h->timer_slot = slot & 0xfffffu;
+    h->timer_slot = slot & 0x7ffffu;
     h->timer_next = NULL;
     h->timer_previous = list->last;
     if (list->last)

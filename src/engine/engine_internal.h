@@ -5,7 +5,9 @@
  *   kinds.c           one row per kind of command: all that differs between them. By kind:
  *   decide_reserve.c  duplicate? (search.c, content.c)  allocate.c  a hold, its moves (batch.c)
  *   decide_batch.c    the same for many orders, decided at once when all look-ups are done
- *   decide_move.c     confirm, refund, extend
+ *   decide_move.c     all that is done with a reservation: finds it (by_order.c), its record; then
+ *                     decide_confirm.c, decide_return.c (refund), decide_ship.c, decide_change.c
+ *   decide_confirm_all.c  many at once
  *   decide_lot.c      create, adjust
  *   decide_sale.c     sales: create, update, close, look up
  *   sale_order.c      what being in a sale means for an order
@@ -42,7 +44,7 @@ struct command_list {
 struct undo {
     struct hold *hold;
     union {
-        struct line *old_lines; /* a partial CONFIRM: the hold's lines before; see old_line */
+        struct line *old_lines; /* CHANGE, a partial CONFIRM: the hold's before; see old_line */
         struct sale_version *old_version; /* SALE; NULL: it made the sale */
     };
     union {
@@ -53,6 +55,7 @@ struct undo {
     uint64_t key_hash; /* ADJUST: of its adjustment_id; 0 if it has none */
     uint8_t old_line_count;
     bool lines_changed;
+    bool was_written; /* the hold */
     bool first_touch; /* of this hold in this batch: its other moves come later */
 };
 
@@ -319,6 +322,9 @@ void stock_set(struct engine *e, lot_id id, const struct stock *stock);
 void stock_gate_add(struct engine *e, lot_id id, int64_t units);
 void stock_changed(struct engine *e, lot_id id); /* a committed change, for watchers */
 void stock_settle_gate(struct engine *e, struct want *wants, uint16_t count);
+/* Between the two, what the hold has counts as available; nobody is shown that. */
+void stock_lend(struct engine *e, const struct hold *h);
+void stock_take_back(struct engine *e, const struct hold *h);
 
 static inline int64_t stock_available(const struct stock *s)
 {
@@ -330,9 +336,17 @@ static inline int64_t stock_available(const struct stock *s)
 void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refund_reason reason);
 void hold_unstep(struct engine *e, struct hold *h, enum hold_state state);
 void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms);
+/* From now on the hold is of `lines`, more than one in `many` (holds_lines_take). What it was stays
+ * in `u` until the outcome. */
+void hold_replace_lines(struct hold *h, const struct line *lines, uint16_t count, struct line *many,
+                        struct undo *u);
+void hold_restore_lines(struct engine *e, const struct undo *u);
 /* Frees it if nothing keeps it in memory. */
 void hold_release(struct engine *e, struct hold *h);
 struct hold *hold_from_record(struct engine *e, const struct reservation_record *record);
+/* The lots can take a move of those lines. */
+bool lines_fit(const struct engine *e, enum move_kind kind, const struct line *lines,
+               uint16_t count);
 /* Its lots can take that move of all its units. Always so where nobody else writes. */
 bool hold_fits(const struct engine *e, const struct hold *h, enum move_kind kind);
 /* Out of the timers, or of the due ones. */
@@ -364,6 +378,7 @@ void shared_close(struct engine *e);
 /* Adds a key to the load that is being put together, once. False: no memory. */
 bool shared_key(struct engine *e, const struct load_key *key);
 bool shared_order_keys(struct engine *e, const struct reserve_command *r);
+bool shared_want_keys(struct engine *e, const struct want *wants, uint16_t count);
 bool shared_list_key(struct engine *e, const struct command *c);
 /* The load's batch has its final outcome. */
 void shared_ended(struct engine *e);
@@ -404,6 +419,8 @@ void search_reset(struct order_search *s);
 void search_answer(struct order_search *s, const struct question *r, struct str order_id,
                    struct reservation_record *record);
 struct reservation_record *record_clone(const struct reservation_record *record);
+/* It knows of all moves of the hold that were decided. */
+bool record_is_current(const struct reservation_record *record, const struct hold *h);
 
 /* ---- content.c ---- */
 /* Of the order's content, never 0. */
@@ -431,7 +448,10 @@ void reserve_answered(struct engine *e, struct command *c, uint32_t order, struc
 void reserve_decide(struct engine *e, struct command *c, struct reserve_command *r,
                     const struct seen_order *seen);
 void reserve_reset(struct reserve_command *r);
-void decide_move(struct engine *e, struct command *c, const struct reservation_record *record);
+void decide_move(struct engine *e, struct command *c);
+void decide_confirm_all(struct engine *e, struct command *c);
+void confirm_all_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                          bool last);
 void decide_create(struct engine *e, struct command *c);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
 void decide_set_stock(struct engine *e, struct command *c);
@@ -487,6 +507,7 @@ void question_archived(struct engine *e, const struct question *q, uint64_t orde
 bool engine_index_complete(struct engine *e);
 
 /* ---- outcome.c ---- */
-void undo_batch(struct engine *e, struct engine_batch *b);
+/* All its moves from number `from` on, newest first. */
+void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from);
 
 #endif

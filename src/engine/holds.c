@@ -97,14 +97,14 @@ struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str orde
                        struct sale *sale)
 {
     assert(order_id.len <= ORDER_ID_MAX && user_id.len <= USER_ID_MAX);
-    assert(line_count >= 1 && line_count <= ORDER_LINES_MAX);
+    assert(line_count <= ORDER_LINES_MAX);
     struct hold *h = slab_take(&hs->holds);
     if (!h)
         return NULL;
     struct slab *texts = &hs->texts[piece_class(order_id.len + user_id.len, sale)];
     char *text = slab_take(texts);
     struct line *many = line_count > 1 ? holds_lines_take(hs, line_count) : NULL;
-    bool known = text && (line_count == 1 || many) &&
+    bool known = text && (line_count <= 1 || many) &&
                  pairs_put(&hs->by_id, id_key(reservation_id), (uintptr_t)h);
     if (!known) {
         if (text)
@@ -131,7 +131,7 @@ struct hold *holds_add(struct holds *hs, int64_t reservation_id, struct str orde
     if (many) {
         memcpy(many, lines, line_count * sizeof *lines);
         h->lines.many = many;
-    } else {
+    } else if (line_count == 1) {
         h->lines.one.lot = lines->lot;
         h->lines.one.quantity = (uint32_t)lines->quantity;
     }
@@ -177,7 +177,7 @@ static void list_behind(struct holds *hs, struct hold *after, struct hold *h)
         h->newer->older = h;
     else
         hs->newest = h;
-    h->listed = true;
+    h->listed = 1;
 }
 
 void holds_list(struct holds *hs, struct hold *h)
@@ -205,7 +205,7 @@ void holds_unlist(struct holds *hs, struct hold *h)
     else
         hs->newest = h->older;
     h->older = h->newer = NULL;
-    h->listed = false;
+    h->listed = 0;
 }
 
 const struct line *hold_lines(const struct hold *h, struct line *one)

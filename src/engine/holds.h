@@ -1,5 +1,6 @@
 /* holds.h - the reservations that are in memory: the PENDING ones, and those whose last move is not
- * committed yet. Found by id; PENDING ones stand in a list in order of creation.
+ * committed yet (or that somebody waits for). Found by id; PENDING ones stand in a list in order of
+ * creation.
  */
 #ifndef TALLY_ENGINE_HOLDS_H
 #define TALLY_ENGINE_HOLDS_H
@@ -13,7 +14,7 @@
 #include "model/model.h"
 
 /* Instead of a slot of the timers. */
-enum { HOLD_NO_TIMER = 0xfffff, HOLD_DUE = 0xffffe, HOLD_PARKED = 0xffffd };
+enum { HOLD_NO_TIMER = 0x7ffff, HOLD_DUE = 0x7fffe, HOLD_PARKED = 0x7fffd };
 
 struct sale;
 struct group;
@@ -42,7 +43,10 @@ struct hold {
             struct hold *timer_previous;
             struct hold *timer_next;
         };
-        int64_t confirmed_ms; /* CONFIRMED: it has no timer */
+        struct {                  /* it is not PENDING and has no timer */
+            int64_t confirmed_ms; /* 0: it never was */
+            uint32_t pins;        /* commands that need it in memory for a while */
+        };
     };
     union {
         struct {
@@ -54,13 +58,15 @@ struct hold {
     char *text; /* order_id, and behind it user_id; in a sale, struct hold_sale behind that */
     uint8_t order_id_len;
     uint8_t user_id_len;
-    uint8_t line_count;
-    bool listed;
-    unsigned timer_slot : 20;
+    uint8_t line_count; /* 0: a fence */
+    uint8_t moves;      /* of it, ever, modulo 256: a record with as many is not an old one */
+    unsigned timer_slot : 19;
     unsigned state : 3;
     unsigned reason : 4;
     unsigned touched : 3; /* bits of the batches that have moves of it and are not decided */
     unsigned in_sale : 1;
+    unsigned listed : 1;
+    unsigned written : 1; /* its record tells more: ids of changes, units that left or came back */
 };
 
 enum { TEXT_CLASSES = 6, LINE_CLASSES = 6 };
@@ -115,6 +121,12 @@ static inline struct hold_sale *hold_sale(const struct hold *h)
 {
     return (struct hold_sale *)(void *)(h->text + hold_texts_bytes((uint32_t)h->order_id_len +
                                                                    h->user_id_len));
+}
+
+/* An order_id that was taken by its cancel. */
+static inline bool hold_is_fence(const struct hold *h)
+{
+    return h->line_count == 0;
 }
 
 static inline struct str hold_user_id(const struct hold *h)

@@ -4,6 +4,7 @@
  * notes between two looks at it, and is refused as a whole.
  */
 #include <assert.h>
+#include <stdlib.h>
 
 #include "engine/engine_internal.h"
 
@@ -109,17 +110,41 @@ static bool batch_keys(struct engine *e, const struct command *c)
     return room;
 }
 
-/* ---- CONFIRM, REFUND, EXTEND ---- */
+/* ---- CONFIRM, REFUND, EXTEND, SHIP, CHANGE ---- */
+
+static bool by_order(const struct command *c)
+{
+    return !str_empty(c->move.by_order_id);
+}
+
+static void move_accept(struct command *c)
+{
+    c->move.search = (struct order_search){0};
+}
 
 static bool move_keys(struct engine *e, const struct command *c)
 {
-    return shared_key(
-        e, &(struct load_key){.kind = LOAD_RESERVATION, .number = c->move.reservation_id});
+    struct load_key key = {.kind = LOAD_RESERVATION, .number = c->move.reservation_id};
+    if (by_order(c))
+        key = (struct load_key){
+            .kind = LOAD_ORDER, .text = c->move.by_order_id, .hash = c->move.order_hash};
+    return shared_key(e, &key);
+}
+
+static bool change_keys(struct engine *e, const struct command *c)
+{
+    return move_keys(e, c) && shared_want_keys(e, c->move.wants, c->move.want_count);
+}
+
+static void move_drop(struct command *c)
+{
+    search_reset(&c->move.search);
 }
 
 static void move_again(struct engine *e, struct command *c)
 {
-    decide_move(e, c, NULL);
+    search_reset(&c->move.search);
+    decide_move(e, c);
 }
 
 static bool move_did(const struct engine *e, const struct command *c)
@@ -128,28 +153,73 @@ static bool move_did(const struct engine *e, const struct command *c)
     return c->code == 0 && !c->move.replayed;
 }
 
-/* That it cannot be moved any more is certain: it does not wait for all that is due with it. */
+/* That it cannot be moved any more is certain: it does not wait for all that is due with it. Unless
+ * it wants some of that. */
 static bool move_of_due(const struct engine *e, const struct command *c)
 {
-    const struct hold *h = holds_find(&e->holds, c->move.reservation_id);
-    return h && (h->state == HOLD_REFUNDED || hold_is_due(e, h));
+    const struct hold *h = by_order(c) ? NULL : holds_find(&e->holds, c->move.reservation_id);
+    return h && !(c->kind == COMMAND_CONFIRM && c->move.reclaim) &&
+           (h->state == HOLD_REFUNDED || hold_is_due(e, h));
 }
 
 static void move_prefetch(const struct engine *e, const struct command *c)
 {
-    holds_prefetch(&e->holds, c->move.reservation_id);
+    if (by_order(c))
+        order_index_prefetch(e->orders, c->move.order_hash);
+    else
+        holds_prefetch(&e->holds, c->move.reservation_id);
 }
 
 static void move_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                           bool last)
 {
     (void)order;
-    (void)last;
-    if (q->code == TLY_ENOT_FOUND && !holds_find(&e->holds, q->reservation_id))
+    if (by_order(c)) {
+        question_archived(e, q, c->move.order_hash);
+    } else if (q->code == TLY_ENOT_FOUND && !holds_find(&e->holds, q->reservation_id)) {
         engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld",
                       (long long)q->reservation_id);
-    else
-        decide_move(e, c, q->record);
+        return;
+    }
+    struct reservation_record *record = question_share(q, last);
+    if (q->code == 0 && !record) {
+        search_reset(&c->move.search);
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+        return;
+    }
+    struct str order_id = record ? record->order_id : c->move.by_order_id;
+    search_answer(&c->move.search, q, by_order(c) ? c->move.by_order_id : order_id, record);
+    decide_move(e, c);
+}
+
+/* ---- CONFIRM_ALL ---- */
+
+static void confirm_all_accept(struct command *c)
+{
+    c->confirm_all.asked = 0;
+    for (uint32_t i = 0; i < c->confirm_all.count; i++)
+        c->confirm_all.records[i] = NULL;
+}
+
+static bool confirm_all_keys(struct engine *e, const struct command *c)
+{
+    bool room = true;
+    for (uint32_t i = 0; i < c->confirm_all.count && room; i++)
+        room = shared_key(e, &(struct load_key){.kind = LOAD_RESERVATION,
+                                                .number = c->confirm_all.reservation_ids[i]});
+    return room;
+}
+
+static void confirm_all_drop(struct command *c)
+{
+    for (uint32_t i = 0; i < c->confirm_all.count; i++)
+        free(c->confirm_all.records[i]);
+}
+
+static bool confirm_all_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->confirm_all.replayed;
 }
 
 /* ---- CREATE_LOT, ADJUST ---- */
@@ -271,27 +341,33 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                                .fail = batch_fail},
     [COMMAND_CONFIRM] = {.name = "CONFIRM",
                          .writes = true,
+                         .accept = move_accept,
                          .at_once = move_of_due,
                          .prefetch = move_prefetch,
                          .decide = move_again,
                          .keys = move_keys,
                          .answered = move_answered,
+                         .drop = move_drop,
                          .did = move_did},
     [COMMAND_REFUND] = {.name = "REFUND",
                         .writes = true,
+                        .accept = move_accept,
                         .at_once = move_of_due,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,
                         .answered = move_answered,
+                        .drop = move_drop,
                         .did = move_did},
     [COMMAND_EXTEND] = {.name = "EXTEND",
                         .writes = true,
+                        .accept = move_accept,
                         .at_once = move_of_due,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,
                         .answered = move_answered,
+                        .drop = move_drop,
                         .did = move_did},
     [COMMAND_CREATE_SALE] = {.name = "CREATE_SALE",
                              .writes = true,
@@ -307,6 +383,36 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                             .did = sale_did},
     [COMMAND_GET_SALE] = {.name = "GET_SALE", .decide = look_up_sale, .sees_stock = true},
     [COMMAND_LIST_SALES] = {.name = "LIST_SALES", .decide = look_up_sales, .sees_stock = true},
+    [COMMAND_SHIP] = {.name = "SHIP",
+                      .writes = true,
+                      .accept = move_accept,
+                      .at_once = move_of_due,
+                      .prefetch = move_prefetch,
+                      .decide = move_again,
+                      .keys = move_keys,
+                      .answered = move_answered,
+                      .drop = move_drop,
+                      .did = move_did},
+    [COMMAND_CHANGE] = {.name = "CHANGE",
+                        .writes = true,
+                        .accept = move_accept,
+                        .at_once = move_of_due,
+                        .prefetch = move_prefetch,
+                        .decide = move_again,
+                        .keys = change_keys,
+                        .answered = move_answered,
+                        .drop = move_drop,
+                        .did = move_did},
+    [COMMAND_CONFIRM_ALL] = {.name = "CONFIRM_ALL",
+                             .writes = true,
+                             .whole = true,
+                             .accept = confirm_all_accept,
+                             .decide = decide_confirm_all,
+                             .keys = confirm_all_keys,
+                             .answered = confirm_all_answered,
+                             .answers_failure = true,
+                             .drop = confirm_all_drop,
+                             .did = confirm_all_did},
     [COMMAND_GET_LOT] = {.name = "GET_LOT",
                          .decide = look_up_lot,
                          .keys = get_lot_keys,

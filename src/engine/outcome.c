@@ -11,45 +11,46 @@
 
 #include "engine/engine_internal.h"
 
-static void restore_lines(struct engine *e, const struct undo *u)
+/* It never was. */
+static void forget(struct engine *e, const struct move *m, struct hold *h)
 {
-    struct hold *h = u->hold;
-    if (h->line_count > 1)
-        holds_lines_give(&e->holds, h->lines.many, h->line_count);
-    h->line_count = u->old_line_count;
-    if (u->old_lines) {
-        h->lines.many = u->old_lines;
-    } else {
-        h->lines.one.lot = u->old_line.lot;
-        h->lines.one.quantity = (uint32_t)u->old_line.quantity;
-    }
+    order_index_remove(e->orders, m->order_hash, m->seq);
+    if (h->state == HOLD_PENDING)
+        hold_unarm(e, h);
+    holds_unlist(&e->holds, h);
+    h->touched = 0;
+    holds_remove(&e->holds, h);
 }
 
 static void undo_hold(struct engine *e, const struct move *m, const struct undo *u)
 {
     struct hold *h = u->hold;
+    h->moves--;
+    h->written = u->was_written;
+    if (u->lines_changed)
+        hold_restore_lines(e, u);
     switch (m->kind) {
     case MOVE_CONFIRM:
-        if (u->lines_changed)
-            restore_lines(e, u);
-        hold_unstep(e, h, HOLD_PENDING);
-        break;
     case MOVE_REFUND:
         hold_unstep(e, h, HOLD_PENDING);
         break;
     case MOVE_RETURN:
-        hold_unstep(e, h, HOLD_CONFIRMED);
+    case MOVE_WRITE_OFF:
+    case MOVE_RESTOCK:
+    case MOVE_DISCARD:
+        if (m->reason)
+            hold_unstep(e, h, HOLD_CONFIRMED);
+        break;
+    case MOVE_RECLAIM:
+        hold_unstep(e, h, HOLD_REFUNDED);
         break;
     case MOVE_EXTEND:
         hold_set_deadline(e, h, u->old_deadline_ms);
         break;
     case MOVE_RESERVE:
-        order_index_remove(e->orders, m->order_hash, m->seq);
-        hold_unarm(e, h);
-        holds_unlist(&e->holds, h);
-        h->touched = 0;
-        holds_remove(&e->holds, h);
-        return;
+    case MOVE_FENCE:
+        forget(e, m, h);
+        break;
     default:
         break;
     }
@@ -68,9 +69,9 @@ static void undo_in_sale(const struct engine_batch *b, const struct move *m, con
     hold_sale(u->hold)->sale->touched &= (uint8_t)~b->bit;
 }
 
-void undo_batch(struct engine *e, struct engine_batch *b)
+void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
 {
-    for (uint32_t i = b->count; i-- > 0;) {
+    for (uint32_t i = b->count; i-- > from;) {
         const struct move *m = &b->moves[i];
         struct undo *u = &b->undos[i];
         const struct line *lines = move_lines(m);
@@ -82,7 +83,7 @@ void undo_batch(struct engine *e, struct engine_batch *b)
             undo_in_sale(b, m, u);
         if (u->hold)
             undo_hold(e, m, u);
-        if (u->hold && u->first_touch && m->kind != MOVE_RESERVE)
+        if (u->hold && u->first_touch && !move_begins(m))
             untouch_hold(e, b, u);
         if (m->kind == MOVE_SALE)
             sale_undone(e, u, b->bit);
@@ -91,8 +92,15 @@ void undo_batch(struct engine *e, struct engine_batch *b)
         if (m->kind == MOVE_CREATE)
             lots_drop(&e->lots, m->line.lot);
     }
-    e->stats.undone_total += b->count;
-    b->count = 0;
+    for (uint32_t i = 0; i < from; i++) {
+        const struct line *lines = move_lines(&b->moves[i]);
+        for (uint16_t j = 0; j < b->moves[i].line_count; j++)
+            lots_at(&e->lots, lines[j].lot)->touched |= b->bit;
+        if (b->undos[i].hold && b->undos[i].hold->in_sale)
+            hold_sale(b->undos[i].hold)->sale->touched |= b->bit;
+    }
+    e->stats.undone_total += b->count - from;
+    b->count = from;
 }
 
 static void commit_batch(struct engine *e, struct engine_batch *b)
@@ -166,9 +174,9 @@ static void decide_again(struct engine *e, struct command_list list)
 static struct command_list undo_from(struct engine *e, uint32_t from, struct command_list *due)
 {
     struct command_list later = {0};
-    undo_batch(e, e->open);
+    undo_batch(e, e->open, 0);
     for (uint32_t i = e->flight_count; i-- > from;)
-        undo_batch(e, e->flights[i]);
+        undo_batch(e, e->flights[i], 0);
     for (uint32_t i = from; i < e->flight_count; i++) {
         struct engine_batch *f = e->flights[i];
         f->dead = true;

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "engine/engine_internal.h"
+#include "engine/lines.h"
 
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
                     const struct stock *snapshot, struct error *err)
@@ -60,11 +61,18 @@ static int corrupt(struct error *err, const struct move *m, const char *what)
                      move_kind_name((enum move_kind)m->kind), what);
 }
 
+static int64_t least_quantity(enum move_kind kind)
+{
+    bool differs = kind == MOVE_ADJUST || kind == MOVE_CHANGE;
+    return differs ? -(int64_t)QUANTITY_MAX : kind != MOVE_CREATE && kind != MOVE_LOT_TERMS;
+}
+
 static int check_lines(const struct engine *e, const struct move *m, struct error *err)
 {
     if (move_has_no_lines(m->kind))
         return m->line_count ? corrupt(err, m, "it has lines") : 0;
-    if (m->line_count < 1 || m->line_count > ORDER_LINES_MAX)
+    uint16_t most = m->kind == MOVE_CHANGE ? MOVE_LINES_MAX : ORDER_LINES_MAX;
+    if (m->line_count < 1 || m->line_count > most)
         return corrupt(err, m, "it has no lines or too many");
     const struct line *lines = move_lines(m);
     for (uint16_t i = 0; i < m->line_count; i++) {
@@ -72,8 +80,8 @@ static int check_lines(const struct engine *e, const struct move *m, struct erro
             return corrupt(err, m, "there is no such lot");
         if (i && lines[i].lot <= lines[i - 1].lot)
             return corrupt(err, m, "its lots are not in order");
-        int64_t least = m->kind == MOVE_ADJUST ? -(int64_t)QUANTITY_MAX : m->kind != MOVE_CREATE;
-        if (lines[i].quantity < least || lines[i].quantity > QUANTITY_MAX)
+        if (lines[i].quantity < least_quantity((enum move_kind)m->kind) ||
+            lines[i].quantity > QUANTITY_MAX)
             return corrupt(err, m, "its quantity is out of range");
     }
     return 0;
@@ -113,7 +121,7 @@ static int load_index(struct engine *e, const struct move *m, struct str text, u
 {
     if (order_index_covers(e->orders, m->seq))
         return 0;
-    if (m->kind == MOVE_RESERVE && !hash)
+    if (move_begins(m) && !hash)
         hash = hash64(text, e->config.hash_seed);
     if (e->loading_count - e->loading_added == LOAD_AHEAD && !add_oldest_entry(e))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the order index");
@@ -160,7 +168,7 @@ static int load_in_sale(struct engine *e, const struct move *m, struct error *er
     return 0;
 }
 
-static int load_reserve(struct engine *e, const struct move *m, struct error *err)
+static int load_begin(struct engine *e, const struct move *m, struct error *err)
 {
     if (m->reservation_id != m->seq)
         return corrupt(err, m, "its reservation_id is not its seq");
@@ -168,6 +176,14 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
         return corrupt(err, m, "its order_id is empty or too long");
     if (m->user_id.len > USER_ID_MAX)
         return corrupt(err, m, "its user_id is too long");
+    return load_index(e, m, m->order_id, m->order_hash, err);
+}
+
+static int load_reserve(struct engine *e, const struct move *m, struct error *err)
+{
+    int code = load_begin(e, m, err);
+    if (code)
+        return code;
     struct sale *sale = sales_at(&e->sales, m->sale);
     if (m->sale && !sale)
         return corrupt(err, m, "there is no such sale");
@@ -182,10 +198,11 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
     h->created_ms = m->at_ms;
     h->deadline_ms = m->deadline_ms;
     h->fingerprint = m->fingerprint;
+    h->moves = 1;
     if (!e->holds.oldest)
         timers_start(e->timers, m->at_ms);
     hold_step(e, h, MOVE_RESERVE, REASON_NONE);
-    return load_index(e, m, m->order_id, m->order_hash, err);
+    return 0;
 }
 
 static bool same_lines(const struct hold *h, const struct move *m)
@@ -202,18 +219,45 @@ static bool same_lines(const struct hold *h, const struct move *m)
     return true;
 }
 
+static int load_change(struct engine *e, struct hold *h, const struct move *m, struct error *err)
+{
+    struct line one, sum[ORDER_LINES_MAX + MOVE_LINES_MAX];
+    uint16_t count =
+        lines_sum(hold_lines(h, &one), h->line_count, move_lines(m), m->line_count, +1, sum);
+    if (count == 0 || count > ORDER_LINES_MAX)
+        return corrupt(err, m, "it leaves no lines or too many");
+    for (uint16_t i = 0; i < count; i++) {
+        if (sum[i].quantity < 0)
+            return corrupt(err, m, "it takes away more than the reservation has");
+    }
+    struct undo was = {0};
+    struct line *many = count > 1 ? holds_lines_take(&e->holds, count) : NULL;
+    if (count > 1 && !many)
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
+    hold_replace_lines(h, sum, count, many, &was);
+    if (was.old_lines)
+        holds_lines_give(&e->holds, was.old_lines, was.old_line_count);
+    h->written = 1;
+    return 0;
+}
+
 /* Of a hold that is in memory: the others were finished before what was loaded. */
 static int load_hold_move(struct engine *e, const struct move *m, struct error *err)
 {
     struct hold *h = holds_find(&e->holds, m->reservation_id);
     if (m->reservation_id <= 0 || m->reservation_id >= m->seq)
         return corrupt(err, m, "it belongs to no earlier reservation");
-    if (!h || m->kind == MOVE_RELEASE || m->kind == MOVE_RETURN)
+    if (!h || h->state != HOLD_PENDING)
         return 0;
+    h->moves++;
     if (m->kind == MOVE_EXTEND) {
         hold_set_deadline(e, h, m->deadline_ms);
         return 0;
     }
+    if (m->kind == MOVE_CHANGE)
+        return load_change(e, h, m, err);
+    if (!hold_move_target((int)h->state, (enum move_kind)m->kind))
+        return corrupt(err, m, "its reservation is PENDING");
     if (m->kind == MOVE_REFUND && !same_lines(h, m))
         return corrupt(err, m, "it gives back other units than were reserved");
     enum refund_reason reason = REASON_NONE;
@@ -234,7 +278,15 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
     case MOVE_REFUND:
     case MOVE_RETURN:
     case MOVE_EXTEND:
+    case MOVE_SHIP:
+    case MOVE_RESTOCK:
+    case MOVE_WRITE_OFF:
+    case MOVE_DISCARD:
+    case MOVE_CHANGE:
+    case MOVE_RECLAIM:
         return load_hold_move(e, m, err);
+    case MOVE_FENCE:
+        return load_begin(e, m, err);
     case MOVE_ADJUST:
         if (str_empty(m->detail))
             return 0;
@@ -249,7 +301,7 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
 int engine_load_move(struct engine *e, const struct move *m, bool in_stock, struct error *err)
 {
     assert(e->loading);
-    if (m->kind < MOVE_CREATE || (m->kind > MOVE_EXTEND && m->kind != MOVE_SALE))
+    if (m->kind < MOVE_KIND_FIRST || m->kind > MOVE_KIND_LAST)
         return corrupt(err, m, "there is no such kind");
     if (m->reason > REASON_UNSETTLED)
         return corrupt(err, m, "there is no such reason");

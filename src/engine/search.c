@@ -2,7 +2,8 @@
  *
  * Happy path: the index knows no such hash, so the order is new. A candidate that is in memory is
  * compared by its order_id, and its content by fingerprint (content.c). Any other candidate is a
- * question for the ledger (SEEN_ASK); the caller puts it and searches again with the answer.
+ * question for the ledger (SEEN_ASK); the caller puts it and searches again with the answer. An
+ * order_id that its cancel took (FENCE) is used, whatever the content of the order that comes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static struct seen_order same_or_not(const struct engine *e,
                                      const struct reservation_record *record, struct hold *h,
                                      const struct reserve_command *content)
 {
-    if (content && !order_same_content(e, content, record))
+    if (content && !record->fence && !order_same_content(e, content, record))
         return (struct seen_order){
             .verdict = SEEN_MISMATCH, .hold = h, .record = h ? NULL : record};
     return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h, .record = h ? NULL : record};
@@ -45,7 +46,7 @@ static struct seen_order same_or_not(const struct engine *e,
 static struct seen_order resident(const struct engine *e, const struct order_search *s,
                                   struct hold *h, const struct reserve_command *content)
 {
-    if (!content || h->fingerprint == order_fingerprint(content))
+    if (!content || hold_is_fence(h) || h->fingerprint == order_fingerprint(content))
         return (struct seen_order){.verdict = SEEN_REPLAY, .hold = h};
     if (h->fingerprint)
         return (struct seen_order){.verdict = SEEN_MISMATCH, .hold = h};
@@ -125,15 +126,17 @@ struct reservation_record *record_clone(const struct reservation_record *record)
     for (uint32_t i = 0; i < record->move_count; i++)
         details += rounded(record->moves[i].detail.len);
     size_t lines = record->line_count * sizeof(struct line);
+    size_t after = record->after ? record->line_count * sizeof(struct line_after) : 0;
     size_t reserved = record->line_count_reserved * sizeof(struct line);
     size_t moves = record->move_count * sizeof(struct reservation_move);
-    char *at = malloc(rounded(sizeof *record) + lines + reserved + moves + details +
+    char *at = malloc(rounded(sizeof *record) + lines + after + reserved + moves + details +
                       rounded(record->order_id.len) + rounded(record->user_id.len) +
                       rounded(record->payment_id.len));
     if (!at)
         return NULL;
     struct reservation_record *copy = move_on(&at, record, sizeof *record);
     copy->lines = move_on(&at, record->lines, lines);
+    copy->after = after ? move_on(&at, record->after, after) : NULL;
     copy->reserved_lines = move_on(&at, record->reserved_lines, reserved);
     copy->moves = move_on(&at, record->moves, moves);
     copy->order_id.p = move_on(&at, record->order_id.p, record->order_id.len);
@@ -143,4 +146,9 @@ struct reservation_record *record_clone(const struct reservation_record *record)
         copy->moves[i].detail.p =
             move_on(&at, record->moves[i].detail.p, record->moves[i].detail.len);
     return copy;
+}
+
+bool record_is_current(const struct reservation_record *record, const struct hold *h)
+{
+    return record->reservation_id == h->reservation_id && (uint8_t)record->move_count == h->moves;
 }

@@ -96,7 +96,7 @@ bool shared_key(struct engine *e, const struct load_key *key)
     return true;
 }
 
-static bool wants_keys(struct engine *e, const struct want *wants, uint16_t count)
+bool shared_want_keys(struct engine *e, const struct want *wants, uint16_t count)
 {
     bool room = true;
     for (uint16_t i = 0; i < count && room; i++) {
@@ -112,7 +112,7 @@ bool shared_order_keys(struct engine *e, const struct reserve_command *r)
     return shared_key(e, &(struct load_key){.kind = LOAD_ORDER,
                                             .text = r->order_id,
                                             .hash = r->order_hash}) &&
-           wants_keys(e, r->wants, r->want_count);
+           shared_want_keys(e, r->wants, r->want_count);
 }
 
 bool shared_list_key(struct engine *e, const struct command *c)

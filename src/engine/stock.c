@@ -62,6 +62,24 @@ void stock_apply(struct engine *e, enum move_kind kind, lot_id id, int64_t quant
     put(e, id, &then);
 }
 
+static void lend(struct engine *e, const struct hold *h, int sign)
+{
+    struct line one;
+    const struct line *lines = hold_lines(h, &one);
+    for (uint8_t i = 0; i < h->line_count; i++)
+        lots_at(&e->lots, lines[i].lot)->stock.reserved -= sign * lines[i].quantity;
+}
+
+void stock_lend(struct engine *e, const struct hold *h)
+{
+    lend(e, h, +1);
+}
+
+void stock_take_back(struct engine *e, const struct hold *h)
+{
+    lend(e, h, -1);
+}
+
 void stock_set(struct engine *e, lot_id id, const struct stock *stock)
 {
     put(e, id, stock);

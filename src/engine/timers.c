@@ -114,7 +114,7 @@ void timers_insert(struct timers *t, struct hold *h)
     }
     h->timer_next = slot->first;
     h->timer_previous = NULL;
-    h->timer_slot = number & 0xfffffu;
+    h->timer_slot = number & 0x7ffffu;
     slot->first = h;
     t->count++;
 }

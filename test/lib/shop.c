@@ -201,18 +201,33 @@ struct ask *shop_reserve(struct shop *s, const char *order_id, const char *lot, 
     return a;
 }
 
-static struct ask *move_ask(struct shop *s, enum command_kind kind, int64_t reservation_id)
+struct ask *shop_move(struct shop *s, enum command_kind kind, int64_t reservation_id)
 {
     struct ask *a = shop_ask(s, kind);
     a->c.move.reservation_id = reservation_id;
     a->c.move.lines = a->lines;
     a->c.move.line_max = ORDER_LINES_MAX;
+    a->c.move.after = a->after;
+    a->c.move.wants = a->wants;
     return a;
+}
+
+struct ask *shop_move_by_order(struct shop *s, enum command_kind kind, const char *order_id)
+{
+    struct ask *a = shop_move(s, kind, 0);
+    a->c.move.by_order_id = str_of(order_id);
+    a->c.move.order_hash = hash64(a->c.move.by_order_id, (uint64_t)SHOP_SEED);
+    return a;
+}
+
+void shop_move_want(struct ask *a, const char *lot, int64_t quantity)
+{
+    a->wants[a->c.move.want_count++] = (struct want){.lot = str_of(lot), .quantity = quantity};
 }
 
 struct ask *shop_confirm(struct shop *s, int64_t reservation_id)
 {
-    struct ask *a = move_ask(s, COMMAND_CONFIRM, reservation_id);
+    struct ask *a = shop_move(s, COMMAND_CONFIRM, reservation_id);
     a->c.move.payment_id = STR("payment-1");
     shop_send(s, a);
     return a;
@@ -221,17 +236,15 @@ struct ask *shop_confirm(struct shop *s, int64_t reservation_id)
 struct ask *shop_confirm_part(struct shop *s, int64_t reservation_id, const char *lot,
                               int64_t quantity)
 {
-    struct ask *a = move_ask(s, COMMAND_CONFIRM, reservation_id);
-    a->wants[0] = (struct want){.lot = str_of(lot), .quantity = quantity};
-    a->c.move.wants = a->wants;
-    a->c.move.want_count = 1;
+    struct ask *a = shop_move(s, COMMAND_CONFIRM, reservation_id);
+    shop_move_want(a, lot, quantity);
     shop_send(s, a);
     return a;
 }
 
 struct ask *shop_refund(struct shop *s, int64_t reservation_id, enum refund_reason reason)
 {
-    struct ask *a = move_ask(s, COMMAND_REFUND, reservation_id);
+    struct ask *a = shop_move(s, COMMAND_REFUND, reservation_id);
     a->c.move.reason = (uint8_t)reason;
     shop_send(s, a);
     return a;
@@ -239,7 +252,7 @@ struct ask *shop_refund(struct shop *s, int64_t reservation_id, enum refund_reas
 
 struct ask *shop_extend(struct shop *s, int64_t reservation_id, int64_t hold_ms)
 {
-    struct ask *a = move_ask(s, COMMAND_EXTEND, reservation_id);
+    struct ask *a = shop_move(s, COMMAND_EXTEND, reservation_id);
     a->c.move.hold_ms = hold_ms;
     shop_send(s, a);
     return a;
@@ -373,73 +386,6 @@ void shop_commit(struct shop *s)
     }
 }
 
-static int64_t row_reservation(const struct move *m)
-{
-    return m->kind == MOVE_RESERVE ? m->seq : m->reservation_id;
-}
-
-const struct line *shop_row_lines(const struct move *m)
-{
-    return m->line_count > 1 ? m->lines : &m->line;
-}
-
-static void record_row(struct reservation_record *record, const struct move *m)
-{
-    struct reservation_move *to = &record->moves[record->move_count++];
-    *to = (struct reservation_move){.seq = m->seq,
-                                    .at_ms = m->at_ms,
-                                    .deadline_ms = m->deadline_ms,
-                                    .quantity = m->line.quantity,
-                                    .kind = m->kind,
-                                    .reason = m->reason};
-    if (m->deadline_ms)
-        record->deadline_ms = m->deadline_ms;
-    if (m->kind == MOVE_RESERVE || m->kind == MOVE_CONFIRM) {
-        record->line_count = m->line_count;
-        memcpy(record->lines, shop_row_lines(m), m->line_count * sizeof(struct line));
-    }
-    if (m->kind == MOVE_RESERVE) {
-        record->state = HOLD_PENDING;
-        record->created_ms = m->at_ms;
-        record->order_id = m->order_id;
-        record->user_id = m->user_id;
-        record->fingerprint = m->fingerprint;
-        record->sale = m->sale;
-        record->group_id = m->group_id;
-        record->line_count_reserved = m->line_count;
-        memcpy(record->reserved_lines, shop_row_lines(m), m->line_count * sizeof(struct line));
-    } else if (m->kind == MOVE_CONFIRM) {
-        record->state = HOLD_CONFIRMED;
-        record->confirmed_ms = m->at_ms;
-        record->payment_id = m->detail;
-    } else if (m->kind == MOVE_REFUND || m->kind == MOVE_RETURN) {
-        record->state = HOLD_REFUNDED;
-        record->reason = (enum refund_reason)m->reason;
-    }
-}
-
-struct reservation_record *shop_record(const struct shop *s, int64_t reservation_id, uint32_t rows)
-{
-    struct room {
-        struct reservation_record record;
-        struct line lines[ORDER_LINES_MAX], reserved[ORDER_LINES_MAX];
-        struct reservation_move moves[32];
-    } *room = calloc_or_die(1, sizeof *room);
-    struct reservation_record *record = &room->record;
-    record->reservation_id = reservation_id;
-    record->lines = room->lines;
-    record->reserved_lines = room->reserved;
-    record->moves = room->moves;
-    for (uint32_t i = 0; i < rows; i++) {
-        if (row_reservation(&s->rows[i]) == reservation_id && record->move_count < 32)
-            record_row(record, &s->rows[i]);
-    }
-    if (record->move_count)
-        return record;
-    free(room);
-    return NULL;
-}
-
 static void answer_read(const struct shop *s, struct question *r)
 {
     s = s->truth ? s->truth : s;
@@ -451,8 +397,7 @@ static void answer_read(const struct shop *s, struct question *r)
     }
     for (uint32_t i = 0; i < s->row_count; i++) {
         const struct move *m = &s->rows[i];
-        if (r->kind == QUESTION_ORDER && m->kind == MOVE_RESERVE &&
-            str_equal(m->order_id, r->order_id))
+        if (r->kind == QUESTION_ORDER && move_begins(m) && str_equal(m->order_id, r->order_id))
             id = m->seq;
         if (r->kind == QUESTION_ADJUSTMENT && m->kind == MOVE_ADJUST &&
             str_equal(m->detail, r->order_id)) {

@@ -16,6 +16,7 @@ struct ask {
     bool answered;
     struct want wants[SHOP_WANTS_MAX];
     struct line lines[ORDER_LINES_MAX];
+    struct line_after after[ORDER_LINES_MAX];
     char text[SHOP_TEXT_SIZE];
     struct order_extra extra; /* of an order in a sale */
     struct sale_command sale;
@@ -84,6 +85,10 @@ struct ask *shop_confirm_part(struct shop *s, int64_t reservation_id, const char
                               int64_t quantity);
 struct ask *shop_refund(struct shop *s, int64_t reservation_id, enum refund_reason reason);
 struct ask *shop_extend(struct shop *s, int64_t reservation_id, int64_t hold_ms);
+/* What is done with a reservation, for what has no line of its own here: begin, add, send. */
+struct ask *shop_move(struct shop *s, enum command_kind kind, int64_t reservation_id);
+struct ask *shop_move_by_order(struct shop *s, enum command_kind kind, const char *order_id);
+void shop_move_want(struct ask *a, const char *lot, int64_t quantity);
 struct ask *shop_adjust(struct shop *s, const char *lot, int64_t delta, const char *adjustment_id);
 struct ask *shop_get(struct shop *s, int64_t reservation_id, const char *order_id);
 struct ask *shop_get_lot(struct shop *s, const char *lot);

@@ -122,7 +122,7 @@ static void add_key(const struct shop *t, struct shop_load *l, const struct load
         add_record(t, l, k->number);
     for (uint32_t i = 0; i < l->rows; i++) {
         const struct move *m = &t->rows[i];
-        if (k->kind == LOAD_ORDER && m->kind == MOVE_RESERVE && str_equal(m->order_id, k->text))
+        if (k->kind == LOAD_ORDER && move_begins(m) && str_equal(m->order_id, k->text))
             add_record(t, l, m->seq);
         if (k->kind == LOAD_ADJUSTMENT && m->kind == MOVE_ADJUST && str_equal(m->detail, k->text))
             l->adjustments[l->load->adjustment_count++] =
@@ -215,7 +215,7 @@ static bool is_stale(const struct shop *t, uint32_t rows, const struct batch *b)
         for (uint32_t k = 0; k < b->move_count; k++) {
             const struct move *m = &b->moves[k];
             const struct line *ours = shop_row_lines(m);
-            if (m->kind == MOVE_RESERVE && t->rows[i].kind == MOVE_RESERVE &&
+            if (move_begins(m) && move_begins(&t->rows[i]) &&
                 str_equal(m->order_id, t->rows[i].order_id))
                 return true;
             for (uint16_t x = 0; x < t->rows[i].line_count; x++) {

@@ -46,16 +46,24 @@ static void the_table_allows_what_the_diagram_shows_and_nothing_else(void **stat
     (void)state;
     int allowed = 0;
     for (int from = HOLD_NONE; from <= HOLD_REFUNDED; from++) {
-        for (int kind = MOVE_CREATE; kind <= MOVE_EXTEND; kind++)
-            allowed += hold_move_target(from, (enum move_kind)kind) != HOLD_NONE;
+        for (int kind = MOVE_KIND_FIRST; kind <= MOVE_KIND_LAST; kind++) {
+            allowed += hold_move_end(from, (enum move_kind)kind, false) != HOLD_NONE;
+            allowed += hold_move_end(from, (enum move_kind)kind, true) != HOLD_NONE;
+        }
     }
-    assert_int_equal(allowed, 6);
+    assert_int_equal(allowed, 17);
     assert_int_equal(hold_move_target(HOLD_PENDING, MOVE_CONFIRM), HOLD_CONFIRMED);
     assert_int_equal(hold_move_target(HOLD_PENDING, MOVE_REFUND), HOLD_REFUNDED);
     assert_int_equal(hold_move_target(HOLD_CONFIRMED, MOVE_RETURN), HOLD_REFUNDED);
     assert_int_equal(hold_move_target(HOLD_PENDING, MOVE_EXTEND), HOLD_PENDING);
-    for (int kind = MOVE_CREATE; kind <= MOVE_EXTEND; kind++)
-        assert_int_equal(hold_move_target(HOLD_REFUNDED, (enum move_kind)kind), HOLD_NONE);
+    assert_int_equal(hold_move_target(HOLD_PENDING, MOVE_CHANGE), HOLD_PENDING);
+    assert_int_equal(hold_move_target(HOLD_CONFIRMED, MOVE_SHIP), HOLD_CONFIRMED);
+    assert_int_equal(hold_move_end(HOLD_CONFIRMED, MOVE_RESTOCK, false), HOLD_CONFIRMED);
+    assert_int_equal(hold_move_end(HOLD_CONFIRMED, MOVE_RESTOCK, true), HOLD_REFUNDED);
+    for (int kind = MOVE_KIND_FIRST; kind <= MOVE_KIND_LAST; kind++) {
+        int to = kind == MOVE_RECLAIM ? HOLD_CONFIRMED : HOLD_NONE;
+        assert_int_equal(hold_move_target(HOLD_REFUNDED, (enum move_kind)kind), to);
+    }
 }
 
 static void confirming_moves_the_units_and_is_answered_after_the_commit(void **state)

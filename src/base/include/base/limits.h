@@ -13,6 +13,7 @@ enum {
     LOT_KEY_MAX = SKU_MAX + 9, /* sku#hhhhhhhh */
     PAYMENT_ID_MAX = 64,       /* bytes */
     ADJUSTMENT_ID_MAX = 64,    /* bytes */
+    MOVE_ID_MAX = 64,          /* bytes of a shipment_id, return_id or change_id */
     ADJUST_REASON_MAX = 128,   /* bytes */
     REQUEST_ID_MAX = 128,      /* bytes of X-Request-Id */
     ORDER_LINES_MAX = 64,      /* lines of one order, as asked for and as allocated */

@@ -143,6 +143,10 @@ const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
     X(sold_out_total, COUNTER, "orders refused for want of stock")                                 \
     X(confirmed_total, COUNTER, "holds confirmed")                                                 \
     X(refunded_total, COUNTER, "holds given back on request")                                      \
+    X(returned_in_part_total, COUNTER, "returns after which units were left")                      \
+    X(shipped_total, COUNTER, "shipments")                                                         \
+    X(changed_total, COUNTER, "holds that got other lines")                                        \
+    X(reclaimed_total, COUNTER, "expired holds taken again and confirmed")                         \
     X(expired_total, COUNTER, "holds given back at their deadline")                                \
     X(undone_total, COUNTER, "moves undone because their commit failed")                           \
     X(reads_total, COUNTER, "questions asked of the ledger")                                       \
