@@ -147,9 +147,6 @@ enum group_status { GROUP_IS_OPEN = 1, GROUP_SUCCEEDED = 2, GROUP_FAILED = 3 };
 const char *group_status_name(enum group_status status); /* "OPEN" */
 const char *queue_mode_name(enum queue_mode mode);       /* "FIRST_COME"; "" for none */
 
-/* A CHANGE may take all lines of an order away and put as many others in their place. */
-enum { MOVE_LINES_MAX = 2 * ORDER_LINES_MAX };
-
 /* What a decision changes of a lot's available units; may be negative. */
 struct gate_delta {
     lot_id lot;
