@@ -309,7 +309,11 @@ int64_t engine_next_seq(struct engine *e)
 struct lot_view engine_view(const struct engine *e, lot_id id)
 {
     const struct lot *lot = lots_at(&e->lots, id);
-    struct lot_view view = {.id = id, .dims = &lot->dims, .stock = lot->stock};
+    struct lot_view view = {
+        .id = id,
+        .dims = &lot->dims,
+        .terms = {.expires_on = lot->dims.expires_on, .expected_on = LOT_NEVER_EXPIRES},
+        .stock = lot->stock};
     view.stock.reserved -= lot->due_units;
     view.stock.version += lot->due_moves;
     return view;

@@ -22,6 +22,10 @@ static void answer(struct service *s, struct call *c)
     m.confirmed = lot.confirmed;
     m.available = lot.available;
     m.version = lot.version;
+    m.withdrawn = lot.withdrawn;
+    m.per_user_limit = lot.per_user_limit;
+    m.backorder_limit = lot.backorder_limit;
+    m.expected_on = lot.expected_on;
     m.replayed = command->adjust.replayed;
     reply_message_with(s, &c->origin, 200, &m.base, &replayed, m.replayed ? 1 : 0);
 }

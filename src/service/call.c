@@ -77,6 +77,8 @@ void call_put(struct service *s, struct call *c)
     assert(!c->origin.exchange);
     if (c->command.kind == COMMAND_GET_RESERVATION)
         free(c->command.get.record);
+    else if (c->command.kind == COMMAND_LIST_RESERVATIONS)
+        list_reservations_free(&c->command.list_reservations.list);
     s->batch_orders -= c->batch_orders;
     if (c->charged)
         budget_give(s->host.budget, BUDGET_SMALL, c->charged);
@@ -202,9 +204,11 @@ void service_complete(struct service *s, struct command *command)
     s->own -= c->own;
     call_stop_waiting(s, c);
     queue_done(s, c);
+    c->stage = CALL_PREPARING;
     if (c->origin.exchange || c->own)
         c->finish(s, c);
-    call_put(s, c);
+    if (c->stage == CALL_PREPARING)
+        call_put(s, c);
     queue_advance(s);
 }
 

@@ -12,6 +12,20 @@ static void finish(struct service *s, struct call *c)
         finish_lot_created(s, c, &c->command.create.lot);
 }
 
+static int check_terms(const Tally__V1__CreateLotRequest *m, struct lot_terms *terms,
+                       struct error *e)
+{
+    int code = rule_quantity(m->per_user_limit, 0, "per_user_limit", e);
+    if (!code)
+        code = rule_quantity(m->backorder_limit, 0, "backorder_limit", e);
+    terms->expected_on = LOT_NEVER_EXPIRES;
+    if (!code && m->expected_on[0])
+        code = rule_date(str_of(m->expected_on), "expected_on", &terms->expected_on, e);
+    terms->per_user_limit = m->per_user_limit;
+    terms->backorder_limit = m->backorder_limit;
+    return code;
+}
+
 static int check(struct service *s, const Tally__V1__CreateLotRequest *m, struct lot_dims *dims,
                  char size[SIZE_MAX_BYTES + 1], struct error *e)
 {
@@ -37,9 +51,13 @@ int create_lot_start(struct service *s, struct call *c, struct error *e)
     const Tally__V1__CreateLotRequest *m = (const Tally__V1__CreateLotRequest *)c->request;
     struct lot_dims *dims = &c->command.create.dims;
     char size[SIZE_MAX_BYTES + 1], key[LOT_KEY_MAX + 1];
+    struct lot_terms *terms = &c->command.create.terms;
     int code = check(s, m, dims, size, e);
+    if (!code)
+        code = check_terms(m, terms, e);
     if (code)
         return code;
+    terms->expires_on = dims->expires_on;
     dims->sku = str_of(m->sku);
     dims->flavor = str_of(m->flavor);
     dims->batch = str_of(m->batch);
@@ -52,7 +70,7 @@ int create_lot_start(struct service *s, struct call *c, struct error *e)
     if (!dims->key.p)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (m->validate_only) {
-        struct lot_view asked = {.dims = dims, .stock.on_hand = m->quantity};
+        struct lot_view asked = {.dims = dims, .terms = *terms, .stock.on_hand = m->quantity};
         finish_lot(s, c, 200, &asked);
         call_put(s, c);
         return 0;

@@ -10,7 +10,7 @@ int extend_start(struct service *s, struct call *c, struct error *e)
 {
     const Tally__V1__ExtendRequest *m = (const Tally__V1__ExtendRequest *)c->request;
     int64_t hold_max_ms = s->host.settings->hold_max_ms;
-    int code = move_prepare(c, COMMAND_EXTEND, m->reservation_id, e);
+    int code = move_prepare(c, COMMAND_EXTEND, m->reservation_id, m->order_id, e);
     if (code)
         return code;
     if (m->hold_ms < 1 || m->hold_ms > hold_max_ms)

@@ -2,6 +2,35 @@
 #include "base/hash.h"
 #include "service/service_internal.h"
 
+/* The id that a move was given. */
+static int show_detail(Tally__V1__Move *m, const struct reservation_move *move, struct arena *a)
+{
+    if (!move->detail.len)
+        return 0;
+    char *id = show_text(move->detail, a);
+    switch (move->kind) {
+    case MOVE_CONFIRM:
+    case MOVE_RECLAIM:
+        m->payment_id = id;
+        break;
+    case MOVE_SHIP:
+        SHOW_OPTIONAL(m, MOVE, shipment_id, SHIPMENT_ID, id);
+        break;
+    case MOVE_RETURN:
+    case MOVE_RESTOCK:
+    case MOVE_WRITE_OFF:
+    case MOVE_DISCARD:
+        SHOW_OPTIONAL(m, MOVE, return_id, RETURN_ID, id);
+        break;
+    case MOVE_CHANGE:
+        SHOW_OPTIONAL(m, MOVE, change_id, CHANGE_ID, id);
+        break;
+    default:
+        break;
+    }
+    return id ? 0 : TLY_ENO_MEMORY;
+}
+
 static int show_moves(Tally__V1__GetReservationResponse *m, const struct reservation_record *r,
                       struct arena *a)
 {
@@ -21,9 +50,7 @@ static int show_moves(Tally__V1__GetReservationResponse *m, const struct reserva
         out->quantity = move->quantity;
         out->deadline = show_time(move->deadline_ms, a);
         out->reason = (char *)refund_reason_name(move->reason);
-        if (move->kind == MOVE_CONFIRM)
-            out->payment_id = show_text(move->detail, a);
-        if (!out->seq || !out->at || !out->deadline || !out->payment_id)
+        if (!out->seq || !out->at || !out->deadline || show_detail(out, move, a))
             return TLY_ENO_MEMORY;
     }
     return 0;
@@ -32,6 +59,7 @@ static int show_moves(Tally__V1__GetReservationResponse *m, const struct reserva
 static int show_record(const struct service *s, Tally__V1__GetReservationResponse *m,
                        const struct reservation_record *r, struct arena *a)
 {
+    char *sale_id, *group_id;
     m->reservation_id = show_number(r->reservation_id, a);
     m->order_id = show_text(r->order_id, a);
     m->status = (char *)hold_state_name(r->state);
@@ -45,8 +73,13 @@ static int show_record(const struct service *s, Tally__V1__GetReservationRespons
         !m->confirmed_at || !m->payment_id)
         return TLY_ENO_MEMORY;
     m->n_lines = r->line_count;
-    if (show_lines(s, &m->lines, r->lines, r->line_count, a))
+    if (show_lines(s, &m->lines, r->lines, r->after, r->line_count, a) ||
+        show_sale_of(s, r->sale, r->group_id, &sale_id, &group_id, a))
         return TLY_ENO_MEMORY;
+    if (sale_id)
+        SHOW_OPTIONAL(m, GET_RESERVATION_RESPONSE, sale_id, SALE_ID, sale_id);
+    if (group_id)
+        SHOW_OPTIONAL(m, GET_RESERVATION_RESPONSE, group_id, GROUP_ID, group_id);
     return show_moves(m, r, a);
 }
 
@@ -73,7 +106,8 @@ int get_reservation_start(struct service *s, struct call *c, struct error *e)
     if (m->order_id[0])
         code = rule_text(str_of(m->order_id), ORDER_ID_MAX, "order_id", e);
     else
-        code = reservation_id_parse(m->reservation_id, &command->get.reservation_id, e);
+        code = reservation_id_parse(m->reservation_id, "reservation_id",
+                                    &command->get.reservation_id, e);
     if (code)
         return code;
     command->kind = COMMAND_GET_RESERVATION;

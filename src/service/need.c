@@ -4,12 +4,18 @@
  * (test/unit/service/test_need.c holds them against what is really taken). A request that will be
  * refused needs no more than a small one.
  */
+#include <string.h>
+
 #include "service/service_internal.h"
 
 enum {
     PAGE_SIZE_DEFAULT = 100,
     SMALL_BYTES = 1024,      /* a usual answer, with the beginning of its arena */
-    LOT_BYTES = 2432,        /* a lot of a page: as the engine's, as a message, as JSON */
+    LOT_BYTES = 2880,        /* a lot of a page: as the engine's, as a message, as JSON */
+    SALE_BYTES = 96 << 10,   /* a sale with as many lots as there may be, in all its forms */
+    LISTED_BYTES = 26 << 10, /* a reservation of a page, with as many lines as there may be */
+    MOVE_BYTES = 6 << 10,    /* a reservation's lines, and what became of them */
+    EXTRA_BYTES = 4 << 10,   /* an order in a sale: whose orders count towards a limit */
     BODY_GROWTH = 16,        /* texts are decoded, kept, and given back in the answer */
     LINE_BYTES = 640,        /* a line of an order: as asked, at the gate, as allocated */
     ORDER_BYTES = 4352,      /* an order of a batch without its lines, and its outcome */
@@ -20,7 +26,7 @@ enum {
 };
 
 /* Parts of a message, by their tags on the wire (api/tally.proto). */
-enum { TAG_BATCH_ORDERS = 0x0a, TAG_ORDER_LINES = 0x1a };
+enum { TAG_BATCH_ORDERS = 0x0a, TAG_ORDER_LINES = 0x1a, TAG_ORDER_SALE_ID = 0x2a };
 
 static int64_t page_size(const struct origin *o)
 {
@@ -31,7 +37,13 @@ static int64_t page_size(const struct origin *o)
     struct error e;
     arena_init(&scratch, buffer, sizeof buffer, 64 * SCRATCH_BYTES);
     int code = request_message(o, o->route->request, &scratch, &m, &e);
-    int64_t size = code ? 0 : ((Tally__V1__ListLotsRequest *)m)->page_size;
+    int64_t size = 0;
+    if (!code && o->route->call == CALL_LIST_LOTS)
+        size = ((Tally__V1__ListLotsRequest *)m)->page_size;
+    else if (!code && o->route->call == CALL_LIST_RESERVATIONS)
+        size = ((Tally__V1__ListReservationsRequest *)m)->page_size;
+    else if (!code)
+        size = ((Tally__V1__ListSalesRequest *)m)->page_size;
     arena_close(&scratch);
     if (code || size < 0 || size > PAGE_SIZE_MAX)
         return 0;
@@ -40,6 +52,7 @@ static int64_t page_size(const struct origin *o)
 
 struct counts {
     size_t orders, lines;
+    size_t extras; /* orders of which more may be told */
 };
 
 bool proto_next_field(struct str *rest, uint64_t *tag, struct str *held)
@@ -78,66 +91,99 @@ bool proto_next_field(struct str *rest, uint64_t *tag, struct str *held)
     return true;
 }
 
-static size_t count_parts(struct str message, uint64_t wanted, size_t *inner)
+/* The lines of an order, and whether it names a sale. */
+static void count_order(struct str message, struct counts *n)
 {
-    size_t count = 0;
     uint64_t tag;
     struct str held;
     while (proto_next_field(&message, &tag, &held)) {
-        if (tag != wanted)
-            continue;
-        count++;
-        if (inner)
-            *inner += count_parts(held, TAG_ORDER_LINES, NULL);
+        n->lines += tag == TAG_ORDER_LINES;
+        n->extras += tag == TAG_ORDER_SALE_ID;
     }
-    return count;
 }
 
 static struct counts count_grpc(struct str body, bool batch)
 {
     enum { HEAD_BYTES = 5 };
-    struct counts n = {1, 0};
+    struct counts n = {.orders = 1};
+    uint64_t tag;
+    struct str held;
     if (body.len < HEAD_BYTES)
         return n;
     struct str message = {body.p + HEAD_BYTES, body.len - HEAD_BYTES};
-    if (batch)
-        n.orders = count_parts(message, TAG_BATCH_ORDERS, &n.lines);
-    else
-        n.lines = count_parts(message, TAG_ORDER_LINES, NULL);
+    if (!batch) {
+        count_order(message, &n);
+        return n;
+    }
+    n.orders = 0;
+    while (proto_next_field(&message, &tag, &held)) {
+        if (tag != TAG_BATCH_ORDERS)
+            continue;
+        n.orders++;
+        count_order(held, &n);
+    }
     return n;
 }
 
 /* Every order and every line is an object, and an order has a line at least. */
 static struct counts count_json(struct str body, bool batch)
 {
-    size_t braces = 0;
+    static const char sale[] = "\"sale_id\"";
+    struct counts n = {.orders = 1};
+    const char *end = body.p + body.len, *at = body.p;
     for (uint32_t i = 0; i < body.len; i++)
-        braces += body.p[i] == '{';
-    if (!batch)
-        return (struct counts){1, braces};
-    size_t orders = braces / 2 < ORDER_BATCH_MAX ? braces / 2 : ORDER_BATCH_MAX;
-    return (struct counts){orders, braces - orders};
+        n.lines += body.p[i] == '{';
+    if (batch) {
+        n.orders = n.lines / 2 < ORDER_BATCH_MAX ? n.lines / 2 : ORDER_BATCH_MAX;
+        n.lines -= n.orders;
+    }
+    while (at < end && (at = memmem(at, (size_t)(end - at), sale, sizeof sale - 1))) {
+        n.extras++;
+        at += sizeof sale - 1;
+    }
+    return n;
 }
 
-static size_t orders_bytes(const struct origin *o, struct str body, bool batch)
+static size_t orders_bytes(const struct service *s, const struct origin *o, struct str body,
+                           bool batch)
 {
     struct counts n = o->grpc ? count_grpc(body, batch) : count_json(body, batch);
     size_t bytes = n.lines * LINE_BYTES + (size_t)body.len * BODY_GROWTH;
+    if (s->host.lots_tell_more && s->host.lots_tell_more(s->host.context))
+        n.extras = n.orders;
     if (batch)
         bytes += n.orders * (o->grpc ? ORDER_BYTES : ORDER_JSON_BYTES);
-    return bytes;
+    return bytes + n.extras * EXTRA_BYTES;
 }
 
-static size_t bytes_of(const struct origin *o, const struct exchange *x)
+static size_t bytes_of(const struct service *s, const struct origin *o, const struct exchange *x)
 {
     size_t call = sizeof(struct call) + SMALL_BYTES;
     switch (o->route->call) {
     case CALL_LIST_LOTS:
         return call + (size_t)page_size(o) * LOT_BYTES;
     case CALL_RESERVE_BATCH:
-        return call + orders_bytes(o, x->body, true);
+        return call + orders_bytes(s, o, x->body, true);
     case CALL_RESERVE:
-        return call + orders_bytes(o, x->body, false);
+        return call + orders_bytes(s, o, x->body, false);
+    case CALL_OPEN_GROUP:
+        return call + EXTRA_BYTES + ORDER_JSON_BYTES + (size_t)x->body.len * BODY_GROWTH;
+    case CALL_CONFIRM:
+    case CALL_REFUND:
+    case CALL_EXTEND:
+    case CALL_SHIP:
+    case CALL_CHANGE_RESERVATION:
+        return call + MOVE_BYTES + orders_bytes(s, o, x->body, false);
+    case CALL_LIST_RESERVATIONS:
+        return call + (size_t)page_size(o) * LISTED_BYTES;
+    case CALL_LIST_SALES:
+        return call + (size_t)page_size(o) * SALE_BYTES;
+    case CALL_CREATE_SALE:
+    case CALL_GET_SALE:
+    case CALL_UPDATE_SALE:
+    case CALL_CLOSE_SALE:
+    case CALL_WATCH_SALE:
+        return call + SALE_BYTES + (size_t)x->body.len * BODY_GROWTH;
     case CALL_GET_RESERVATION:
         return call + RECORD_BYTES;
     case CALL_METRICS:
@@ -163,5 +209,5 @@ void service_need(void *context, const struct exchange *x, struct exchange_need 
     }
     s->found_for = x;
     need->vital = s->found.route->vital;
-    need->bytes = bytes_of(&s->found, x);
+    need->bytes = bytes_of(s, &s->found, x);
 }

@@ -2,9 +2,10 @@
  * and ReserveBatch share it.
  *
  * The fingerprint says what the order is: the user, and how many units of what. Two orders have the
- * same fingerprint if they name the same user and the same wishes with the same sums, in any order;
- * hold_ms does not count. It is a sum of quantity x hash over the lines, under the data folder's
- * secret seed, so that lines of one lot add up and their order does not matter.
+ * same fingerprint if they name the same user, the same wishes with the same sums, in any order,
+ * and the same sale and group; hold_ms does not count. It is a sum of quantity x hash over the
+ * lines, under the data folder's secret seed, so that lines of one lot add up and their order does
+ * not matter.
  */
 #include <stdio.h>
 #include <string.h>
@@ -83,11 +84,13 @@ static uint64_t hash_want(const struct want *w, uint64_t seed)
     return hash64((struct str){joined, len}, seed + 2);
 }
 
-static uint64_t fingerprint(const struct reserve_command *order, uint64_t seed)
+uint64_t order_fingerprint(const struct reserve_command *order, uint64_t seed)
 {
     uint64_t content[2] = {hash64(order->user_id, seed + 3), 0};
     for (uint16_t i = 0; i < order->want_count; i++)
         content[1] += (uint64_t)order->wants[i].quantity * hash_want(&order->wants[i], seed);
+    if (order->extra && order->extra->sale_id.len)
+        content[0] += hash64(order->extra->sale_id, seed + 5) + (uint64_t)order->extra->group_id;
     return hash64((struct str){(const char *)content, sizeof content}, seed + 4);
 }
 
@@ -109,25 +112,65 @@ static int prepare_order_id(struct call *c, const char *given, struct reserve_co
     return 0;
 }
 
+int order_wants(struct call *c, Tally__V1__WantedLine *const *lines, size_t count,
+                struct want **wants, uint16_t *line_max, struct error *e)
+{
+    if (count < 1 || count > ORDER_LINES_MAX)
+        return rule_broken(e, "lines", "must be 1 to %d lines, is %zu", ORDER_LINES_MAX, count);
+    *wants = arena_alloc(&c->arena, count * sizeof **wants);
+    if (!*wants)
+        return no_memory(e);
+    *line_max = (uint16_t)count;
+    for (size_t i = 0; i < count; i++) {
+        struct want *want = &(*wants)[i];
+        if (prepare_line(c, lines[i], want, e))
+            return in_line(e, i);
+        if (!want->lot.len)
+            *line_max = ORDER_LINES_MAX;
+    }
+    return 0;
+}
+
 static int prepare_lines(struct call *c, const Tally__V1__ReserveRequest *m,
                          struct reserve_command *out, struct error *e)
 {
-    if (m->n_lines < 1 || m->n_lines > ORDER_LINES_MAX)
-        return rule_broken(e, "lines", "must be 1 to %d lines, is %zu", ORDER_LINES_MAX,
-                           m->n_lines);
-    out->wants = arena_alloc(&c->arena, m->n_lines * sizeof *out->wants);
-    if (!out->wants)
-        return no_memory(e);
+    int code = order_wants(c, m->lines, m->n_lines, &out->wants, &out->line_max, e);
+    if (code)
+        return code;
     out->want_count = (uint16_t)m->n_lines;
-    out->line_max = out->want_count;
-    for (uint16_t i = 0; i < out->want_count; i++) {
-        if (prepare_line(c, m->lines[i], &out->wants[i], e))
-            return in_line(e, i);
-        if (!out->wants[i].lot.len)
-            out->line_max = ORDER_LINES_MAX;
-    }
     out->lines = arena_alloc(&c->arena, out->line_max * sizeof *out->lines);
     return out->lines ? 0 : no_memory(e);
+}
+
+/* Of an order in a sale; and of others where lots have limits or sell what is not there yet, for
+ * only then there is something to tell. */
+static int prepare_extra(struct call *c, const Tally__V1__ReserveRequest *m,
+                         struct reserve_command *out, struct error *e)
+{
+    const struct service_host *host = &c->service->host;
+    int64_t group_id = 0;
+    int code = 0;
+    if (!m->sale_id[0] && m->group_id[0])
+        return rule_broken(e, "group_id", "is a group of a sale; give its sale_id");
+    if (!m->sale_id[0] && !(host->lots_tell_more && host->lots_tell_more(host->context)))
+        return 0;
+    if (m->sale_id[0])
+        code = rule_text(str_of(m->sale_id), SALE_ID_MAX, "sale_id", e);
+    if (!code && m->group_id[0])
+        code = id_parse(m->group_id, "group_id", "group", &group_id, e);
+    if (code)
+        return code;
+    struct order_extra *extra = arena_alloc(&c->arena, sizeof *extra);
+    if (!extra)
+        return no_memory(e);
+    out->extra = extra;
+    extra->sale_id = str_of(m->sale_id);
+    extra->group_id = group_id;
+    extra->admitted = false;
+    extra->starts_in_ms = extra->taken = 0;
+    extra->order_count = 0;
+    memset(extra->after, 0, out->line_max * sizeof extra->after[0]);
+    return 0;
 }
 
 int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct reserve_command *out,
@@ -150,7 +193,10 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
     code = prepare_lines(c, m, out, e);
     if (code)
         return code;
-    out->fingerprint = fingerprint(out, s->host.hash_seed);
+    code = prepare_extra(c, m, out, e);
+    if (code)
+        return code;
+    out->fingerprint = order_fingerprint(out, s->host.hash_seed);
     return 0;
 }
 

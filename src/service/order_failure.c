@@ -204,17 +204,6 @@ static struct str lines_sentence(const struct service *s, const struct reserve_c
     return writer_result(&w, &out) ? (struct str){0} : out;
 }
 
-static struct str holds_max_sentence(int64_t limit, struct arena *a)
-{
-    struct writer w;
-    struct str out;
-    writer_init(&w, a, SENTENCE_BYTES);
-    WRITER_LITERAL(&w, "holds_max: ");
-    writer_decimal(&w, limit);
-    WRITER_LITERAL(&w, " reservations are pending, the most there may be; try again");
-    return writer_result(&w, &out) ? (struct str){0} : out;
-}
-
 /* The first line of the goods that are told first. */
 static uint16_t first_line(const struct reserve_command *order)
 {
@@ -254,10 +243,11 @@ struct failure order_failure(const struct service *s, const struct reserve_comma
                              const char *text, struct arena *a)
 {
     struct failure f = {.code = order->code, .text = str_of(text)};
-    if (f.code == TLY_EOVERLOADED && order->trouble == ORDER_HOLDS_MAX)
-        f.text = holds_max_sentence(order->limit, a);
     if (f.code == TLY_EORDER_MISMATCH)
         show_stored(s, order, &f, a);
+    order_trouble_show(order, &f, a);
+    if (order->trouble == ORDER_SALE_SHARE)
+        return f;
     if (f.text.len || order->failed_want >= order->want_count)
         return f;
     const struct want *want = &order->wants[order->failed_want];

@@ -55,6 +55,9 @@ static uint64_t key_of(const struct service *s, const struct origin *o)
     case CALL_CONFIRM:
     case CALL_REFUND:
     case CALL_EXTEND:
+    case CALL_SHIP:
+    case CALL_CHANGE_RESERVATION:
+    case CALL_CONFIRM_ALL:
     case CALL_GET_RESERVATION:
         return KEY_MOVES;
     case CALL_RESERVE:

@@ -8,14 +8,12 @@
 
 #include "service/service_internal.h"
 
-static void finish(struct service *s, struct call *c)
+static void answer(struct service *s, struct call *c)
 {
     const struct reserve_command *order = &c->command.reserve;
     struct arena *a = &c->origin.exchange->arena;
     if (c->command.code) {
-        struct failure f;
-        c->command.reserve.code = c->command.code;
-        f = order_failure(s, order, c->command.text, a);
+        struct failure f = order_failure(s, order, c->command.text, a);
         reply_failure(s, &c->origin, &f);
         return;
     }
@@ -39,6 +37,13 @@ static void finish(struct service *s, struct call *c)
     if (order->replayed)
         headers[count++] = (struct header){STR("idempotent-replayed"), STR("true")};
     reply_message_with(s, &c->origin, order->replayed ? 200 : 201, &m.base, headers, count);
+}
+
+static void finish(struct service *s, struct call *c)
+{
+    c->command.reserve.code = c->command.code;
+    if (!orders_look_up(s, c, &c->command.reserve, 1, answer))
+        answer(s, c);
 }
 
 /* The gate's answer. */

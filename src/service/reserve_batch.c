@@ -26,6 +26,34 @@ struct orders {
     uint32_t ask_count;
 };
 
+/* What a problem would say besides. */
+static int show_members(Tally__V1__OrderOutcome *out, const struct reserve_command *order,
+                        const struct failure *f, struct arena *a)
+{
+    const struct order_extra *extra = order->extra;
+    if (f->code == TLY_ESALE_NOT_OPEN)
+        SHOW_OPTIONAL(out, ORDER_OUTCOME, starts_in_ms, STARTS_IN_MS, f->starts_in_ms);
+    if (f->code != TLY_ELIMIT_EXCEEDED || !f->limit)
+        return 0;
+    SHOW_OPTIONAL(out, ORDER_OUTCOME, limit, LIMIT, f->limit);
+    SHOW_OPTIONAL(out, ORDER_OUTCOME, taken, TAKEN, f->taken);
+    if (!extra || !extra->order_count)
+        return 0;
+    out->orders = arena_alloc(a, extra->order_count * sizeof *out->orders);
+    if (!out->orders)
+        return TLY_ENO_MEMORY;
+    for (uint16_t i = 0; i < extra->order_count; i++) {
+        const struct limit_order *o = &extra->orders[i];
+        if (!o->order_id_len)
+            continue;
+        char *text = show_text((struct str){o->order_id, o->order_id_len}, a);
+        if (!text)
+            return TLY_ENO_MEMORY;
+        out->orders[out->n_orders++] = text;
+    }
+    return 0;
+}
+
 static int show_outcome(const struct service *s, const struct entry *entry, struct arena *a,
                         Tally__V1__OrderOutcome *out)
 {
@@ -40,7 +68,7 @@ static int show_outcome(const struct service *s, const struct entry *entry, stru
         struct str text = f.text.len ? f.text : str_of(error_text(order->code));
         out->message = show_text(text, a);
         out->available = f.available;
-        return out->message ? 0 : TLY_ENO_MEMORY;
+        return out->message ? show_members(out, order, &f, a) : TLY_ENO_MEMORY;
     }
     out->reservation = arena_alloc(a, sizeof *out->reservation);
     if (!out->reservation)
@@ -75,7 +103,7 @@ static void finish(struct service *s, struct call *c)
 {
     if (c->command.code)
         reply_refused(s, c);
-    else
+    else if (!orders_look_up(s, c, c->command.batch.orders, c->command.batch.count, answer))
         answer(s, c);
 }
 

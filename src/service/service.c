@@ -181,6 +181,7 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
     queue_advance(s);
     streams_reap(s, monotonic_ns);
     watch_tick(s);
+    watch_sale_tick(s);
     events_tick(s);
     imports_tick(s);
     health_tick(s);

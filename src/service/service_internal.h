@@ -77,7 +77,8 @@ struct call {
     struct command command;
     struct service *service;
     struct origin origin;
-    void (*finish)(struct service *s, struct call *c);  /* the command has come back */
+    /* The command has come back. Submitted again in there, the call goes on. */
+    void (*finish)(struct service *s, struct call *c);
     void (*expired)(struct service *s, struct call *c); /* answers when its time is up; or NULL */
     ProtobufCMessage *request;
     void *state;                                         /* the use case's own, in the arena */
@@ -305,10 +306,22 @@ struct order_flags {
 };
 int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct reserve_command *out,
                   struct order_flags *flags, struct error *e) MUST_CHECK;
+/* What an order wants; `line_max`: how many lots that may become. */
+int order_wants(struct call *c, Tally__V1__WantedLine *const *lines, size_t count,
+                struct want **wants, uint16_t *line_max, struct error *e) MUST_CHECK;
+/* Equal for equal wishes of the same user. */
+uint64_t order_fingerprint(const struct reserve_command *order, uint64_t seed);
 /* Lines for the gate, and what it said about them. */
 int order_ask(struct call *c, const struct reserve_command *order, struct order_flags flags,
               struct gate_ask *ask) MUST_CHECK;
 void order_admitted(struct service *s, struct reserve_command *order, const struct gate_ask *ask);
+
+/* ---- order_look_up.c ---- */
+
+/* True: what the engine could not say of the orders' outcomes is being looked up; then `then` goes
+ * on with the call, as if its command had only now come back. */
+bool orders_look_up(struct service *s, struct call *c, struct reserve_command *orders,
+                    uint32_t count, void (*then)(struct service *s, struct call *c));
 
 /* ---- order_failure.c ---- */
 
@@ -318,6 +331,8 @@ void order_sold_out(const struct service *s, struct reserve_command *order,
 /* Why it was refused; texts in the arena. `text`: a sentence that is there already, or "". */
 struct failure order_failure(const struct service *s, const struct reserve_command *order,
                              const char *text, struct arena *a);
+/* order_trouble.c: what is not its lines' fault: members, and a sentence if there is none. */
+void order_trouble_show(const struct reserve_command *order, struct failure *f, struct arena *a);
 /* "lines[3]" and a member of it, in the arena; empty at its bound. */
 struct str line_name(uint16_t i, const char *member, struct arena *a);
 /* "field: text", in the arena; the text alone at its bound. */
@@ -325,27 +340,48 @@ struct str after_field(struct str field, struct str text, struct arena *a);
 
 /* ---- show.c: the engine's answers as messages; texts in the arena ---- */
 
+/* An optional member: m->name = value. */
+#define SHOW_OPTIONAL(m, TYPE, name, NAME, value)                                                  \
+    ((m)->name##_is_case = TALLY__V1__##TYPE##__##NAME##_IS_##NAME, (m)->name = (value))
+
 int show_lot(Tally__V1__Lot *m, const struct lot_view *lot, struct arena *a) MUST_CHECK;
 int show_lots(Tally__V1__Lot ***out, const struct lot_view *lots, uint32_t count,
               struct arena *a) MUST_CHECK;
+/* `after`: of each line, or NULL. */
 int show_lines(const struct service *s, Tally__V1__Line ***out, const struct line *lines,
-               uint32_t count, struct arena *a) MUST_CHECK;
+               const struct line_after *after, uint32_t count, struct arena *a) MUST_CHECK;
+/* A reservation's sale and group, where it has them. */
+int show_sale_of(const struct service *s, sale_number sale, int64_t group_id, char **sale_id,
+                 char **group, struct arena *a) MUST_CHECK;
 /* [{"lot":...,"quantity":...}], empty at the arena's bound. */
 struct str show_lines_json(const struct service *s, const struct line *lines, uint32_t count,
                            struct arena *a);
 int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
                const struct reserve_command *order, struct arena *a) MUST_CHECK;
+/* The path with the segment behind it, percent-encoded; empty without memory. */
+struct str path_with(struct str path, struct str segment, struct arena *a);
 char *show_number(int64_t n, struct arena *a);
 char *show_time(int64_t unix_ms, struct arena *a); /* "" for 0 */
 char *show_text(struct str text, struct arena *a);
 void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot);
 /* 201, with the Location of the lot. */
 void finish_lot_created(struct service *s, struct call *c, const struct lot_view *lot);
-/* Confirm, Refund, Extend. */
+
+/* ---- move.c: what the moves of one reservation share ---- */
+
 void finish_move(struct service *s, struct call *c, enum hold_state to);
 int move_prepare(struct call *c, enum command_kind kind, const char *reservation_id,
-                 struct error *e) MUST_CHECK;
-int reservation_id_parse(const char *text, int64_t *out, struct error *e) MUST_CHECK;
+                 const char *order_id, struct error *e) MUST_CHECK;
+/* Some of the units: by lot. `all`: what leaving them out means. */
+int move_lines(struct call *c, Tally__V1__Line *const *lines, size_t count, const char *all,
+               struct error *e) MUST_CHECK;
+/* The call's own idempotency key, which may be left out. */
+int move_id(struct call *c, const char *id, const char *field, struct error *e) MUST_CHECK;
+/* A reservation's or a group's number. */
+int id_parse(const char *text, const char *field, const char *what, int64_t *out,
+             struct error *e) MUST_CHECK;
+int reservation_id_parse(const char *text, const char *field, int64_t *out,
+                         struct error *e) MUST_CHECK;
 
 /* ---- the use cases, one file each ---- */
 
@@ -358,6 +394,21 @@ int reserve_batch_start(struct service *s, struct call *c, struct error *e);
 int confirm_start(struct service *s, struct call *c, struct error *e);
 int refund_start(struct service *s, struct call *c, struct error *e);
 int extend_start(struct service *s, struct call *c, struct error *e);
+int ship_start(struct service *s, struct call *c, struct error *e);
+int change_reservation_start(struct service *s, struct call *c, struct error *e);
+int confirm_all_start(struct service *s, struct call *c, struct error *e);
+int list_reservations_start(struct service *s, struct call *c, struct error *e);
+void list_reservations_free(struct reservation_list *list);
+int update_lot_start(struct service *s, struct call *c, struct error *e);
+int create_sale_start(struct service *s, struct call *c, struct error *e);
+int get_sale_start(struct service *s, struct call *c, struct error *e);
+int list_sales_start(struct service *s, struct call *c, struct error *e);
+int update_sale_start(struct service *s, struct call *c, struct error *e);
+int close_sale_start(struct service *s, struct call *c, struct error *e);
+int watch_sale_start(struct service *s, struct call *c, struct error *e);
+int open_group_start(struct service *s, struct call *c, struct error *e);
+int get_group_start(struct service *s, struct call *c, struct error *e);
+int complete_group_start(struct service *s, struct call *c, struct error *e);
 int get_reservation_start(struct service *s, struct call *c, struct error *e);
 void import_lots_open(struct service *s, struct origin *o);
 /* Looks at what is being imported, and answers. */
@@ -378,7 +429,7 @@ void openapi_open(struct service *s, struct origin *o);
 
 /* ---- stream.c: answers that go on: Watch, Events, health Watch, reflection ---- */
 
-enum stream_kind { STREAM_WATCH, STREAM_EVENTS, STREAM_HEALTH, STREAM_REFLECTION };
+enum stream_kind { STREAM_WATCH, STREAM_EVENTS, STREAM_HEALTH, STREAM_REFLECTION, STREAM_SALE };
 
 struct stream {
     struct stream *next, *previous;
@@ -399,6 +450,7 @@ void streams_reap(struct service *s, uint64_t now_ns);
 /* Answered: there are too many, or the client's limit is none. */
 bool stream_refused(struct service *s, struct origin *o);
 void watch_tick(struct service *s);
+void watch_sale_tick(struct service *s);
 void events_tick(struct service *s);
 /* A stream ends; of one that is none of Events' nothing is done. */
 void events_closed(struct stream *st);

@@ -39,18 +39,26 @@ int show_lot(Tally__V1__Lot *m, const struct lot_view *lot, struct arena *a)
 {
     const struct lot_dims *dims = lot->dims;
     const struct stock *stock = &lot->stock;
-    char date[DATE_SIZE] = "";
+    char date[DATE_SIZE] = "", expected[DATE_SIZE] = "";
     tally__v1__lot__init(m);
-    if (dims->expires_on != LOT_NEVER_EXPIRES)
-        date_format(dims->expires_on, date);
+    if (lot->terms.expires_on != LOT_NEVER_EXPIRES)
+        date_format(lot->terms.expires_on, date);
+    if (lot->terms.expected_on != LOT_NEVER_EXPIRES)
+        date_format(lot->terms.expected_on, expected);
     m->lot = show_text(dims->key, a);
     m->sku = show_text(dims->sku, a);
     m->flavor = show_text(dims->flavor, a);
     m->size = show_text(dims->size, a);
     m->batch = show_text(dims->batch, a);
     m->expires_on = show_text(str_of(date), a);
-    if (!m->lot || !m->sku || !m->flavor || !m->size || !m->batch || !m->expires_on)
+    if (*expected)
+        m->expected_on = show_text(str_of(expected), a);
+    if (!m->lot || !m->sku || !m->flavor || !m->size || !m->batch || !m->expires_on ||
+        !m->expected_on)
         return TLY_ENO_MEMORY;
+    m->withdrawn = lot->terms.withdrawn;
+    m->per_user_limit = lot->terms.per_user_limit;
+    m->backorder_limit = lot->terms.backorder_limit;
     m->on_hand = stock->on_hand;
     m->reserved = stock->reserved;
     m->confirmed = stock->confirmed;
@@ -73,8 +81,29 @@ int show_lots(Tally__V1__Lot ***out, const struct lot_view *lots, uint32_t count
     return 0;
 }
 
+/* What became of a line's units, where something did. */
+static int show_after(const struct service *s, Tally__V1__Line *m, lot_id lot,
+                      const struct line_after *after, struct arena *a)
+{
+    if (after->shipped)
+        SHOW_OPTIONAL(m, LINE, shipped, SHIPPED, after->shipped);
+    if (after->returned)
+        SHOW_OPTIONAL(m, LINE, returned, RETURNED, after->returned);
+    if (!after->backordered)
+        return 0;
+    SHOW_OPTIONAL(m, LINE, backordered, BACKORDERED, after->backordered);
+    int32_t day =
+        s->host.lot_expected_on ? s->host.lot_expected_on(s->host.context, lot) : LOT_NEVER_EXPIRES;
+    if (day == LOT_NEVER_EXPIRES)
+        return 0;
+    char date[DATE_SIZE];
+    date_format(day, date);
+    SHOW_OPTIONAL(m, LINE, expected_on, EXPECTED_ON, show_text(str_of(date), a));
+    return m->expected_on ? 0 : TLY_ENO_MEMORY;
+}
+
 int show_lines(const struct service *s, Tally__V1__Line ***out, const struct line *lines,
-               uint32_t count, struct arena *a)
+               const struct line_after *after, uint32_t count, struct arena *a)
 {
     Tally__V1__Line *shown = arena_alloc(a, count * sizeof *shown);
     *out = arena_alloc(a, count * sizeof **out);
@@ -86,7 +115,24 @@ int show_lines(const struct service *s, Tally__V1__Line ***out, const struct lin
         shown[i].lot = show_text(dims ? dims->key : STR("?"), a);
         shown[i].quantity = lines[i].quantity;
         (*out)[i] = &shown[i];
-        if (!shown[i].lot)
+        if (!shown[i].lot || (after && show_after(s, &shown[i], lines[i].lot, &after[i], a)))
+            return TLY_ENO_MEMORY;
+    }
+    return 0;
+}
+
+int show_sale_of(const struct service *s, sale_number sale, int64_t group_id, char **sale_id,
+                 char **group, struct arena *a)
+{
+    *sale_id = *group = NULL;
+    if (sale && s->host.sale_id) {
+        *sale_id = show_text(s->host.sale_id(s->host.context, sale), a);
+        if (!*sale_id)
+            return TLY_ENO_MEMORY;
+    }
+    if (group_id) {
+        *group = show_number(group_id, a);
+        if (!*group)
             return TLY_ENO_MEMORY;
     }
     return 0;
@@ -114,6 +160,24 @@ struct str show_lines_json(const struct service *s, const struct line *lines, ui
     return writer_result(&w, &out) ? (struct str){0} : out;
 }
 
+/* Of an order in a sale, or of whose lines more is known. */
+static int show_extra(const struct service *s, Tally__V1__ReserveResponse *m,
+                      const struct reserve_command *order, struct arena *a)
+{
+    const struct order_extra *extra = order->extra;
+    if (extra->sale_id.len) {
+        SHOW_OPTIONAL(m, RESERVE_RESPONSE, sale_id, SALE_ID, show_text(extra->sale_id, a));
+        if (!m->sale_id)
+            return TLY_ENO_MEMORY;
+    }
+    if (extra->group_id) {
+        SHOW_OPTIONAL(m, RESERVE_RESPONSE, group_id, GROUP_ID, show_number(extra->group_id, a));
+        if (!m->group_id)
+            return TLY_ENO_MEMORY;
+    }
+    return show_lines(s, &m->lines, order->lines, extra->after, order->line_count, a);
+}
+
 int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
                const struct reserve_command *order, struct arena *a)
 {
@@ -126,7 +190,9 @@ int show_order(const struct service *s, Tally__V1__ReserveResponse *m,
     m->n_lines = order->line_count;
     if (!m->reservation_id || !m->expires_at)
         return TLY_ENO_MEMORY;
-    return show_lines(s, &m->lines, order->lines, order->line_count, a);
+    if (!order->extra)
+        return show_lines(s, &m->lines, order->lines, NULL, order->line_count, a);
+    return show_extra(s, m, order, a);
 }
 
 void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot)
@@ -138,23 +204,24 @@ void finish_lot(struct service *s, struct call *c, int status, const struct lot_
         reply_message(s, &c->origin, status, &m.base);
 }
 
-/* "/v1/lots/" and the key, in which '#' may not stand as it is. Empty without memory. */
-static struct str lot_location(struct str key, struct arena *a)
+struct str path_with(struct str path, struct str segment, struct arena *a)
 {
-    static const struct str path = STR("/v1/lots/");
-    char *out = arena_alloc(a, path.len + (size_t)key.len * 3);
+    static const char digits[] = "0123456789ABCDEF";
+    char *out = arena_alloc(a, path.len + (size_t)segment.len * 3);
     if (!out)
         return (struct str){0};
     memcpy(out, path.p, path.len);
     uint32_t len = path.len;
-    for (uint32_t i = 0; i < key.len; i++) {
-        if (key.p[i] != '#') {
-            out[len++] = key.p[i];
+    for (uint32_t i = 0; i < segment.len; i++) {
+        uint8_t c = (uint8_t)segment.p[i];
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            (c && strchr("-._~", c))) {
+            out[len++] = (char)c;
             continue;
         }
         out[len++] = '%';
-        out[len++] = '2';
-        out[len++] = '3';
+        out[len++] = digits[c >> 4];
+        out[len++] = digits[c & 15];
     }
     return (struct str){out, len};
 }
@@ -162,7 +229,7 @@ static struct str lot_location(struct str key, struct arena *a)
 void finish_lot_created(struct service *s, struct call *c, const struct lot_view *lot)
 {
     struct arena *a = &c->origin.exchange->arena;
-    struct header location = {STR("location"), lot_location(lot->dims->key, a)};
+    struct header location = {STR("location"), path_with(STR("/v1/lots/"), lot->dims->key, a)};
     Tally__V1__Lot m;
     if (show_lot(&m, lot, a) || !location.value.p)
         reply_unsaid(s, &c->origin);

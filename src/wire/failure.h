@@ -6,7 +6,7 @@
 #include "wire/codec.h"
 #include "wire/codec_writer.h"
 
-enum { FAILURE_MEMBERS_MAX = 12 };
+enum { FAILURE_MEMBERS_MAX = 16, FAILURE_NUMBERS = 3 };
 
 struct failure_member {
     struct str name;
@@ -14,8 +14,9 @@ struct failure_member {
     bool json; /* the value is JSON already: a number, a list */
 };
 
-/* Those that the failure has; their number. `digits` is memory for the values. */
-size_t failure_members(const struct failure *f, char digits[DECIMAL_MAX],
+/* Those that the failure has; their number. `digits` is memory for the values: no failure has more
+ * numbers. */
+size_t failure_members(const struct failure *f, char digits[FAILURE_NUMBERS][DECIMAL_MAX],
                        struct failure_member out[FAILURE_MEMBERS_MAX]);
 
 #endif

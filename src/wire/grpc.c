@@ -145,7 +145,7 @@ static void put_metadata(struct writer *w, struct str key, struct str value)
 static void put_error_info(struct writer *w, const struct failure *f, struct str reason)
 {
     enum { DETAILS = 3, TYPE_URL = 1, ANY_VALUE = 2, REASON = 1, DOMAIN = 2 };
-    char digits[DECIMAL_MAX];
+    char digits[FAILURE_NUMBERS][DECIMAL_MAX];
     struct failure_member members[FAILURE_MEMBERS_MAX];
     size_t count = failure_members(f, digits, members);
     size_t any = writer_nested_begin(w, DETAILS);

@@ -26,7 +26,7 @@ static void put_type(struct writer *w, const char *code)
 
 static void put_problem(struct writer *w, const struct failure *f)
 {
-    char digits[DECIMAL_MAX];
+    char digits[FAILURE_NUMBERS][DECIMAL_MAX];
     struct failure_member members[FAILURE_MEMBERS_MAX];
     size_t count = failure_members(f, digits, members);
     int code = error_public(f->code);

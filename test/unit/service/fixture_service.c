@@ -112,7 +112,8 @@ struct fake_exchange *grpc_new(struct fixture *f, const char *method, const Prot
     } else {
         enum { PATH_BYTES = 64 };
         char *path = arena_alloc(&x->x.arena, PATH_BYTES);
-        snprintf(path, PATH_BYTES, "/tally.v1.Inventory/%s", method);
+        bool sales = strstr(method, "Sale") || strstr(method, "Group");
+        snprintf(path, PATH_BYTES, "/tally.v1.%s/%s", sales ? "Sales" : "Inventory", method);
         x->x.path = str_of(path);
     }
     fake_header(x, HEADER_content_type, "application/grpc");
@@ -256,6 +257,24 @@ static const struct lot_dims *host_lot_dims(void *context, lot_id id)
     return id >= 1 && id <= FAKE_LOTS ? &f->dims[id - 1] : NULL;
 }
 
+static int32_t host_lot_expected_on(void *context, lot_id id)
+{
+    struct fixture *f = context;
+    return f->lots[id - 1].terms.expected_on;
+}
+
+static bool host_lots_tell_more(void *context)
+{
+    struct fixture *f = context;
+    return f->lots_tell_more;
+}
+
+static struct str host_sale_id(void *context, sale_number sale)
+{
+    (void)context;
+    return sale == 1 ? STR("spring") : (struct str){0};
+}
+
 static void host_request_done(void *context, const struct request_summary *summary)
 {
     struct fixture *f = context;
@@ -383,7 +402,11 @@ static void add_lot(struct fixture *f, lot_id id, const char *sku, const char *f
                               .expires_on = LOT_NEVER_EXPIRES};
     lot_key_make(dims->sku, dims->flavor, dims->size, dims->batch, keys[id - 1]);
     dims->key = str_of(keys[id - 1]);
-    f->lots[id - 1] = (struct lot_view){.id = id, .dims = dims, .stock = {100, 10, 5, 7}};
+    f->lots[id - 1] = (struct lot_view){
+        .id = id,
+        .dims = dims,
+        .terms = {.expires_on = LOT_NEVER_EXPIRES, .expected_on = LOT_NEVER_EXPIRES},
+        .stock = {100, 10, 5, 7}};
 }
 
 struct fixture *fixture_open(void)
@@ -394,7 +417,7 @@ struct fixture *fixture_open(void)
     add_lot(f, 2, "cola", "cherry");
     add_lot(f, 3, "water", "plain");
     add_lot(f, 4, "tonic", "dry");
-    f->dims[1].expires_on = 20818; /* 2026-12-31 */
+    f->dims[1].expires_on = f->lots[1].terms.expires_on = 20818; /* 2026-12-31 */
     f->settings = (struct service_settings){
         .request_timeout_ms = 800,
         .reply_timeout_ms = 5000,
@@ -417,6 +440,9 @@ struct fixture *fixture_open(void)
                                     .readiness = host_readiness,
                                     .now_ms = host_now_ms,
                                     .lot_dims = host_lot_dims,
+                                    .lot_expected_on = host_lot_expected_on,
+                                    .lots_tell_more = host_lots_tell_more,
+                                    .sale_id = host_sale_id,
                                     .events_read = host_events_read,
                                     .events_newest = host_events_newest,
                                     .request_done = host_request_done,

@@ -60,6 +60,7 @@ struct fixture {
     enum readiness readiness;
     struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */
     struct lot_view lots[FAKE_LOTS];
+    bool lots_tell_more;
     struct request_summary summary; /* of the last request_done; texts in `summary_text` */
     char summary_text[256];
     char summary_order_id[128];

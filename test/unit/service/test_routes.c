@@ -42,6 +42,28 @@ static void every_path_leads_to_its_command(void **state)
         {"POST", "/v1/reservations/7/extend", "{\"hold_ms\":1}", COMMAND_EXTEND},
         {"GET", "/v1/reservations/7", "", COMMAND_GET_RESERVATION},
         {"GET", "/v1/orders/a%2Fb", "", COMMAND_GET_RESERVATION},
+        {"PATCH", "/v1/lots/cola%2300000000", "{\"withdrawn\":true}", COMMAND_UPDATE_LOT},
+        {"POST", "/v1/reservations/7/ship", "", COMMAND_SHIP},
+        {"POST", "/v1/reservations/7/lines", "{\"lines\":[{\"sku\":\"cola\",\"quantity\":1}]}",
+         COMMAND_CHANGE},
+        {"POST", "/v1/orders/a/confirm", "", COMMAND_CONFIRM},
+        {"POST", "/v1/orders/a/refund", "", COMMAND_REFUND},
+        {"POST", "/v1/orders/a/extend", "{\"hold_ms\":1}", COMMAND_EXTEND},
+        {"POST", "/v1/orders/a/ship", "", COMMAND_SHIP},
+        {"POST", "/v1/orders/a/lines", "{\"lines\":[{\"sku\":\"cola\",\"quantity\":1}]}",
+         COMMAND_CHANGE},
+        {"POST", "/v1/reservations/confirm", "{\"reservation_ids\":[\"7\"]}", COMMAND_CONFIRM_ALL},
+        {"GET", "/v1/reservations?user_id=ann", "", COMMAND_LIST_RESERVATIONS},
+        {"POST", "/v1/sales", "{\"skus\":[\"cola\"],\"ends_at\":\"2030-01-01T00:00:00Z\"}",
+         COMMAND_CREATE_SALE},
+        {"GET", "/v1/sales", "", COMMAND_LIST_SALES},
+        {"GET", "/v1/sales/spring", "", COMMAND_GET_SALE},
+        {"PATCH", "/v1/sales/spring", "{\"title\":\"\"}", COMMAND_UPDATE_SALE},
+        {"POST", "/v1/sales/spring/close", "", COMMAND_CLOSE_SALE},
+        {"GET", "/v1/sales/spring/watch", "", COMMAND_GET_SALE},
+        {"POST", "/v1/sales/spring/groups", "", COMMAND_OPEN_GROUP},
+        {"GET", "/v1/groups/7", "", COMMAND_GET_GROUP},
+        {"POST", "/v1/groups/7/complete", "", COMMAND_COMPLETE_GROUP},
         {"GET", "/metrics", "", COMMAND_STATS},
     };
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
@@ -144,9 +166,9 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
 static void options_are_told_of_a_resource_and_of_the_server(void **state)
 {
     struct fixture *f = *state;
-    const char *const targets[][2] = {{"*", "GET, HEAD, POST, OPTIONS"},
+    const char *const targets[][2] = {{"*", "GET, HEAD, POST, PATCH, OPTIONS"},
                                       {"/v1/lots", "POST, GET, HEAD, OPTIONS"},
-                                      {"/v1/reservations/7/ship", NULL},
+                                      {"/v1/reservations/7/sink", NULL},
                                       {"/readyz", "GET, HEAD, OPTIONS"}};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         struct fake_exchange *x = http(f, "OPTIONS", targets[i][0], "");

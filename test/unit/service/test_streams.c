@@ -399,13 +399,13 @@ static void reflection_lists_the_services(void **state)
         assert_string_equal(r->valid_host, "h");
         assert_int_equal(r->original_request->message_request_case, CASE(LIST_SERVICES));
         assert_non_null(r->list_services_response);
-        const char *const wanted[] = {"tally.v1.Inventory", "grpc.health.v1.Health",
-                                      "grpc.reflection.v1.ServerReflection",
-                                      "grpc.reflection.v1alpha.ServerReflection"};
-        assert_int_equal(r->list_services_response->n_service, 4);
-        for (size_t i = 0; i < 4; i++) {
+        const char *const wanted[] = {
+            "tally.v1.Inventory", "tally.v1.Sales", "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"};
+        assert_int_equal(r->list_services_response->n_service, 5);
+        for (size_t i = 0; i < 5; i++) {
             bool found = false;
-            for (size_t j = 0; j < 4; j++)
+            for (size_t j = 0; j < 5; j++)
                 found |= strcmp(r->list_services_response->service[j]->name, wanted[i]) == 0;
             assert_true(found);
         }

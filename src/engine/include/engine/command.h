@@ -346,6 +346,8 @@ struct command {
             uint8_t order_id_len;
             enum hold_state state;
             enum refund_reason state_reason;
+            sale_number sale;                       /* the reservation's; 0: none */
+            int64_t group_id;                       /* 0: none */
             char payment_id_stored[PAYMENT_ID_MAX]; /* of the confirm that was; or none */
             uint8_t payment_id_stored_len;
             int64_t expires_ms;

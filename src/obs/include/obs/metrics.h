@@ -22,12 +22,26 @@
     X(LIST_LOTS, "ListLots")                                                                       \
     X(ADJUST_STOCK, "AdjustStock")                                                                 \
     X(IMPORT_LOTS, "ImportLots")                                                                   \
+    X(UPDATE_LOT, "UpdateLot")                                                                     \
     X(RESERVE, "Reserve")                                                                          \
     X(RESERVE_BATCH, "ReserveBatch")                                                               \
     X(CONFIRM, "Confirm")                                                                          \
     X(REFUND, "Refund")                                                                            \
     X(EXTEND, "Extend")                                                                            \
+    X(SHIP, "Ship")                                                                                \
+    X(CHANGE_RESERVATION, "ChangeReservation")                                                     \
+    X(CONFIRM_ALL, "ConfirmAll")                                                                   \
+    X(LIST_RESERVATIONS, "ListReservations")                                                       \
     X(GET_RESERVATION, "GetReservation")                                                           \
+    X(CREATE_SALE, "CreateSale")                                                                   \
+    X(LIST_SALES, "ListSales")                                                                     \
+    X(GET_SALE, "GetSale")                                                                         \
+    X(UPDATE_SALE, "UpdateSale")                                                                   \
+    X(CLOSE_SALE, "CloseSale")                                                                     \
+    X(WATCH_SALE, "WatchSale")                                                                     \
+    X(OPEN_GROUP, "OpenGroup")                                                                     \
+    X(GET_GROUP, "GetGroup")                                                                       \
+    X(COMPLETE_GROUP, "CompleteGroup")                                                             \
     X(WATCH, "Watch")                                                                              \
     X(EVENTS, "Events")                                                                            \
     X(HEALTH, "Health")                                                                            \

@@ -104,6 +104,12 @@ struct service_host {
     int64_t (*now_ms)(void *context); /* ledger time, as of the loop's turn */
     /* The dimensions of a lot that an answered command names; NULL if there is no such lot. */
     const struct lot_dims *(*lot_dims)(void *context, lot_id id);
+    /* The day on which more units of it come; LOT_NEVER_EXPIRES: not known. May be NULL. */
+    int32_t (*lot_expected_on)(void *context, lot_id id);
+    /* Some lot has, or had, a limit per user, or sells what is not there yet. May be NULL. */
+    bool (*lots_tell_more)(void *context);
+    /* The sale_id of a sale that an answered command names; may be NULL. */
+    struct str (*sale_id)(void *context, sale_number sale);
     /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);

@@ -49,10 +49,13 @@ struct failure {
     int code; /* TLY_E... */
     struct str text;
     struct str field;
-    struct str from, to; /* INVALID_TRANSITION */
-    struct str after;    /* GONE: from where one can go on */
-    struct str lot;      /* SOLD_OUT */
-    int64_t available;   /* SOLD_OUT */
+    struct str from, to;  /* INVALID_TRANSITION */
+    struct str after;     /* GONE: from where one can go on */
+    struct str lot;       /* SOLD_OUT */
+    int64_t available;    /* SOLD_OUT */
+    int64_t starts_in_ms; /* SALE_NOT_OPEN */
+    int64_t limit, taken; /* LIMIT_EXCEEDED; limit 0: not said */
+    struct str orders;    /* by which they are taken; JSON */
     /* ORDER_MISMATCH: what is stored under the id */
     struct str reservation_id, order_id, reservation_status, reason, payment_id;
     struct str lines;       /* JSON */
