@@ -336,6 +336,11 @@ const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id)
     return &lots_at(&e->lots, id)->dims;
 }
 
+struct str engine_sale_id(const struct engine *e, sale_number number)
+{
+    return sales_name(&e->sales, number);
+}
+
 uint32_t engine_lot_count(const struct engine *e)
 {
     return e->created;

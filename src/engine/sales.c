@@ -24,6 +24,8 @@ void sales_close(struct sales *ss)
         free(ss->all[i]);
     }
     free(ss->all);
+    for (size_t i = 0; i < SALE_CHUNKS; i++)
+        free(ss->names[i]);
     pairs_close(&ss->by_id);
     ss->all = NULL;
     ss->count = 0;
@@ -84,6 +86,10 @@ static bool resolve(const struct lots *lots, struct sale_version *v, struct sale
             return false;
         v->lots[v->lot_count++] = item->lot;
         return true;
+    }
+    if (item->sku.len && memchr(item->sku.p, '#', item->sku.len)) { /* a lot by its key */
+        item->lot = lots_find(lots, item->sku);
+        return item->lot && resolve(lots, v, item);
     }
     const struct sku *sku = lots_sku(lots, item->sku);
     if (!sku || !sku->oldest)
@@ -146,6 +152,13 @@ static uint64_t id_key(const struct sales *ss, struct str sale_id)
     return hash64(sale_id, ss->hash_seed);
 }
 
+struct str sales_name(const struct sales *ss, sale_number number)
+{
+    const struct str *names =
+        number && number <= SALES_MAX ? ss->names[(number - 1) / SALE_CHUNK] : NULL;
+    return names ? names[(number - 1) % SALE_CHUNK] : (struct str){0};
+}
+
 struct sale *sales_find(const struct sales *ss, struct str sale_id)
 {
     uint32_t probe = 0;
@@ -161,6 +174,11 @@ struct sale *sales_find(const struct sales *ss, struct str sale_id)
 
 static bool make_room(struct sales *ss)
 {
+    struct str **names = &ss->names[ss->count / SALE_CHUNK];
+    if (!*names)
+        *names = calloc(SALE_CHUNK, sizeof **names);
+    if (!*names)
+        return false;
     if (ss->count < ss->room)
         return true;
     uint32_t room = ss->room ? ss->room * 2 : SALES_ROOM_MIN;
@@ -174,13 +192,17 @@ static bool make_room(struct sales *ss)
 
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq)
 {
-    struct sale *s = make_room(ss) ? calloc(1, sizeof *s) : NULL;
+    struct str id = version->terms.sale_id;
+    struct sale *s = make_room(ss) ? calloc(1, sizeof *s + id.len) : NULL;
     if (!s)
         return NULL;
+    memcpy(s + 1, id.p, id.len);
     if (!pairs_put(&ss->by_id, id_key(ss, version->terms.sale_id), (uintptr_t)s)) {
         free(s);
         return NULL;
     }
+    ss->names[ss->count / SALE_CHUNK][ss->count % SALE_CHUNK] =
+        (struct str){(const char *)(s + 1), id.len};
     ss->all[ss->count++] = s;
     version->terms.number = ss->count;
     s->version = version;

@@ -17,7 +17,7 @@
 #include "engine/user_units.h"
 #include "model/model.h"
 
-enum { SALES_MAX = 1000000 };
+enum { SALES_MAX = 1000000, SALE_CHUNK = 1024, SALE_CHUNKS = SALES_MAX / SALE_CHUNK + 1 };
 
 struct sale_version {
     struct sale_terms terms;
@@ -50,6 +50,7 @@ struct sales {
     struct sale **all; /* by number - 1 */
     uint32_t count;
     uint32_t room;
+    struct str *names[SALE_CHUNKS]; /* sale_ids by number - 1: they never move */
     uint64_t hash_seed;
     struct pairs by_id;
     struct sale *oldest;
@@ -69,6 +70,8 @@ void sale_version_free(struct sale_version *v); /* NULL is fine */
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
 void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
+/* Its sale_id; {0} if there is none. Any thread, for a number that came to it in an answer. */
+struct str sales_name(const struct sales *ss, sale_number number);
 void sales_unlive(struct sales *ss, struct sale *s); /* it has ended, for good */
 
 bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);

@@ -135,6 +135,12 @@ static uint32_t host_webhook_retry(void *context, int64_t id)
     return webhook_retry(w->engine_thread->webhook, id);
 }
 
+static struct str host_sale_id(void *context, sale_number sale)
+{
+    struct worker *w = context;
+    return engine_sale_id(w->engine_thread->lane.engine, sale);
+}
+
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
 {
     struct worker *w = context;
@@ -413,6 +419,7 @@ static int create_service(struct worker *w, struct error *e)
         .readiness = host_readiness,
         .now_ms = host_now_ms,
         .lot_dims = host_lot_dims,
+        .sale_id = host_sale_id,
         .events_read = host_events_read,
         .events_newest = host_events_newest,
         .webhook_failures = w->engine_thread->webhook ? host_webhook_failures : NULL,

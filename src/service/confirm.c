@@ -15,7 +15,7 @@ int confirm_start(struct service *s, struct call *c, struct error *e)
     if (!code && m->payment_id[0])
         code = rule_text(str_of(m->payment_id), PAYMENT_ID_MAX, "payment_id", e);
     if (!code && m->lines)
-        code = move_lines(c, m->lines, m->n_lines, "all is confirmed", e);
+        code = move_take_lines(c, m->lines, m->n_lines, "all is confirmed", e);
     if (code)
         return code;
     c->command.move.payment_id = str_of(m->payment_id);

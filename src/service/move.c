@@ -57,8 +57,8 @@ int move_prepare(struct call *c, enum command_kind kind, const char *reservation
     return c->command.move.lines && c->command.move.after ? 0 : no_memory(e);
 }
 
-int move_lines(struct call *c, Tally__V1__Line *const *lines, size_t count, const char *all,
-               struct error *e)
+int move_take_lines(struct call *c, Tally__V1__Line *const *lines, size_t count, const char *all,
+                    struct error *e)
 {
     if (count < 1 || count > ORDER_LINES_MAX)
         return rule_broken(e, "lines", "must be 1 to %d lines, is %zu; left out, %s",

@@ -84,13 +84,11 @@ static uint64_t hash_want(const struct want *w, uint64_t seed)
     return hash64((struct str){joined, len}, seed + 2);
 }
 
-uint64_t order_fingerprint(const struct reserve_command *order, uint64_t seed)
+static uint64_t fingerprint(const struct reserve_command *order, uint64_t seed)
 {
     uint64_t content[2] = {hash64(order->user_id, seed + 3), 0};
     for (uint16_t i = 0; i < order->want_count; i++)
         content[1] += (uint64_t)order->wants[i].quantity * hash_want(&order->wants[i], seed);
-    if (order->extra && order->extra->sale_id.len)
-        content[0] += hash64(order->extra->sale_id, seed + 5) + (uint64_t)order->extra->group_id;
     return hash64((struct str){(const char *)content, sizeof content}, seed + 4);
 }
 
@@ -196,7 +194,7 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
     code = prepare_extra(c, m, out, e);
     if (code)
         return code;
-    out->fingerprint = order_fingerprint(out, s->host.hash_seed);
+    out->fingerprint = fingerprint(out, s->host.hash_seed);
     return 0;
 }
 

@@ -32,7 +32,7 @@ int refund_start(struct service *s, struct call *c, struct error *e)
     if (!code)
         code = check(c, m, e);
     if (!code && m->lines)
-        code = move_lines(c, m->lines, m->n_lines, "all of it comes back", e);
+        code = move_take_lines(c, m->lines, m->n_lines, "all of it comes back", e);
     if (!code)
         code = move_id(c, m->return_id, "return_id", e);
     if (code)

@@ -309,8 +309,6 @@ int order_prepare(struct call *c, const Tally__V1__ReserveRequest *m, struct res
 /* What an order wants; `line_max`: how many lots that may become. */
 int order_wants(struct call *c, Tally__V1__WantedLine *const *lines, size_t count,
                 struct want **wants, uint16_t *line_max, struct error *e) MUST_CHECK;
-/* Equal for equal wishes of the same user. */
-uint64_t order_fingerprint(const struct reserve_command *order, uint64_t seed);
 /* Lines for the gate, and what it said about them. */
 int order_ask(struct call *c, const struct reserve_command *order, struct order_flags flags,
               struct gate_ask *ask) MUST_CHECK;
@@ -373,8 +371,8 @@ void finish_move(struct service *s, struct call *c, enum hold_state to);
 int move_prepare(struct call *c, enum command_kind kind, const char *reservation_id,
                  const char *order_id, struct error *e) MUST_CHECK;
 /* Some of the units: by lot. `all`: what leaving them out means. */
-int move_lines(struct call *c, Tally__V1__Line *const *lines, size_t count, const char *all,
-               struct error *e) MUST_CHECK;
+int move_take_lines(struct call *c, Tally__V1__Line *const *lines, size_t count, const char *all,
+                    struct error *e) MUST_CHECK;
 /* The call's own idempotency key, which may be left out. */
 int move_id(struct call *c, const char *id, const char *field, struct error *e) MUST_CHECK;
 /* A reservation's or a group's number. */

@@ -11,7 +11,7 @@ int ship_start(struct service *s, struct call *c, struct error *e)
     const Tally__V1__ShipRequest *m = (const Tally__V1__ShipRequest *)c->request;
     int code = move_prepare(c, COMMAND_SHIP, m->reservation_id, m->order_id, e);
     if (!code && m->lines)
-        code = move_lines(c, m->lines, m->n_lines, "all that has not been shipped is", e);
+        code = move_take_lines(c, m->lines, m->n_lines, "all that has not been shipped is", e);
     if (!code)
         code = move_id(c, m->shipment_id, "shipment_id", e);
     if (code)

@@ -388,6 +388,17 @@ static void a_closed_sale_stays_closed_and_closing_again_is_a_replay(void **stat
     assert_int_equal(shop_rows(s, MOVE_SALE), 2);
 }
 
+static void a_lot_of_a_sale_may_be_named_by_its_key(void **state)
+{
+    struct shop *s = *state;
+    struct ask *a = shop_sale(s, COMMAND_CREATE_SALE, "flash");
+    shop_sale_sku(a, key);
+    send_and_commit(s, a);
+    assert_int_equal(a->sale.sale.terms.items[0].lot, 1);
+    assert_true(str_equal(engine_sale_id(s->engine, 1), STR("flash")));
+    assert_int_equal(engine_sale_id(s->engine, 2).len, 0);
+}
+
 static void what_breaks_a_rule_makes_no_sale(void **state)
 {
     struct shop *s = *state;
@@ -609,6 +620,7 @@ int main(void)
         T(a_restart_brings_sales_and_their_figures_back),
         T(recovery_reads_from_the_oldest_sale_that_goes_on),
         T(a_batch_of_orders_is_judged_by_the_sale_too),
+        T(a_lot_of_a_sale_may_be_named_by_its_key),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,28 +401,6 @@ static void an_order_in_no_sale_has_nothing_extra(void **state)
     fixture_reserved(f, 5);
 }
 
-static void the_sale_and_the_group_are_part_of_an_orders_content(void **state)
-{
-    struct fixture *f = *state;
-    static const char *const more[] = {"", ",\"sale_id\":\"a\"", ",\"sale_id\":\"b\"",
-                                       ",\"sale_id\":\"a\",\"group_id\":\"7\"",
-                                       ",\"sale_id\":\"a\",\"group_id\":\"8\""};
-    uint64_t seen[5];
-    for (size_t i = 0; i < 5; i++) {
-        char body[256];
-        snprintf(body, sizeof body, ORDER "%s}", more[i]);
-        http(f, "POST", "/v1/reservations", body);
-        seen[i] = fixture_command(f)->reserve.fingerprint;
-        for (size_t j = 0; j < i; j++)
-            assert_true(seen[i] != seen[j]);
-        fixture_reserved(f, 5);
-    }
-    f->lots_tell_more = true;
-    http(f, "POST", "/v1/reservations", ORDER "}");
-    assert_true(fixture_command(f)->reserve.fingerprint == seen[0]);
-    fixture_reserved(f, 5);
-}
-
 static void an_order_with_a_group_needs_the_sale(void **state)
 {
     struct fixture *f = *state;
@@ -723,7 +701,6 @@ int main(void)
         TEST(a_look_up_of_the_countdown_that_fails_is_made_again),
         TEST(an_order_names_its_sale_and_its_group),
         TEST(an_order_in_no_sale_has_nothing_extra),
-        TEST(the_sale_and_the_group_are_part_of_an_orders_content),
         TEST(an_order_with_a_group_needs_the_sale),
         TEST(an_order_too_early_is_told_when_the_sale_opens),
         TEST(a_limit_is_told_with_what_is_taken_and_by_whom),

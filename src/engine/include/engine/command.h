@@ -247,7 +247,8 @@ struct reserve_command {
 
 /* CREATE_SALE, UPDATE_SALE, CLOSE_SALE, GET_SALE. */
 struct sale_command {
-    struct sale_terms terms; /* CREATE: all but number. UPDATE: those in `sets`; sale_id */
+    struct sale_terms terms; /* CREATE: all but number. UPDATE: those in `sets`; sale_id. An item
+                                without a lot, whose sku has a '#', is a lot by its key */
     uint32_t sets;           /* UPDATE: bits of enum sale_field */
     struct str reason;       /* CLOSE */
     struct sale_view sale;   /* answered; terms in `copy` */

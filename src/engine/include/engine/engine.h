@@ -135,6 +135,8 @@ uint32_t engine_lot_count(const struct engine *e); /* lots whose creation is com
 /* A lot's dimensions, or NULL. Any thread, for a number that came to it in an answer: they stood
  * before the answer left, never move, and live as long as the engine. */
 const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
+/* A sale's sale_id, or {0}. Any thread, as before. */
+struct str engine_sale_id(const struct engine *e, sale_number number);
 
 /* Counters since start, and gauges. Declared once: name, kind (counter or gauge), help. */
 #define ENGINE_STATS(X)                                                                            \
