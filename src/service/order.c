@@ -2,10 +2,10 @@
  * and ReserveBatch share it.
  *
  * The fingerprint says what the order is: the user, and how many units of what. Two orders have the
- * same fingerprint if they name the same user, the same wishes with the same sums, in any order,
- * and the same sale and group; hold_ms does not count. It is a sum of quantity x hash over the
- * lines, under the data folder's secret seed, so that lines of one lot add up and their order does
- * not matter.
+ * same fingerprint if they name the same user and the same wishes with the same sums, in any order;
+ * hold_ms does not count, and sale and group are the engine's to compare. It is a sum of quantity x
+ * hash over the lines, under the data folder's secret seed, so that lines of one lot add up and
+ * their order does not matter.
  */
 #include <stdio.h>
 #include <string.h>

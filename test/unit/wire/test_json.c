@@ -414,7 +414,7 @@ static void sub_messages_that_are_absent_are_left_out(void **state)
     o.code = "SOLD_OUT";
     assert_string_equal(
         encoded(&o.base),
-        "{\"order_id\":\"\",\"code\":\"SOLD_OUT\",\"message\":\"\",\"available\":0}");
+        "{\"order_id\":\"\",\"code\":\"SOLD_OUT\",\"message\":\"\",\"available\":0,\"orders\":[]}");
     Tally__V1__ListLotsResponse empty = TALLY__V1__LIST_LOTS_RESPONSE__INIT;
     assert_string_equal(encoded(&empty.base), "{\"lots\":[],\"next_page_token\":\"\"}");
 }
