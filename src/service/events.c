@@ -10,9 +10,11 @@
  *      ▼                  └── a moment later ◄── does not take it: the page is let go
  *   refused: GONE, or no such event
  *
- * A client that takes nothing is tried again in the turns of the loop for STALL_MS (its socket
- * wakes the loop), then now and then. The answer of a consumer that does not begin at the log's end
- * waits for its first page, so that a place that is not kept is a refusal, with a status.
+ * A turn of the loop passes on TURN_BYTES at most, and goes on with the others in the next one, so
+ * that events do not keep orders waiting. A client that takes nothing is tried again in the turns
+ * of the loop for STALL_MS (its socket wakes the loop), then now and then. The answer of a consumer
+ * that does not begin at the log's end waits for its first page, so that a place that is not kept
+ * is a refusal, with a status.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@
 
 enum {
     RUN_BYTES = 32 << 10, /* handed to a session at once */
+    TURN_BYTES = 1 << 20,
     STALL_MS = 100,
     RETRY_MS = 20,
     RETRY_MAX_MS = 1000,
@@ -51,8 +54,8 @@ static struct consumer *consumer_of(struct stream *st)
 
 static void let_go(struct consumer *c)
 {
-    if (c->page && c->stalled_ns)
-        c->stream.service->events.stalled--;
+    if (c->page)
+        c->stream.service->events.held--;
     c->stalled_ns = 0;
     event_page_release(c->page);
     c->page = NULL;
@@ -135,7 +138,6 @@ static void stall(struct service *s, struct consumer *c)
 {
     if (!c->stalled_ns && !c->retry_ms) {
         c->stalled_ns = s->now_ns;
-        s->events.stalled++;
         return;
     }
     if (!c->retry_ms && s->now_ns - c->stalled_ns < STALL_MS * NS_PER_MS)
@@ -152,6 +154,8 @@ static void pass_on(struct service *s, struct consumer *c)
     struct exchange *x = c->stream.exchange;
     while (c->at < c->page->count) {
         uint32_t end;
+        if (s->events.turn_bytes >= TURN_BYTES)
+            return;
         struct str run = run_of(c->page, c->at, &end);
         int code = x->ops->stream_write(x, run.p, run.len);
         if (code == TLY_ECLOSED) {
@@ -162,10 +166,8 @@ static void pass_on(struct service *s, struct consumer *c)
             stall(s, c);
             return;
         }
-        if (c->stalled_ns) {
-            c->stalled_ns = 0;
-            s->events.stalled--;
-        }
+        s->events.turn_bytes += run.len;
+        c->stalled_ns = 0;
         metrics_add(s->host.metrics, METRIC_EVENTS_SENT, 0, end - c->at);
         c->position = c->page->marks[end - 1].id;
         c->at = end;
@@ -180,6 +182,7 @@ static void pass_on(struct service *s, struct consumer *c)
 static void take_page(struct consumer *c, struct event_page *page)
 {
     atomic_fetch_add_explicit(&page->holders, 1, memory_order_relaxed);
+    c->stream.service->events.held++;
     c->page = page;
     c->at = 0;
     while (c->at < page->count && page->marks[c->at].id <= c->position)
@@ -361,16 +364,32 @@ void events_open(struct service *s, struct origin *o)
 
 /* ---- turns and ends ---- */
 
+/* The streams number from .. to - 1. False: the turn is over, and the next one begins there. */
+static bool pass_on_to(struct service *s, uint32_t from, uint32_t to)
+{
+    uint32_t number = 0;
+    for (struct stream *st = s->streams; st && number < to; st = st->next, number++) {
+        struct consumer *c = consumer_of(st);
+        if (number < from || !c || !c->page || st->gone)
+            continue;
+        if (s->events.turn_bytes >= TURN_BYTES) {
+            s->events.turn_begins = number;
+            return false;
+        }
+        pass_on(s, c);
+    }
+    return true;
+}
+
 void service_events_turn(struct service *s)
 {
-    if (s->events.stalled == 0)
-        return;
-    for (struct stream *st = s->streams; st; st = st->next) {
-        struct consumer *c = consumer_of(st);
-        if (c && c->page && !st->gone)
-            pass_on(s, c);
-    }
-    ask_for_all(s);
+    uint32_t begin = s->events.turn_begins;
+    bool any = s->events.held;
+    if (any && pass_on_to(s, begin, UINT32_MAX) && pass_on_to(s, 0, begin))
+        s->events.turn_begins = 0;
+    s->events.turn_bytes = 0;
+    if (any)
+        ask_for_all(s);
 }
 
 void events_tick(struct service *s)

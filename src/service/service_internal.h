@@ -135,8 +135,10 @@ struct service_events {
     struct event_question questions[EVENT_READS];
     struct consumer *opening; /* not answered yet: their first page will tell */
     uint32_t opening_count;
-    uint32_t stalled; /* consumers that have a page which their client did not take */
-    uint64_t turn;    /* of the last question */
+    uint32_t held;        /* pages that are being passed on */
+    uint32_t turn_begins; /* number of the stream with which the next turn of the loop begins */
+    size_t turn_bytes;    /* passed on in this one */
+    uint64_t turn;        /* of the last question */
 };
 
 struct service {

@@ -236,6 +236,25 @@ static void a_page_that_does_not_fit_goes_out_in_parts(void **state)
     assert_int_equal(f->reads[0]->after, 10 * EVENTS);
 }
 
+static void one_turn_passes_on_no_more_than_its_share(void **state)
+{
+    enum { EVENTS = 500, BYTES = 2000, EACH = EVENTS * BYTES, SHARE = (1 << 20) + (32 << 10) };
+    struct fixture *f = *state;
+    struct fake_exchange *x[3];
+    size_t all = 0;
+    for (size_t i = 0; i < 3; i++)
+        x[i] = http(f, "GET", "/v1/events?after=0", "");
+    event_page_release(answer(f, 10, EVENTS, BYTES));
+    for (int turn = 0; turn < 3; turn++) {
+        size_t before = all;
+        service_events_turn(f->service);
+        all = x[0]->streamed_size + x[1]->streamed_size + x[2]->streamed_size;
+        assert_true(all - before <= SHARE + (turn ? 0 : SHARE));
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(x[i]->streamed_size, EACH);
+}
+
 static void a_client_that_goes_lets_its_page_go(void **state)
 {
     struct fixture *f = *state;
@@ -363,6 +382,7 @@ int main(void)
         TEST(a_slow_client_waits_and_misses_nothing),
         TEST(a_client_that_reads_nothing_for_long_is_asked_for_again_later),
         TEST(a_page_that_does_not_fit_goes_out_in_parts),
+        TEST(one_turn_passes_on_no_more_than_its_share),
         TEST(a_client_that_goes_lets_its_page_go),
         TEST(a_client_that_goes_while_it_is_asked_for_is_forgotten),
         TEST(a_log_that_cannot_be_read_is_asked_again_later),
