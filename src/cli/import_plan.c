@@ -63,7 +63,7 @@ void import_decide(struct import *im, struct import_row *row, const json_t *lot)
         import_bad(im, row, row->line, "expires_on",
                    "is %s, the lot has %s, which an import does not change", or_never(wanted),
                    or_never(expires_on));
-    else if (row->target < row->held)
+    else if (row->target < row->held && row->target < row->on_hand)
         import_bad(im, row, row->line, "quantity",
                    "is %" PRId64 ", but %" PRId64 " units are reserved or confirmed", row->quantity,
                    row->held);

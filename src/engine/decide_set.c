@@ -47,7 +47,7 @@ static int check_old(const struct command *c, struct set_item *i, const struct l
         i->delta = 0;
     if (i->delta > 0 && target > QUANTITY_MAX)
         return fault(i, SET_TOO_MANY);
-    if (i->counts && target < i->held && !c->set.only_up)
+    if (i->delta < 0 && target < i->held)
         return fault(i, SET_HELD);
     i->action = i->delta == 0 ? SET_SAME : i->delta > 0 ? SET_RAISE : SET_LOWER;
     return 0;

@@ -46,6 +46,7 @@ MORE = {
     "service": ["unit_wire_"],
     "net": ["unit_wire_"],
     "server": ["unit_lane_"],
+    "stockfile": ["fuzz_csv", "unit_cli_test_import", "unit_intake_"],
 }
 KINDS = ("unit", "contract", "fuzz")  # what the names of the fast suites begin with
 PASSED = (0, 77)  # 77: but for what needs a program that is not here
