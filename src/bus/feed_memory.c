@@ -23,7 +23,7 @@ struct memory_feed {
     struct document *first, *last; /* guarded; the first one may be taken */
     char *rejects;                 /* guarded */
     size_t rejects_len;
-    uint32_t finished;
+    uint32_t finished, useless;
     bool taken;
     int fd;
 };
@@ -79,7 +79,6 @@ static int reject(struct feed *f, struct str header, const struct feed_reject *r
 static int finish(struct feed *f, bool applied, struct error *e)
 {
     struct memory_feed *m = of(f);
-    (void)applied;
     (void)e;
     pthread_mutex_lock(&m->lock);
     struct document *d = m->first;
@@ -87,6 +86,7 @@ static int finish(struct feed *f, bool applied, struct error *e)
     if (!m->first)
         m->last = NULL;
     m->finished++;
+    m->useless += !applied;
     pthread_mutex_unlock(&m->lock);
     m->taken = false;
     free(d);
@@ -183,4 +183,13 @@ uint32_t feed_memory_finished(struct feed *f)
     uint32_t finished = m->finished;
     pthread_mutex_unlock(&m->lock);
     return finished;
+}
+
+uint32_t feed_memory_useless(struct feed *f)
+{
+    struct memory_feed *m = of(f);
+    pthread_mutex_lock(&m->lock);
+    uint32_t useless = m->useless;
+    pthread_mutex_unlock(&m->lock);
+    return useless;
 }

@@ -252,6 +252,7 @@ static void rows_that_break_a_rule_are_rejected_and_the_others_applied(void **st
     turn(r);
     assert_int_equal(r->applied, 1);
     assert_int_equal(r->rejected, 7);
+    assert_int_equal(feed_memory_useless(r->feed), 0);
     const char *rejects = feed_memory_rejects(r->feed);
     static const char *const expected[] = {"2 size: must",         "3 delta: must have either",
                                            "4 : must have",        "5 : must name the batch",
@@ -270,6 +271,7 @@ static void a_document_with_a_header_that_is_wrong_is_of_no_use(void **state)
     assert_int_equal(r->count, 0);
     assert_int_equal(r->documents, 1);
     expect_rejected(r, "did you mean flavor");
+    assert_int_equal(feed_memory_useless(r->feed), 1);
     put(r, "PK\x03\x04 xl/");
     assert_int_equal(r->documents, 2);
 }

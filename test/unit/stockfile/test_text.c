@@ -49,6 +49,9 @@ static void the_encoding_is_found(void **state)
         {"Gr\xF6\xDF"
          "e,\xFC",
          7, ENCODING_LATIN_1, "Größe,ü"},
+        {"Gr\xF6\xDF"
+         "e",
+         5, ENCODING_LATIN_1, "Größe"},
         {"Preis \x80", 7, ENCODING_LATIN_1, "Preis €"},
         {"\xC4\xFB\xC3\xCA,1", 6, ENCODING_GBK, "柠檬,1"},
         {"\xFF\xFEs\0k\0u\0\n\0", 10, ENCODING_UTF_16, "sku\n"},

@@ -12,5 +12,6 @@ int feed_memory_put(struct feed *f, const char *id, bool json_lines, struct str 
 /* What was rejected so far, a "line column: reason | message" on each line; until the next call. */
 const char *feed_memory_rejects(struct feed *f);
 uint32_t feed_memory_finished(struct feed *f); /* documents */
+uint32_t feed_memory_useless(struct feed *f);  /* those of them of which nothing was applied */
 
 #endif
