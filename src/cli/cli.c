@@ -15,9 +15,15 @@ static const struct subcommand table[] = {
     {"lot", "create, list, show, adjust lots; stock files", cli_lot},
     {"reserve", "hold units for an order", cli_reserve},
     {"confirm", "the payment arrived: a hold becomes a sale", cli_confirm},
-    {"refund", "cancel a hold, or take a sale back", cli_refund},
+    {"refund", "cancel a hold, or take units back", cli_refund},
     {"extend", "give a hold a later deadline", cli_extend},
+    {"change", "give a hold other lines", cli_change},
+    {"ship", "paid units leave the house", cli_ship},
+    {"confirm-all", "one payment for several holds: all or none", cli_confirm_all},
     {"show", "show a reservation and its history", cli_show},
+    {"reservations", "list reservations by user, lot, status, sale", cli_reservations},
+    {"sale", "sales: their time, share and limits", cli_sale},
+    {"group", "groups of buyers in a sale", cli_group},
     {"backup", "copy a ledger while its server runs", cli_backup},
     {"webhook", "list what the webhook could not deliver, and send it again", cli_webhook},
     {"bench", "put load on a server and count what was sold", cli_bench},
@@ -35,7 +41,7 @@ static void print_overview(FILE *to)
           "\n",
           to);
     for (const struct subcommand *s = table; s->name; s++)
-        fprintf(to, "  %-9s  %s\n", s->name, s->help);
+        fprintf(to, "  %-12s  %s\n", s->name, s->help);
     fputs("\n"
           "tally SUBCOMMAND --help tells more. The server is the one at --server HOST:PORT,\n"
           "else at $TALLY_SERVER, else at 127.0.0.1:7070.\n"
@@ -61,6 +67,22 @@ const struct subcommand *cli_find(const struct subcommand *entries, const char *
         fprintf(stderr, "; did you mean '%s'?", nearest.best);
     fprintf(stderr, "\n%s --help lists them\n", family);
     return NULL;
+}
+
+int cli_family(const struct subcommand *entries, const char *family, const char *text, int argc,
+               char **argv)
+{
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    if (argc > 1 && !help) {
+        const struct subcommand *s = cli_find(entries, family, argv[1]);
+        return s ? s->run(argc - 1, argv + 1) : EXIT_USAGE;
+    }
+    FILE *to = help ? stdout : stderr;
+    fprintf(to, "usage: %s SUBCOMMAND [arguments]\n\n%s\n", family, text);
+    for (const struct subcommand *s = entries; s->name; s++)
+        fprintf(to, "  %-9s  %s\n", s->name, s->help);
+    fprintf(to, "\n%s SUBCOMMAND --help tells more.\n", family);
+    return help ? EXIT_DONE : EXIT_USAGE;
 }
 
 static void print_help_of(const char *family, const struct subcommand *s)
@@ -92,6 +114,8 @@ void cli_print_markdown(void)
         print_help_of("tally", s);
         const struct subcommand *inner = s->run == cli_lot       ? cli_lot_table()
                                          : s->run == cli_webhook ? cli_webhook_table()
+                                         : s->run == cli_sale    ? cli_sale_table()
+                                         : s->run == cli_group   ? cli_group_table()
                                                                  : NULL;
         snprintf(family, sizeof(family), "tally %s", s->name);
         for (; inner && inner->name; inner++)

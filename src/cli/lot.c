@@ -7,6 +7,7 @@ static const struct subcommand table[] = {
     {"create", "create a lot", cli_lot_create},
     {"list", "list lots with their stock", cli_lot_list},
     {"show", "show one lot", cli_lot_show},
+    {"update", "change what a lot is sold on", cli_lot_update},
     {"adjust", "supply units to a lot or write them off", cli_lot_adjust},
     {"import", "bring lots and their stock to what a CSV file says", cli_lot_import},
     {"export", "write all lots as a CSV file", cli_lot_export},

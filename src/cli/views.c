@@ -80,25 +80,54 @@ void print_lot(const json_t *lot)
     printf("%-12s  %" PRId64 "\n", "confirmed", number_of(lot, "confirmed"));
     printf("%-12s  %" PRId64 "\n", "available", number_of(lot, "available"));
     printf("%-12s  %" PRId64 "\n", "version", number_of(lot, "version"));
+    if (json_is_true(json_object_get(lot, "withdrawn")))
+        print_property("withdrawn", "yes");
+    if (number_of(lot, "per_user_limit"))
+        printf("%-12s  %" PRId64 "\n", "per user", number_of(lot, "per_user_limit"));
+    if (number_of(lot, "backorder_limit"))
+        printf("%-12s  %" PRId64 "\n", "backorder", number_of(lot, "backorder_limit"));
+    print_property("expected", text_of(lot, "expected_on"));
 }
 
 static int print_lines(const json_t *lines)
 {
-    static const struct table_column columns[] = {{"LOT", false}, {"QUANTITY", true}};
+    static const struct table_column columns[] = {{"LOT", false},        {"QUANTITY", true},
+                                                  {"SHIPPED", true},     {"RETURNED", true},
+                                                  {"BACKORDERED", true}, {"EXPECTED", false}};
+    static const char *const after[] = {"shipped", "returned", "backordered"};
     struct table t;
-    table_init(&t, columns, 2);
+    table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < json_array_size(lines); i++) {
-        table_text(&t, text_of(json_array_get(lines, i), "lot"));
-        table_number(&t, number_of(json_array_get(lines, i), "quantity"));
+        const json_t *line = json_array_get(lines, i);
+        table_text(&t, text_of(line, "lot"));
+        table_number(&t, number_of(line, "quantity"));
+        for (size_t j = 0; j < sizeof(after) / sizeof(after[0]); j++) {
+            if (json_object_get(line, after[j]))
+                table_number(&t, number_of(line, after[j]));
+            else
+                table_text(&t, "");
+        }
+        table_text(&t, text_of(line, "expected_on"));
     }
     return finish(&t, 2);
+}
+
+/* The first of a move's ids that it has. */
+static const char *id_of(const json_t *move)
+{
+    static const char *const names[] = {"payment_id", "shipment_id", "return_id", "change_id"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (*text_of(move, names[i]))
+            return text_of(move, names[i]);
+    }
+    return "";
 }
 
 static int print_moves(const json_t *moves)
 {
     static const struct table_column columns[] = {
-        {"AT", false},     {"MOVE", false},    {"QUANTITY", true}, {"DEADLINE", false},
-        {"REASON", false}, {"PAYMENT", false}, {"SEQ", true}};
+        {"AT", false},     {"MOVE", false}, {"QUANTITY", true}, {"DEADLINE", false},
+        {"REASON", false}, {"ID", false},   {"SEQ", true}};
     struct table t;
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < json_array_size(moves); i++) {
@@ -108,7 +137,7 @@ static int print_moves(const json_t *moves)
         table_number(&t, number_of(move, "quantity"));
         table_text(&t, text_of(move, "deadline"));
         table_text(&t, text_of(move, "reason"));
-        table_text(&t, text_of(move, "payment_id"));
+        table_text(&t, id_of(move));
         table_text(&t, text_of(move, "seq"));
     }
     return finish(&t, 2);
@@ -147,6 +176,8 @@ int print_reservation(const json_t *reservation)
     print_property("created", text_of(reservation, "created_at"));
     print_property("confirmed", text_of(reservation, "confirmed_at"));
     print_property("payment", text_of(reservation, "payment_id"));
+    print_property("sale", text_of(reservation, "sale_id"));
+    print_property("group", text_of(reservation, "group_id"));
     const json_t *lines = json_object_get(reservation, "lines");
     const json_t *moves = json_object_get(reservation, "moves");
     int code = EXIT_DONE;
@@ -159,6 +190,34 @@ int print_reservation(const json_t *reservation)
         code = print_moves(moves);
     }
     return code;
+}
+
+static int64_t units_of(const json_t *reservation)
+{
+    const json_t *lines = json_object_get(reservation, "lines");
+    int64_t units = 0;
+    for (size_t i = 0; i < json_array_size(lines); i++)
+        units += number_of(json_array_get(lines, i), "quantity");
+    return units;
+}
+
+int print_reservations(const json_t *reservations)
+{
+    static const struct table_column columns[] = {
+        {"RESERVATION", false}, {"ORDER", false}, {"USER", false}, {"STATUS", false},
+        {"REASON", false},      {"SALE", false},  {"UNITS", true}, {"CREATED", false}};
+    static const char *const texts[] = {"reservation_id", "order_id", "user_id",
+                                        "status",         "reason",   "sale_id"};
+    struct table t;
+    table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < json_array_size(reservations); i++) {
+        const json_t *reservation = json_array_get(reservations, i);
+        for (size_t c = 0; c < sizeof(texts) / sizeof(texts[0]); c++)
+            table_text(&t, text_of(reservation, texts[c]));
+        table_number(&t, units_of(reservation));
+        table_text(&t, text_of(reservation, "created_at"));
+    }
+    return finish(&t, 0);
 }
 
 int client_show_lot(const struct client_options *o, const struct client_call *call)

@@ -14,6 +14,8 @@ void print_lot(const json_t *lot);
 /* One reservation with its lines and, if the answer has them, its moves. EXIT_FAILED if memory ran
  * short. */
 int print_reservation(const json_t *reservation);
+/* An array of reservations as a table. */
+int print_reservations(const json_t *reservations);
 
 /* What most subcommands end with: makes the call, prints the answer as JSON or through `print`. */
 int client_show_lot(const struct client_options *o, const struct client_call *call);

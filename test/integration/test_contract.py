@@ -18,12 +18,18 @@ SCHEMA_OF = {
     "CreateLotResponse": "Lot", "GetLotResponse": "Lot", "AdjustStockResponse": "AdjustedLot",
     "ReserveResponse": "Reservation", "ConfirmResponse": "Reservation",
     "RefundResponse": "Reservation", "ExtendResponse": "Reservation",
+    "ShipResponse": "Reservation", "ChangeReservationResponse": "Reservation",
+    "UpdateLotResponse": "Lot", "CreateSaleResponse": "Sale", "GetSaleResponse": "Sale",
+    "UpdateSaleResponse": "Sale", "WatchSaleResponse": "Sale",
 }
 # Requests that are a path and a query: the operations that have their fields as parameters.
 PARAMETERS_OF = {
     "GetLotRequest": ["GetLot"], "ListLotsRequest": ["ListLots"], "WatchRequest": ["Watch"],
     "EventsRequest": ["Events"], "ListWebhookFailuresRequest": ["ListWebhookFailures"],
     "GetReservationRequest": ["GetReservation", "GetReservationByOrder"],
+    "ListReservationsRequest": ["ListReservations"], "GetSaleRequest": ["GetSale"],
+    "ListSalesRequest": ["ListSales"], "WatchSaleRequest": ["WatchSale"],
+    "GetGroupRequest": ["GetGroup"],
 }
 # Schemas of a message where it stands in another one, and its rules are other ones.
 INSIDE = {"BatchOrder": "ReserveRequest", "BatchLine": "WantedLine", "ConfirmedLine": "Line"}
@@ -53,7 +59,7 @@ def routes_of_server():
         def one(pattern, entry=entry):
             found = re.search(pattern, entry)
             return found[1] if found else ""
-        routes.append((one(r'INVENTORY "(\w+)"'), one(r"\.method = HTTP_(\w+)"),
+        routes.append((one(r'(?:INVENTORY|SALES) "(\w+)"'), one(r"\.method = HTTP_(\w+)"),
                        one(r'\.pattern = STR\("([^"]*)"\)'), one(r'\.parameter = "(\w+)"'),
                        set(filter(None, one(r'\.query = "([^"]*)"').split(",")))))
     return routes
@@ -112,19 +118,25 @@ class Contract(unittest.TestCase):
 
     def test_every_field_of_every_message_is_in_its_schema_and_the_other_way_round(self):
         self.assertGreater(len(self.messages), 25)
-        in_path = {message: parameter for _, _, _, message, parameter in self.bodies()}
+        in_path = {}
+        for message, parameter in self.bodies():
+            in_path.setdefault(message, set()).add(parameter)
         for message, fields in self.messages.items():
             if message not in PARAMETERS_OF:
-                own = {field: fields[field] for field in fields if field != in_path.get(message)}
+                own = {field: fields[field] for field in fields 
+                       if field not in in_path.get(message, ())}
                 self.fields_are(SCHEMA_OF.get(message, message), own)
         for name, message in INSIDE.items():
             self.fields_are(name, self.messages[message])
 
     def bodies(self):
-        """Routes whose request has a body: with its message, and its field that the path has."""
-        for grpc, method, pattern, parameter, _ in self.routes:
-            if method == "POST" and parameter:
-                yield grpc, method, pattern, grpc + "Request", parameter
+        """Messages of requests with a body, and their fields that a path has."""
+        table = re.search(r"routes\[\] = \{\n(.*?)\n\};", read("src", "service", "route.c"), re.S)[1]
+        for entry in re.split(r"\n    \{", table):
+            name = re.search(r"REQUEST\((\w+)\)", entry)
+            parameter = re.search(r'\.parameter = "(\w+)"', entry)
+            if name and parameter and re.search(r"\.method = HTTP_(POST|PATCH)", entry):
+                yield name[1].title().replace("_", "") + "Request", parameter[1]
 
     def test_a_request_without_a_body_has_its_fields_as_parameters(self):
         for message, operations in PARAMETERS_OF.items():

@@ -40,7 +40,13 @@ void cli_serve_usage(void);
 /* All of --help as Markdown, for docs/cli.md. */
 void cli_print_markdown(void);
 
-/* The subcommands of `tally lot` and `tally webhook`. */
+/* A subcommand that has subcommands itself: runs the one that argv[1] names, or prints an overview
+ * that begins with `text`. */
+int cli_family(const struct subcommand *table, const char *family, const char *text, int argc,
+               char **argv);
+/* The subcommands of those that have some. */
+const struct subcommand *cli_sale_table(void);
+const struct subcommand *cli_group_table(void);
 const struct subcommand *cli_lot_table(void);
 const struct subcommand *cli_webhook_table(void);
 
@@ -61,6 +67,21 @@ int cli_reserve(int argc, char **argv);
 int cli_confirm(int argc, char **argv);
 int cli_refund(int argc, char **argv);
 int cli_extend(int argc, char **argv);
+int cli_ship(int argc, char **argv);
+int cli_change(int argc, char **argv);
+int cli_confirm_all(int argc, char **argv);
+int cli_reservations(int argc, char **argv);
+int cli_lot_update(int argc, char **argv);
+int cli_sale(int argc, char **argv);
+int cli_sale_create(int argc, char **argv);
+int cli_sale_list(int argc, char **argv);
+int cli_sale_show(int argc, char **argv);
+int cli_sale_update(int argc, char **argv);
+int cli_sale_close(int argc, char **argv);
+int cli_group(int argc, char **argv);
+int cli_group_open(int argc, char **argv);
+int cli_group_show(int argc, char **argv);
+int cli_group_complete(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_verify(int argc, char **argv);

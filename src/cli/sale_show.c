@@ -1,0 +1,23 @@
+/* sale_show.c - `tally sale show`. */
+#include "cli/cli.h"
+#include "cli/sale_call.h"
+
+int cli_sale_show(int argc, char **argv)
+{
+    struct client_options client = CLIENT_OPTIONS_INIT;
+    const struct cli_option options[] = {CLIENT_OPTIONS(&client)};
+    const struct usage usage = {
+        .name = "tally sale show",
+        .synopsis = "SALE",
+        .text = "Shows a sale, with the server's time and how long it has.\n",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+        .positionals_min = 1,
+        .positionals_max = 1,
+    };
+    struct positionals given;
+    int code = options_parse(&usage, argc, argv, &given);
+    if (code != OPTIONS_GO)
+        return code;
+    return sale_call(&client, &usage, "GET", given.items[0], "", NULL);
+}
