@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "import_internal.h"
+#include "intake/import_internal.h"
 
 enum { TEXTS_MAX = 4 << 20, CHUNK_TEXT_MAX = 64 << 20, PAUSE_MS = 100 };
 
@@ -55,6 +55,8 @@ static void free_work(struct stock_import *i)
     i->numbers = i->item_lines = NULL;
     arena_close(&i->texts);
     arena_close(&i->chunk);
+    if (i->named && !i->decided)
+        journal_end(i);
     if (i->fd >= 0)
         close(i->fd);
     i->fd = -1;
@@ -90,6 +92,8 @@ int stock_import_create(struct stock_import **out, struct imports *all,
     snprintf(i->id, sizeof i->id, "%016" PRIx64, id);
     i->options = *options;
     i->fd = openat(all->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+    if (i->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT))
+        journal_name(i); /* not every file system has files without a name */
     if (i->fd < 0) {
         int code = error_set(e, TLY_EIO, "", "cannot make a file: %s", strerror(errno));
         import_put(all, i);

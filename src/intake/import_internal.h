@@ -53,6 +53,7 @@ struct stock_import {
     uint32_t problem_count;
     struct import_problem problems[IMPORT_PROBLEMS_MAX];
     struct arena texts;
+    bool named;                  /* its file has a name in the folder */
     bool decided;                /* it stands in the folder */
     uint32_t down_done, up_done; /* rows that were dealt with in those stages before */
     bool resumed;
@@ -98,6 +99,8 @@ int import_fill(struct stock_import *i, struct error *e) MUST_CHECK;
 void import_find_twice(struct stock_import *i);
 
 /* ---- import_journal.c ---- */
+/* A file with a name from the start. */
+void journal_name(struct stock_import *i);
 int journal_decide(struct stock_import *i, struct error *e) MUST_CHECK;
 int journal_progress(struct stock_import *i) MUST_CHECK;
 void journal_end(struct stock_import *i);

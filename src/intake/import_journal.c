@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "import_internal.h"
+#include "intake/import_internal.h"
 
 enum { NAME_BYTES = 64 };
 
@@ -42,13 +42,21 @@ static int write_decided(const struct stock_import *i)
     return failed || fsync(i->all->dir) != 0 ? TLY_EIO : 0;
 }
 
+void journal_name(struct stock_import *i)
+{
+    char name[NAME_BYTES];
+    name_of(i, ".rows", name);
+    i->fd = openat(i->all->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    i->named = i->fd >= 0;
+}
+
 int journal_decide(struct stock_import *i, struct error *e)
 {
     char path[40], name[NAME_BYTES];
     snprintf(path, sizeof path, "/proc/self/fd/%d", i->fd);
     name_of(i, ".rows", name);
-    if (fsync(i->fd) != 0 || linkat(AT_FDCWD, path, i->all->dir, name, AT_SYMLINK_FOLLOW) != 0 ||
-        write_decided(i))
+    i->named = i->named || linkat(AT_FDCWD, path, i->all->dir, name, AT_SYMLINK_FOLLOW) == 0;
+    if (!i->named || fsync(i->fd) != 0 || write_decided(i))
         return error_set(e, TLY_EIO, "", "the import cannot be kept: %s", strerror(errno));
     i->decided = true;
     return 0;
@@ -62,14 +70,14 @@ int journal_progress(struct stock_import *i)
 void journal_end(struct stock_import *i)
 {
     char name[NAME_BYTES];
-    if (!i->decided)
+    if (!i->named)
         return;
     name_of(i, ".decided", name);
     unlinkat(i->all->dir, name, 0);
     name_of(i, ".rows", name);
     unlinkat(i->all->dir, name, 0);
     fsync(i->all->dir);
-    i->decided = false;
+    i->decided = i->named = false;
 }
 
 static bool read_decided(struct stock_import *i, const char *name)
@@ -109,7 +117,7 @@ static int resume_one(struct imports *all, const char *name, struct error *e)
         return error_set(e, TLY_ECORRUPT, "", "the import %.16s was decided and cannot be read",
                          name);
     }
-    i->decided = i->resumed = true;
+    i->named = i->decided = i->resumed = true;
     atomic_store(&i->unwanted, true);
     stock_import_submit(i);
     import_put(all, i);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import_internal.h"
+#include "intake/import_internal.h"
 
 void import_note(struct stock_import *i, uint32_t line, const char *column, const char *text)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "import_internal.h"
+#include "intake/import_internal.h"
 #include "service/rules.h"
 
 enum { CHUNK_TEXT_MAX = 64 << 20 };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "intake_internal.h"
+#include "intake/intake_internal.h"
 
 enum { FEED_PAUSE_MS = 1000 };
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "intake_internal.h"
+#include "intake/intake_internal.h"
 #include "service/rules.h"
 
 enum { PAUSE_MS_MAX = 1000 };

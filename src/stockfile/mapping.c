@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mapping.h"
+#include "stockfile/mapping.h"
 
 const char *const stock_field_names[STOCK_FIELD_COUNT] = {
 #define X(name) #name,

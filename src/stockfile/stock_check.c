@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rows.h"
 #include "service/lot_key.h"
 #include "service/rules.h"
+#include "stockfile/rows.h"
 
 static bool is_digit(char c)
 {

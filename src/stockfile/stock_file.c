@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/nearest.h"
-#include "mapping.h"
-#include "rows.h"
+#include "stockfile/mapping.h"
+#include "stockfile/rows.h"
 
 void stock_fault(struct stock_file *f, uint32_t line, const char *column, const char *format, ...)
 {

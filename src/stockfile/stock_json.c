@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mapping.h"
-#include "rows.h"
+#include "stockfile/mapping.h"
+#include "stockfile/rows.h"
 
 /* A whole number as its digits, text as it is. Lives as long as the object. */
 static bool take_value(json_t *value, char number[SKU_MAX + 1], struct str *out)

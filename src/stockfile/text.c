@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "text_find.h"
+#include "stockfile/text_find.h"
 
 enum { BLOCK_BYTES = 65536 };
 

@@ -5,7 +5,7 @@
  * a first byte from B0 to D7 and a second one from A1; Latin-1 letters seldom stand in pairs. What
  * fits nothing counts as UTF-8, so that the cells that break it are told. Nothing fails.
  */
-#include "text_find.h"
+#include "stockfile/text_find.h"
 
 #include <string.h>
 

@@ -1,12 +1,14 @@
 /* A whole stock file through its stages, with an engine that answers as the test says. */
 #include "fixture.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "intake/import_internal.h"
 #include "intake/stock_import.h"
 
 #define HEADER "sku,flavor,size,batch,quantity\n"
@@ -397,6 +399,36 @@ static void an_outcome_that_is_not_known_is_asked_for_again(void **state)
     stock_import_release(i);
 }
 
+static uint32_t files_in(const char *dir)
+{
+    uint32_t count = 0;
+    DIR *d = opendir(dir);
+    const struct dirent *entry;
+    while ((entry = readdir(d)))
+        count += *entry->d_name != '.';
+    closedir(d);
+    return count;
+}
+
+static void a_file_that_must_have_a_name_is_removed_at_the_end(void **state)
+{
+    struct rig *r = *state;
+    struct stock_import *i;
+    struct error e;
+    const struct stock_import_options options = {0};
+    const char text[] = HEADER "A,lime,330ml_can,BATCH-20261001-A,5\n";
+    assert_int_equal(stock_import_create(&i, r->all, &options, &e), 0);
+    assert_int_equal(files_in(r->dir), 0);
+    close(i->fd);
+    journal_name(i); /* as on a file system that has no files without one */
+    assert_int_equal(files_in(r->dir), 1);
+    assert_int_equal(stock_import_write(i, text, sizeof(text) - 1, &e), 0);
+    stock_import_submit(i);
+    assert_int_equal(run(r, i).status, 200);
+    stock_import_release(i);
+    assert_int_equal(files_in(r->dir), 0);
+}
+
 static void only_so_many_may_be_under_way(void **state)
 {
     struct rig *r = *state;
@@ -429,6 +461,7 @@ int main(void)
         CASE(who_leaves_before_it_is_begun_wants_nothing),
         CASE(a_server_that_cannot_write_refuses_it_and_nothing_was_done),
         CASE(an_outcome_that_is_not_known_is_asked_for_again),
+        CASE(a_file_that_must_have_a_name_is_removed_at_the_end),
         CASE(only_so_many_may_be_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
