@@ -48,6 +48,7 @@ static void *text_take(struct text_pool *t, size_t bytes)
 
 static bool moves_make_room(struct engine_batch *b, uint32_t moves)
 {
+    moves++; /* what may follow from them */
     if (b->count + moves <= b->room)
         return true;
     uint32_t room = b->room ? b->room * 2 : MOVES_MIN;
@@ -69,6 +70,29 @@ bool batch_make_room(struct engine *e, uint32_t moves, uint32_t lines)
 {
     size_t bytes = MOVE_TEXT_MAX + (size_t)moves * lines * sizeof(struct line);
     return moves_make_room(e->open, moves) && text_make_room(&e->open->text, bytes);
+}
+
+bool batch_reserve(struct engine *e, uint32_t moves, size_t lines)
+{
+    const size_t most = MOVE_TEXT_MAX + ORDER_LINES_MAX * sizeof(struct line);
+    struct text_pool *t = &e->open->text;
+    /* What is left of a chunk may be too small for the next move. */
+    uint32_t need = 1 + (uint32_t)(lines * sizeof(struct line) / (TEXT_CHUNK_BYTES - most));
+    if (!moves_make_room(e->open, moves) || !text_make_room(t, most))
+        return false;
+    if (t->current + 1 + need > t->chunk_count) {
+        char **chunks = realloc(t->chunks, (t->current + 1 + need) * sizeof *chunks);
+        if (!chunks)
+            return false;
+        t->chunks = chunks;
+    }
+    while (t->chunk_count < t->current + 1 + need) {
+        char *chunk = malloc(TEXT_CHUNK_BYTES);
+        if (!chunk)
+            return false;
+        t->chunks[t->chunk_count++] = chunk;
+    }
+    return true;
 }
 
 struct str batch_keep(struct engine *e, struct str text)
@@ -224,16 +248,21 @@ struct engine_batch *batch_land(struct engine *e)
     return f;
 }
 
-/* The oldest of the reservations that are PENDING and the sales that go on once the open batch
- * commits. */
+/* The oldest of the reservations that are PENDING, the OPEN groups and the sales that go on once
+ * the open batch commits. */
 static int64_t oldest_pending(const struct engine *e)
 {
     int64_t oldest = e->last_seq + 1;
     const struct hold *h = e->holds.oldest;
-    while (h && h->state != HOLD_PENDING)
+    while (h && h->state != HOLD_PENDING && !hold_has_place(h))
         h = h->newer;
     if (h)
         oldest = h->reservation_id;
+    const struct group *g = e->groups.oldest;
+    while (g && g->status != GROUP_IS_OPEN)
+        g = g->newer;
+    if (g && g->group_id < oldest)
+        oldest = g->group_id;
     const struct sale *sale = e->sales.oldest;
     while (sale && sale_has_ended(sale, e->now_ms))
         sale = sale->newer;

@@ -13,7 +13,7 @@ enum { PREFETCH_AHEAD = 8 };
 
 static struct seen_order look(const struct engine *e, const struct reserve_command *r)
 {
-    return search_order(e, &r->search, r->order_id, r->order_hash, r);
+    return reserve_look(e, r);
 }
 
 static void refuse_order(struct engine *e, struct reserve_command *r, int code)
@@ -99,16 +99,13 @@ void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, st
                          bool last)
 {
     struct reserve_command *o = &c->batch.orders[order];
-    question_archived(e, q, o->order_hash);
     assert(c->batch.undecided > 0);
     if (q->code != 0 && q->code != TLY_ENOT_FOUND) {
         refuse_order(e, o, TLY_EUNAVAILABLE);
     } else {
-        struct reservation_record *record = question_share(q, last);
-        if (q->code == 0 && !record) {
+        if (!reserve_take_answer(e, o, q, last)) {
             refuse_order(e, o, TLY_EOVERLOADED);
         } else {
-            search_answer(&o->search, q, o->order_id, record);
             bool no_slot = false;
             asks(e, c, order, &no_slot);
         }

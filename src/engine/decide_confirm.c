@@ -67,6 +67,7 @@ static int confirm_part(struct engine *e, struct command *c, struct hold *h)
         hold_step(e, h, MOVE_RELEASE, REASON_NONE);
         batch_add(e, MOVE_RELEASE, h, rest, rest_count, NULL);
     }
+    group_confirmed(e, h);
     return 0;
 }
 
@@ -77,6 +78,7 @@ static int confirm_all(struct engine *e, struct command *c, struct hold *h)
         return move_no_memory(c);
     confirm_moves(e, h, batch_keep(e, c->move.payment_id), hold_lines(h, &one), h->line_count,
                   NULL);
+    group_confirmed(e, h);
     return 0;
 }
 

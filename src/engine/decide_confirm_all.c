@@ -131,6 +131,7 @@ static bool write_all(struct engine *e, struct command *c)
         if (!payment_id.p)
             payment_id = batch_keep(e, c->confirm_all.payment_id);
         confirm_moves(e, h, payment_id, hold_lines(h, &one), h->line_count, NULL);
+        group_confirmed(e, h);
     }
     return true;
 }

@@ -136,6 +136,8 @@ static void fill_answer(const struct moving *m)
     c->move.state = (enum hold_state)h->state;
     c->move.state_reason = (enum refund_reason)h->reason;
     c->move.expires_ms = h->deadline_ms;
+    c->move.sale = h->in_sale ? hold_sale(h)->sale->version->terms.number : 0;
+    c->move.group_id = hold_group_id(h);
     c->move.line_count = h->line_count < c->move.line_max ? h->line_count : c->move.line_max;
     for (uint16_t i = 0; i < c->move.line_count; i++) {
         c->move.lines[i] = lines[i];

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "engine/engine_internal.h"
 
 void reserve_reset(struct reserve_command *r)
@@ -96,7 +97,7 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
         *code = TLY_EOVERLOADED;
         return NULL;
     }
-    if (!batch_make_room(e, 1, r->line_count)) {
+    if (!batch_make_room(e, 2, r->line_count)) {
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
     }
@@ -140,6 +141,8 @@ static int judge(struct engine *e, struct command *c, struct reserve_command *r,
     int code = check_order(e, c, r);
     if (!code && r->extra)
         code = sale_admit(e, c, r, sale);
+    if (!code && *sale && r->extra->group_id)
+        code = group_admit(e, c, r, *sale);
     if (!code && *sale)
         code = sale_limits(e, c, r, *sale);
     if (!code && e->config.user_holds_max)
@@ -147,19 +150,36 @@ static int judge(struct engine *e, struct command *c, struct reserve_command *r,
     return code ? code : allocate_order(e, r, *sale);
 }
 
-static int reserve_new(struct engine *e, struct command *c, struct reserve_command *r)
+/* The group that an OPEN_GROUP's order is going to be the first in; NULL for other orders. */
+static struct group *open_group(struct engine *e, struct command *c, struct reserve_command *r,
+                                struct sale *sale, int *code)
 {
-    struct sale *sale;
-    int code = judge(e, c, r, &sale);
-    if (code) {
-        e->stats.sold_out_total += code == TLY_ESOLD_OUT;
-        return code;
+    *code = 0;
+    if (!c || c->kind != COMMAND_OPEN_GROUP)
+        return NULL;
+    if (!sale || r->extra->group_id || !str_equal(sale->sale_id, c->group.sale_id))
+        *code = engine_say(c, TLY_EINVALID_ARGUMENT,
+                           "the opener's order names the group's sale, and no group");
+    else if (str_empty(r->user_id))
+        *code = engine_say(c, TLY_EINVALID_ARGUMENT, "an order in a group needs a user_id");
+    if (*code)
+        return NULL;
+    struct group *g = sale_open_group(e, c, sale, code);
+    if (!g)
+        return NULL;
+    if (!groups_make_room(&e->groups, hash64(r->user_id, e->config.hash_seed), g->group_id)) {
+        groups_remove(&e->groups, g);
+        *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+        return NULL;
     }
-    struct hold *h = make_hold(e, c, r, sale, sale_hold_ms(e, sale, r->hold_ms), &code);
-    if (!h) {
-        r->line_count = 0;
-        return code;
-    }
+    return g;
+}
+
+static void reserve_moves(struct engine *e, struct reserve_command *r, struct hold *h,
+                          struct group *opened)
+{
+    if (opened)
+        group_opened(e, opened, r->user_id);
     hold_step(e, h, MOVE_RESERVE, REASON_NONE);
     struct move *m = batch_add(e, MOVE_RESERVE, h, r->lines, r->line_count, NULL);
     m->deadline_ms = h->deadline_ms;
@@ -167,10 +187,31 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     m->fingerprint = h->fingerprint;
     m->order_id = batch_keep(e, r->order_id);
     m->user_id = batch_keep(e, r->user_id);
-    if (sale) {
-        m->sale = sale->version->terms.number;
+    if (h->in_sale) {
+        m->sale = hold_sale(h)->sale->version->terms.number;
         m->group_id = hold_sale(h)->group_id;
     }
+}
+
+static int reserve_new(struct engine *e, struct command *c, struct reserve_command *r)
+{
+    struct sale *sale;
+    int code = judge(e, c, r, &sale);
+    struct group *opened = code ? NULL : open_group(e, c, r, sale, &code);
+    if (code) {
+        e->stats.sold_out_total += code == TLY_ESOLD_OUT;
+        return code;
+    }
+    struct hold *h = make_hold(e, c, r, sale, sale_hold_ms(e, sale, r->hold_ms), &code);
+    if (!h) {
+        if (opened)
+            groups_remove(&e->groups, opened);
+        r->line_count = 0;
+        return code;
+    }
+    if (opened)
+        hold_sale(h)->group_id = opened->group_id;
+    reserve_moves(e, r, h, opened);
     r->reservation_id = h->reservation_id;
     r->at_ms = h->created_ms;
     r->expires_ms = h->deadline_ms;
@@ -199,10 +240,55 @@ void reserve_decide(struct engine *e, struct command *c, struct reserve_command 
     search_reset(&r->search);
 }
 
+/* A group that is not in memory is over, or there never was one: that is for the ledger to tell. */
+static bool group_is_to_be_asked(const struct engine *e, const struct reserve_command *r)
+{
+    const struct order_extra *x = r->extra;
+    return x && x->group_id && !r->search.group_asked && !groups_find(&e->groups, x->group_id) &&
+           sales_find(&e->sales, x->sale_id);
+}
+
+struct seen_order reserve_look(const struct engine *e, const struct reserve_command *r)
+{
+    struct seen_order seen = search_order(e, &r->search, r->order_id, r->order_hash, r);
+    if (seen.verdict == SEEN_NEW && group_is_to_be_asked(e, r))
+        return (struct seen_order){
+            .verdict = SEEN_ASK, .ask = QUESTION_GROUP, .ask_id = r->extra->group_id};
+    return seen;
+}
+
+bool reserve_take_answer(struct engine *e, struct reserve_command *r, struct question *q, bool last)
+{
+    if (q->kind == QUESTION_GROUP) {
+        r->search.group_asked = true;
+        r->search.group_found = q->code == 0;
+        return true;
+    }
+    question_archived(e, q, r->order_hash);
+    struct reservation_record *record = question_share(q, last);
+    if (q->code == 0 && !record)
+        return false;
+    search_answer(&r->search, q, r->order_id, record);
+    return true;
+}
+
+static struct reserve_command *order_of(struct command *c)
+{
+    return c->kind == COMMAND_OPEN_GROUP ? c->group.order : &c->reserve;
+}
+
+/* The group of the order that was there before; 0: there was none, or it is in none. */
+static int64_t group_of_seen(const struct seen_order *seen)
+{
+    if (seen->hold)
+        return hold_group_id(seen->hold);
+    return seen->record ? seen->record->group_id : 0;
+}
+
 void decide_reserve(struct engine *e, struct command *c)
 {
-    struct reserve_command *r = &c->reserve;
-    struct seen_order seen = search_order(e, &r->search, r->order_id, r->order_hash, r);
+    struct reserve_command *r = order_of(c);
+    struct seen_order seen = reserve_look(e, r);
     if (seen.verdict == SEEN_ASK) {
         if (!question_ask(e, c, 0, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
             search_reset(&r->search);
@@ -214,23 +300,27 @@ void decide_reserve(struct engine *e, struct command *c)
         engine_put_off(e, c);
         return;
     }
+    int64_t group_id = group_of_seen(&seen);
     reserve_decide(e, c, r, &seen);
     c->code = r->code;
-    batch_attach(e, c, batch_bits_of(e, r->rests_on));
+    if (c->kind != COMMAND_OPEN_GROUP || c->code) {
+        batch_attach(e, c, batch_bits_of(e, r->rests_on));
+        return;
+    }
+    if (!r->replayed)
+        group_id = hold_group_id(holds_find(&e->holds, r->reservation_id));
+    answer_opened(e, c, group_id);
 }
 
 void reserve_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                       bool last)
 {
     (void)order;
-    struct reserve_command *r = &c->reserve;
-    question_archived(e, q, r->order_hash);
-    struct reservation_record *record = question_share(q, last);
-    if (q->code == 0 && !record) {
+    struct reserve_command *r = order_of(c);
+    if (!reserve_take_answer(e, r, q, last)) {
         search_reset(&r->search);
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
         return;
     }
-    search_answer(&r->search, q, r->order_id, record);
     decide_reserve(e, c);
 }

@@ -129,6 +129,9 @@ static int refund_confirmed(struct engine *e, struct moving *m, enum refund_reas
     if (e->now_ms - m->h->confirmed_ms > e->config.refund_window_ms)
         return move_too_late(e, c, "was confirmed", "refunded");
     int code = sort_out(e, m, &r);
+    if (!code && !r.all && hold_is_in_open_group(m->h))
+        return engine_say(c, TLY_EINVALID_TRANSITION,
+                          "the reservation's group is OPEN: it goes as a whole or not at all");
     if (!code)
         code = check_fit(e, c, &r, house, shipped);
     if (!code && !batch_make_room(e, 2, m->h->line_count))

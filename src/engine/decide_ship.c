@@ -42,6 +42,9 @@ int ship_decide(struct engine *e, struct moving *m)
         return code;
     if (!hold_move_target((int)h->state, MOVE_SHIP))
         return move_wrong_state(c, h, "shipped");
+    if (hold_is_in_open_group(h))
+        return engine_say(c, TLY_EINVALID_TRANSITION,
+                          "the reservation's group is OPEN: it is not final yet, and not shipped");
     if (in_house(m, left) == 0) {
         c->move.replayed = !c->move.want_count && !c->move.id.len && has_shipped(m);
         return c->move.replayed ? 0

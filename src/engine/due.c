@@ -19,7 +19,7 @@
 
 #include "engine/engine_internal.h"
 
-enum { DUE_STEP = 65536 };
+enum { DUE_STEP = 65536, GROUPS_STEP = 16384 };
 
 static void push(struct hold_list *list, struct hold *h, unsigned slot)
 {
@@ -119,7 +119,7 @@ void due_take(struct engine *e)
         due_add(e, h);
         left--;
     }
-    e->marking = left == 0;
+    e->marking = !group_take_due(e, GROUPS_STEP) || left == 0;
     while (!e->marking && e->put_off.first)
         engine_dispatch(e, list_take(&e->put_off));
 }

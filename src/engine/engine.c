@@ -50,7 +50,8 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
         holds_init(&e->holds, config->holds_max) || questions_init(e) ||
-        sales_init(&e->sales, config->hash_seed) || (config->shared && shared_init(e)) ||
+        sales_init(&e->sales, config->hash_seed) || groups_init(&e->groups) ||
+        (config->shared && shared_init(e)) ||
         order_index_create(&e->orders, config->order_memory_max, err)) {
         engine_destroy(e);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the engine");
@@ -74,6 +75,7 @@ void engine_destroy(struct engine *e)
     for (struct command *c = e->deferred.first; c; c = c->link)
         command_drop(c);
     sales_close(&e->sales);
+    groups_close(&e->groups);
     user_units_close(&e->user_holds);
     user_units_close(&e->loading_sales);
     unknown_forget(e);
@@ -138,6 +140,8 @@ void engine_refuse(struct engine *e, struct command *c, int code, const char *fo
     c->code = code;
     if (c->kind == COMMAND_RESERVE)
         c->reserve.code = code;
+    if (c->kind == COMMAND_OPEN_GROUP && c->group.order)
+        c->group.order->code = code;
     if (format && c->text && c->text_size) {
         va_list args;
         va_start(args, format);
@@ -163,7 +167,8 @@ bool engine_must_wait(const struct engine *e)
 {
     if (e->config.shared)
         return !e->shared.deciding;
-    return engine_takes_writes(e) && (e->due.first || e->marking || batch_full(e));
+    return engine_takes_writes(e) &&
+           (e->due.first || e->groups.due_first || e->marking || batch_full(e));
 }
 
 void engine_put_off(struct engine *e, struct command *c)
@@ -236,7 +241,7 @@ void engine_pump(struct engine *e)
 {
     if (e->config.shared || !engine_index_complete(e))
         return;
-    bool memory = due_expire(e);
+    bool memory = group_expire(e) && due_expire(e);
     while (e->deferred.first && !memory) {
         struct command *c = list_take(&e->deferred);
         command_drop(c);
@@ -274,15 +279,18 @@ void engine_set_available(struct engine *e, bool available)
 int64_t engine_next_deadline(const struct engine *e)
 {
     const struct shared *s = &e->shared;
-    if (!e->config.shared)
-        return timers_next(e->timers);
+    if (!e->config.shared) {
+        int64_t holds_ms = timers_next(e->timers);
+        int64_t groups_ms = groups_next_end(&e->groups);
+        return holds_ms < groups_ms ? holds_ms : groups_ms;
+    }
     bool under_way = s->state != LOAD_NONE || e->flight_count;
     return under_way || !engine_takes_writes(e) ? INT64_MAX : s->look_ms;
 }
 
 int64_t engine_settled_deadline(const struct engine *e)
 {
-    bool open = e->due.first || e->parked.first || e->open->expires;
+    bool open = e->due.first || e->parked.first || e->groups.due_first || e->open->expires;
     for (uint32_t i = 0; i < e->flight_count; i++)
         open = open || e->flights[i]->expires;
     return open ? 0 : engine_next_deadline(e);
@@ -338,7 +346,10 @@ const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id)
 
 struct str engine_sale_id(const struct engine *e, sale_number number)
 {
-    return sales_name(&e->sales, number);
+    if (number == 0 || number > SALES_MAX || !e->sales.chunks[(number - 1) / SALE_CHUNK])
+        return (struct str){0};
+    const struct sale *s = *sales_place(&e->sales, number);
+    return s ? s->sale_id : (struct str){0};
 }
 
 uint32_t engine_lot_count(const struct engine *e)

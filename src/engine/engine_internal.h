@@ -11,6 +11,8 @@
  *   decide_lot.c      create, adjust
  *   decide_sale.c     sales: create, update, close, look up
  *   sale_order.c      what being in a sale means for an order
+ *   decide_group.c    groups: open, complete, look up
+ *   group_step.c      places in groups, how they succeed and fail
  *   look_up.c         everything that changes nothing
  *   questions.c       the questions to the ledger, and who waits for their answers
  *   unknown.c         what look-ups are told while a batch's outcome is not known
@@ -24,6 +26,8 @@
 #define TALLY_ENGINE_ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
+#include "engine/group_step.h"
+#include "engine/groups.h"
 #include "engine/hold_moves.h"
 #include "engine/holds.h"
 #include "engine/lots.h"
@@ -49,7 +53,8 @@ struct undo {
     };
     union {
         struct line old_line;
-        struct sale *sale; /* SALE */
+        struct sale *sale;   /* SALE */
+        struct group *group; /* GROUP_... */
     };
     int64_t old_deadline_ms;
     uint64_t key_hash; /* ADJUST: of its adjustment_id; 0 if it has none */
@@ -157,6 +162,7 @@ struct engine {
     struct timers *timers;
     struct order_index *orders;
     struct sales sales;
+    struct groups groups;
     struct user_units user_holds; /* PENDING holds by user, if that is bounded */
     /* Loading: of each reservation in a sale (as `user`) its user's hash and its sale. */
     struct user_units loading_sales;
@@ -290,8 +296,12 @@ static inline void command_fail(struct engine *e, struct command *c, int code)
 /* ---- batch.c ---- */
 enum { MOVE_TEXT_MAX = ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 64 };
 bool batch_full(const struct engine *e);
-/* Room in the open batch for `moves` of `lines` lines each and their texts; false: no memory. */
+/* Room in the open batch for `moves` of `lines` lines each and their texts, and for one move more
+ * without either; false: no memory. */
 bool batch_make_room(struct engine *e, uint32_t moves, uint32_t lines);
+/* From then on batch_make_room cannot fail for `moves` moves, one at a time, of `lines` lines
+ * together; false: no memory. */
+bool batch_reserve(struct engine *e, uint32_t moves, size_t lines);
 /* Appends to the open batch, for which room was made, and applies it to the stock and to the sale
  * of its hold. */
 struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
@@ -438,7 +448,13 @@ int order_check_wants(struct command *c, const struct reserve_command *r);
 int allocate_order(const struct engine *e, struct reserve_command *r, const struct sale *sale);
 
 /* ---- decide_*.c ---- */
+/* RESERVE, and OPEN_GROUP with an order. */
 void decide_reserve(struct engine *e, struct command *c);
+/* search_order, and a group that is not in memory is to be asked for. */
+struct seen_order reserve_look(const struct engine *e, const struct reserve_command *r);
+/* Takes the answer to what SEEN_ASK asked; false: no memory for it. */
+bool reserve_take_answer(struct engine *e, struct reserve_command *r, struct question *q,
+                         bool last);
 void decide_batch(struct engine *e, struct command *c);
 void decide_batch_answer(struct engine *e, struct command *c, uint32_t order, struct question *q,
                          bool last);

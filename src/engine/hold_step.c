@@ -2,9 +2,9 @@
  * PENDING holds and the gauge in step. A move that the table of hold_moves.c does not allow was to
  * be refused before: here it is a broken invariant.
  *
- * A hold stays in memory while it is PENDING, an undecided batch has a move of it, a question about
- * it is open, or it is pinned; it stays in the list until it is freed, so that undo finds it in its
- * place.
+ * A hold stays in memory while it is PENDING, has a place in an OPEN group, an undecided batch has
+ * a move of it, a question about it is open, or it is pinned; it stays in the list until it is
+ * freed, so that undo finds it in its place.
  */
 #include <assert.h>
 #include <string.h>
@@ -62,6 +62,8 @@ void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refun
         if (target == HOLD_PENDING)
             arm(e, h);
     }
+    if (h->in_sale)
+        group_step(e, h, (int)h->state, target, false);
     if (h->state != HOLD_CONFIRMED && target == HOLD_CONFIRMED)
         h->confirmed_ms = e->now_ms;
     h->state = (unsigned)target & 7u;
@@ -72,6 +74,8 @@ void hold_step(struct engine *e, struct hold *h, enum move_kind kind, enum refun
 void hold_unstep(struct engine *e, struct hold *h, enum hold_state state)
 {
     assert(h->state != state);
+    if (h->in_sale)
+        group_step(e, h, (int)h->state, (int)state, true);
     h->state = (unsigned)state & 7u;
     h->reason = REASON_NONE;
     if (state == HOLD_PENDING) {
@@ -132,7 +136,7 @@ void hold_set_deadline(struct engine *e, struct hold *h, int64_t deadline_ms)
 
 void hold_release(struct engine *e, struct hold *h)
 {
-    if (h->touched || h->state == HOLD_PENDING || h->pins || e->config.shared)
+    if (h->touched || h->state == HOLD_PENDING || h->pins || e->config.shared || hold_has_place(h))
         return;
     if (e->questions_busy && question_about(e, h->reservation_id))
         return; /* the answer may be older than the hold */

@@ -208,6 +208,25 @@ void holds_unlist(struct holds *hs, struct hold *h)
     h->listed = 0;
 }
 
+bool holds_set_lines(struct holds *hs, struct hold *h, const struct line *lines,
+                     uint16_t line_count)
+{
+    struct line *many = line_count > 1 ? holds_lines_take(hs, line_count) : NULL;
+    if (line_count > 1 && !many)
+        return false;
+    if (h->line_count > 1)
+        holds_lines_give(hs, h->lines.many, h->line_count);
+    h->line_count = (uint8_t)line_count;
+    if (many) {
+        memcpy(many, lines, line_count * sizeof *lines);
+        h->lines.many = many;
+    } else {
+        h->lines.one.lot = lines->lot;
+        h->lines.one.quantity = (uint32_t)lines->quantity;
+    }
+    return true;
+}
+
 const struct line *hold_lines(const struct hold *h, struct line *one)
 {
     if (h->line_count > 1)

@@ -103,6 +103,10 @@ void holds_unlist(struct holds *hs, struct hold *h);
 struct line *holds_lines_take(struct holds *hs, uint16_t count);
 void holds_lines_give(struct holds *hs, struct line *lines, uint16_t count);
 
+/* Other lines from now on, for good; false: no memory. */
+bool holds_set_lines(struct holds *hs, struct hold *h, const struct line *lines,
+                     uint16_t line_count);
+
 /* The hold's lines; `one` is where a single one is written. */
 const struct line *hold_lines(const struct hold *h, struct line *one);
 

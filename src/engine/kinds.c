@@ -159,7 +159,7 @@ static bool move_of_due(const struct engine *e, const struct command *c)
 {
     const struct hold *h = by_order(c) ? NULL : holds_find(&e->holds, c->move.reservation_id);
     return h && !(c->kind == COMMAND_CONFIRM && c->move.reclaim) &&
-           (h->state == HOLD_REFUNDED || hold_is_due(e, h));
+           (h->state == HOLD_REFUNDED || (hold_is_due(e, h) && !hold_ends_with_group(e, h)));
 }
 
 static void move_prefetch(const struct engine *e, const struct command *c)
@@ -299,6 +299,32 @@ static bool sale_did(const struct engine *e, const struct command *c)
     return c->code == 0 && !c->sale->replayed;
 }
 
+/* ---- groups ---- */
+
+static void group_accept(struct command *c)
+{
+    if (c->group.order)
+        c->group.order->search.record = NULL;
+}
+
+static void group_settle(struct engine *e, struct command *c)
+{
+    if (c->group.order)
+        stock_settle_gate(e, c->group.order->wants, c->group.order->want_count);
+}
+
+static void group_drop(struct command *c)
+{
+    if (c->group.order)
+        search_reset(&c->group.order->search);
+}
+
+static bool group_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && !c->group.replayed;
+}
+
 static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_CREATE_LOT] = {.name = "CREATE_LOT",
                             .writes = true,
@@ -413,6 +439,24 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                              .answers_failure = true,
                              .drop = confirm_all_drop,
                              .did = confirm_all_did},
+    [COMMAND_OPEN_GROUP] = {.name = "OPEN_GROUP",
+                            .writes = true,
+                            .accept = group_accept,
+                            .decide = decide_open_group,
+                            .resume = decide_reserve,
+                            .answered = group_answered,
+                            .settle = group_settle,
+                            .drop = group_drop,
+                            .did = group_did},
+    [COMMAND_COMPLETE_GROUP] = {.name = "COMPLETE_GROUP",
+                                .writes = true,
+                                .decide = decide_complete_group,
+                                .answered = group_answered,
+                                .did = group_did},
+    [COMMAND_GET_GROUP] = {.name = "GET_GROUP",
+                           .decide = look_up_group,
+                           .answered = group_answered,
+                           .sees_stock = true},
     [COMMAND_GET_LOT] = {.name = "GET_LOT",
                          .decide = look_up_lot,
                          .keys = get_lot_keys,

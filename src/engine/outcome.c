@@ -17,6 +17,8 @@ static void forget(struct engine *e, const struct move *m, struct hold *h)
     order_index_remove(e->orders, m->order_hash, m->seq);
     if (h->state == HOLD_PENDING)
         hold_unarm(e, h);
+    if (h->in_sale)
+        group_step(e, h, (int)h->state, HOLD_NONE, true);
     holds_unlist(&e->holds, h);
     h->touched = 0;
     holds_remove(&e->holds, h);
@@ -63,8 +65,10 @@ static void untouch_hold(struct engine *e, const struct engine_batch *b, const s
     hold_release(e, u->hold);
 }
 
-static void undo_in_sale(const struct engine_batch *b, const struct move *m, const struct undo *u)
+static void undo_in_sale(struct engine *e, const struct engine_batch *b, const struct move *m,
+                         const struct undo *u)
 {
+    group_untouch(e, u->hold, b->bit);
     sale_count(u->hold, m->kind, m->line.quantity, -1);
     hold_sale(u->hold)->sale->touched &= (uint8_t)~b->bit;
 }
@@ -80,13 +84,15 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
             lots_at(&e->lots, lines[j].lot)->touched &= (uint8_t)~b->bit;
         }
         if (u->hold && u->hold->in_sale)
-            undo_in_sale(b, m, u);
+            undo_in_sale(e, b, m, u);
         if (u->hold)
             undo_hold(e, m, u);
         if (u->hold && u->first_touch && !move_begins(m))
             untouch_hold(e, b, u);
         if (m->kind == MOVE_SALE)
             sale_undone(e, u, b->bit);
+        if (m->kind >= MOVE_GROUP_OPEN)
+            group_undone(e, m, u, b->bit);
         if (m->kind == MOVE_ADJUST && u->key_hash)
             order_index_remove(e->orders, u->key_hash, m->seq);
         if (m->kind == MOVE_CREATE)
@@ -97,7 +103,7 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
         for (uint16_t j = 0; j < b->moves[i].line_count; j++)
             lots_at(&e->lots, lines[j].lot)->touched |= b->bit;
         if (b->undos[i].hold && b->undos[i].hold->in_sale)
-            hold_sale(b->undos[i].hold)->sale->touched |= b->bit;
+            group_retouch(e, b->undos[i].hold, b->bit);
     }
     e->stats.undone_total += b->count - from;
     b->count = from;
@@ -123,11 +129,15 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
         }
         if (m->kind == MOVE_SALE)
             sale_committed(e, u, b->bit);
+        if (m->kind >= MOVE_GROUP_OPEN)
+            group_committed(e, m, u, b->bit);
         if (u->lines_changed && u->old_lines)
             holds_lines_give(&e->holds, u->old_lines, u->old_line_count);
         if (u->hold && u->first_touch) {
-            if (u->hold->in_sale)
+            if (u->hold->in_sale) {
                 hold_sale(u->hold)->sale->touched &= (uint8_t)~b->bit;
+                group_untouch(e, u->hold, b->bit);
+            }
             untouch_hold(e, b, u);
         }
     }

@@ -69,12 +69,18 @@ static void freshen(const struct pairs *t, struct pair_shard *shard)
         memset(shard->pairs, 0, shard->room * sizeof shard->pairs[0]);
 }
 
-bool pairs_put(struct pairs *t, uint64_t key, uint64_t value)
+bool pairs_make_room(struct pairs *t, uint64_t key)
 {
     struct pair_shard *shard = pairs_shard(t, key);
     if (shard->round != t->round)
         freshen(t, shard);
-    if ((uint64_t)(shard->count + 1) * 5 > (uint64_t)shard->room * 4 && !grow(t, shard))
+    return (uint64_t)(shard->count + 1) * 5 <= (uint64_t)shard->room * 4 || grow(t, shard);
+}
+
+bool pairs_put(struct pairs *t, uint64_t key, uint64_t value)
+{
+    struct pair_shard *shard = pairs_shard(t, key);
+    if (!pairs_make_room(t, key))
         return false;
     put(shard->pairs, shard->room, (struct pair){key, value});
     shard->count++;

@@ -37,6 +37,9 @@ void pairs_close(struct pairs *t);
 /* Forgets all pairs and keeps the memory; each shard is cleared when it is next written to. */
 void pairs_clear(struct pairs *t);
 
+/* The next pair of that key can be put; so can one that was removed since there was room for it. */
+bool pairs_make_room(struct pairs *t, uint64_t key)
+    __attribute__((warn_unused_result)); /* false: no memory */
 bool pairs_put(struct pairs *t, uint64_t key, uint64_t value)
     __attribute__((warn_unused_result)); /* false: no memory */
 bool pairs_remove(struct pairs *t, uint64_t key, uint64_t value);

@@ -35,11 +35,15 @@ void questions_close(struct engine *e)
     slab_close(&e->waiters);
 }
 
+static bool by_number(enum question_kind kind)
+{
+    return kind == QUESTION_RESERVATION || kind == QUESTION_GROUP;
+}
+
 static struct question_slot **bucket_of(const struct engine *e, enum question_kind kind, int64_t id,
                                         uint64_t hash)
 {
-    uint64_t key =
-        kind == QUESTION_RESERVATION ? (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) : hash;
+    uint64_t key = by_number(kind) ? (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) : hash;
     return (struct question_slot **)&e->question_buckets[(key >> 32) % QUESTION_BUCKETS];
 }
 
@@ -48,7 +52,7 @@ static bool same_question(const struct question *r, enum question_kind kind, int
 {
     if (r->kind != kind)
         return false;
-    if (kind == QUESTION_RESERVATION)
+    if (by_number(kind))
         return r->reservation_id == id;
     return r->order_hash == hash && str_equal(r->order_id, text);
 }

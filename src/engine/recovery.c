@@ -195,6 +195,8 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
     if (sale)
         sale_note_hold(e, h, m->deadline_ms, m->group_id);
+    if (sale && m->group_id && !groups_make_room(&e->groups, hold_sale(h)->user, m->group_id))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the groups");
     h->created_ms = m->at_ms;
     h->deadline_ms = m->deadline_ms;
     h->fingerprint = m->fingerprint;
@@ -202,6 +204,28 @@ static int load_reserve(struct engine *e, const struct move *m, struct error *er
     if (!e->holds.oldest)
         timers_start(e->timers, m->at_ms);
     hold_step(e, h, MOVE_RESERVE, REASON_NONE);
+    return 0;
+}
+
+static int load_group(struct engine *e, const struct move *m, struct error *err)
+{
+    struct group *g = groups_find(&e->groups, m->group_id);
+    if (m->kind != MOVE_GROUP_OPEN) {
+        if (!g)
+            return 0; /* it began before what was loaded */
+        g->status = m->kind == MOVE_GROUP_SUCCEED ? GROUP_SUCCEEDED : GROUP_FAILED;
+        group_forget(e, g);
+        return 0;
+    }
+    struct sale *sale = sales_at(&e->sales, m->sale);
+    if (!sale || m->group_id != m->seq || g)
+        return corrupt(err, m, "it is in no sale, or its group_id is not its seq");
+    if (m->line.quantity < 1 || m->line.quantity > GROUP_SIZE_MAX)
+        return corrupt(err, m, "its size is out of range");
+    if (!groups_add(&e->groups, m->seq, sale, (uint16_t)m->line.quantity, m->at_ms, m->deadline_ms))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the groups");
+    sale->groups_open++;
+    e->stats.groups_open++;
     return 0;
 }
 
@@ -247,7 +271,7 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
     struct hold *h = holds_find(&e->holds, m->reservation_id);
     if (m->reservation_id <= 0 || m->reservation_id >= m->seq)
         return corrupt(err, m, "it belongs to no earlier reservation");
-    if (!h || h->state != HOLD_PENDING)
+    if (!h) /* CONFIRMED ones are in memory while their group is OPEN */
         return 0;
     h->moves++;
     if (m->kind == MOVE_EXTEND) {
@@ -257,12 +281,15 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
     if (m->kind == MOVE_CHANGE)
         return load_change(e, h, m, err);
     if (!hold_move_target((int)h->state, (enum move_kind)m->kind))
-        return corrupt(err, m, "its reservation is PENDING");
+        return corrupt(err, m, "its reservation is in no state for it");
     if (m->kind == MOVE_REFUND && !same_lines(h, m))
         return corrupt(err, m, "it gives back other units than were reserved");
-    enum refund_reason reason = REASON_NONE;
-    if (m->kind == MOVE_REFUND)
-        reason = m->reason ? (enum refund_reason)m->reason : REASON_CANCELLED;
+    if (m->kind == MOVE_CONFIRM && hold_has_place(h) &&
+        !holds_set_lines(&e->holds, h, move_lines(m), m->line_count))
+        return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
+    enum refund_reason reason = (enum refund_reason)m->reason;
+    if (m->kind == MOVE_REFUND && !reason)
+        reason = REASON_CANCELLED;
     hold_step(e, h, m->kind, reason);
     hold_release(e, h);
     return 0;
@@ -287,6 +314,10 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
         return load_hold_move(e, m, err);
     case MOVE_FENCE:
         return load_begin(e, m, err);
+    case MOVE_GROUP_OPEN:
+    case MOVE_GROUP_SUCCEED:
+    case MOVE_GROUP_FAIL:
+        return load_group(e, m, err);
     case MOVE_ADJUST:
         if (str_empty(m->detail))
             return 0;
@@ -342,11 +373,15 @@ void engine_load_seq(struct engine *e, int64_t seq)
  * starts there. */
 static void rewind_timers(struct engine *e, int64_t now_ms)
 {
-    for (struct hold *h = e->holds.oldest; h; h = h->newer)
-        timers_cancel(e->timers, h);
+    for (struct hold *h = e->holds.oldest; h; h = h->newer) {
+        if (h->state == HOLD_PENDING)
+            timers_cancel(e->timers, h);
+    }
     timers_start(e->timers, now_ms);
-    for (struct hold *h = e->holds.oldest; h; h = h->newer)
-        timers_insert(e->timers, h);
+    for (struct hold *h = e->holds.oldest; h; h = h->newer) {
+        if (h->state == HOLD_PENDING)
+            timers_insert(e->timers, h);
+    }
 }
 
 void engine_recovered(struct engine *e, int64_t now_ms)

@@ -91,8 +91,8 @@ static bool want_in_sale(const struct engine *e, const struct sale_version *v, c
 
 /* Who counts towards the limit, as far as it is known here: the others' order_ids stand in the
  * ledger. */
-static int over_limit(const struct engine *e, struct reserve_command *r, const int64_t *ids,
-                      uint16_t count, int64_t taken, int64_t limit, enum order_trouble trouble)
+int order_over_limit(const struct engine *e, struct reserve_command *r, const int64_t *ids,
+                     uint16_t count, int64_t taken, int64_t limit, enum order_trouble trouble)
 {
     uint8_t touched = 0;
     r->trouble = (uint8_t)trouble;
@@ -132,7 +132,7 @@ static int user_limit(struct engine *e, struct command *c, struct reserve_comman
                        "a user may have %lld units of sale %.*s, and has "
                        "%lld",
                        (long long)limit, STR_ARG(sale->version->terms.sale_id), (long long)taken);
-            return over_limit(e, r, ids, count, taken, limit, ORDER_USER_SALE);
+            return order_over_limit(e, r, ids, count, taken, limit, ORDER_USER_SALE);
         }
     }
     if (!user_units_make_room(&sale->users, user))
@@ -188,6 +188,25 @@ int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, 
     return code ? code : share_limit(c, r, sale, units);
 }
 
+struct group *sale_open_group(struct engine *e, struct command *c, struct sale *sale, int *code)
+{
+    const struct sale_terms *t = &sale->version->terms;
+    *code = 0;
+    if (!t->group_size)
+        *code =
+            engine_say(c, TLY_EINVALID_ARGUMENT, "sale %.*s has no groups", STR_ARG(t->sale_id));
+    else if (e->stats.groups_open >= GROUPS_OPEN_MAX)
+        *code = engine_say(c, TLY_EOVERLOADED, "%d groups are OPEN, the most there may be",
+                           GROUPS_OPEN_MAX);
+    if (*code)
+        return NULL;
+    struct group *g = groups_add(&e->groups, engine_next_seq(e), sale, t->group_size, e->now_ms,
+                                 e->now_ms + t->group_window_ms);
+    if (!g)
+        *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+    return g;
+}
+
 int user_holds_limit(struct engine *e, struct command *c, struct reserve_command *r)
 {
     int64_t limit = e->config.user_holds_max;
@@ -200,7 +219,7 @@ int user_holds_limit(struct engine *e, struct command *c, struct reserve_command
     if (taken >= limit) {
         engine_say(c, TLY_ELIMIT_EXCEEDED, "user_holds_max: a user may have %lld PENDING holds",
                    (long long)limit);
-        return over_limit(e, r, ids, count, taken, limit, ORDER_USER_HOLDS);
+        return order_over_limit(e, r, ids, count, taken, limit, ORDER_USER_HOLDS);
     }
     if (!user_units_make_room(&e->user_holds, user))
         return engine_say(c, TLY_EOVERLOADED, "out of memory");
@@ -231,6 +250,12 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
         code = user_limit(e, c, &r, sale, units);
     if (!code && units > 0)
         code = share_limit(c, &r, sale, units);
+    if (!code && hs->group_id && !hs->group) {
+        struct order_extra extra = {.group_id = hs->group_id};
+        r.extra = &extra;
+        r.search.group_found = true; /* it was in it */
+        code = group_admit(e, c, &r, sale);
+    }
     return code;
 }
 

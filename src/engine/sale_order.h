@@ -16,6 +16,11 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
 int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, struct sale *sale);
 /* hold_ms of an order that asks for `asked` (0: nothing). */
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked);
+/* A group of that sale; NULL: `*code` says why. */
+struct group *sale_open_group(struct engine *e, struct command *c, struct sale *sale, int *code);
+/* LIMIT_EXCEEDED, with the orders that count towards the limit. */
+int order_over_limit(const struct engine *e, struct reserve_command *r, const int64_t *ids,
+                     uint16_t count, int64_t taken, int64_t limit, enum order_trouble trouble);
 /* The user's PENDING holds. Makes room for one more. */
 int user_holds_limit(struct engine *e, struct command *c, struct reserve_command *r);
 /* So many units more of a hold: its lines would be `lines`. 0, or the code; room is made. */

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-enum { SALES_ROOM_MIN = 64, SALES_GOAL = 65536 };
+enum { SALES_GOAL = 65536 };
 
 int sales_init(struct sales *ss, uint64_t hash_seed)
 {
@@ -18,16 +18,15 @@ int sales_init(struct sales *ss, uint64_t hash_seed)
 
 void sales_close(struct sales *ss)
 {
-    for (uint32_t i = 0; i < ss->count; i++) {
-        user_units_close(&ss->all[i]->users);
-        sale_version_free(ss->all[i]->version);
-        free(ss->all[i]);
+    for (sale_number number = 1; number <= ss->count; number++) {
+        struct sale *s = sales_at(ss, number);
+        user_units_close(&s->users);
+        sale_version_free(s->version);
+        free(s);
     }
-    free(ss->all);
-    for (size_t i = 0; i < SALE_CHUNKS; i++)
-        free(ss->names[i]);
+    for (uint32_t i = 0; i < SALES_MAX / SALE_CHUNK; i++)
+        free(ss->chunks[i]);
     pairs_close(&ss->by_id);
-    ss->all = NULL;
     ss->count = 0;
 }
 
@@ -77,19 +76,26 @@ static uint16_t sort(uint32_t *numbers, uint16_t count)
     return kept;
 }
 
-/* One item; its sku's text becomes the lots' own, which lives as long as the engine. */
+static bool is_lot_key(struct str text)
+{
+    return text.len && memchr(text.p, '#', text.len);
+}
+
+/* One item: a lot by number or, with a '#' in its text, by key; or a sku, whose text becomes the
+ * lots' own, which lives as long as the engine. */
 static bool resolve(const struct lots *lots, struct sale_version *v, struct sale_item *item)
 {
+    if (!item->lot && is_lot_key(item->sku)) {
+        item->lot = lots_find(lots, item->sku);
+        if (!item->lot)
+            return false;
+    }
     if (item->lot) {
         item->sku = (struct str){"", 0};
         if (!lots_has(lots, item->lot))
             return false;
         v->lots[v->lot_count++] = item->lot;
         return true;
-    }
-    if (item->sku.len && memchr(item->sku.p, '#', item->sku.len)) { /* a lot by its key */
-        item->lot = lots_find(lots, item->sku);
-        return item->lot && resolve(lots, v, item);
     }
     const struct sku *sku = lots_sku(lots, item->sku);
     if (!sku || !sku->oldest)
@@ -152,13 +158,6 @@ static uint64_t id_key(const struct sales *ss, struct str sale_id)
     return hash64(sale_id, ss->hash_seed);
 }
 
-struct str sales_name(const struct sales *ss, sale_number number)
-{
-    const struct str *names =
-        number && number <= SALES_MAX ? ss->names[(number - 1) / SALE_CHUNK] : NULL;
-    return names ? names[(number - 1) % SALE_CHUNK] : (struct str){0};
-}
-
 struct sale *sales_find(const struct sales *ss, struct str sale_id)
 {
     uint32_t probe = 0;
@@ -166,7 +165,7 @@ struct sale *sales_find(const struct sales *ss, struct str sale_id)
     uint64_t value;
     while ((value = pairs_find(&ss->by_id, key, &probe))) {
         struct sale *s = (struct sale *)(uintptr_t)value;
-        if (str_equal(s->version->terms.sale_id, sale_id))
+        if (str_equal(s->sale_id, sale_id))
             return s;
     }
     return NULL;
@@ -174,37 +173,26 @@ struct sale *sales_find(const struct sales *ss, struct str sale_id)
 
 static bool make_room(struct sales *ss)
 {
-    struct str **names = &ss->names[ss->count / SALE_CHUNK];
-    if (!*names)
-        *names = calloc(SALE_CHUNK, sizeof **names);
-    if (!*names)
-        return false;
-    if (ss->count < ss->room)
-        return true;
-    uint32_t room = ss->room ? ss->room * 2 : SALES_ROOM_MIN;
-    struct sale **all = realloc(ss->all, room * sizeof(struct sale *));
-    if (!all)
-        return false;
-    ss->all = all;
-    ss->room = room;
-    return true;
+    struct sale ***chunk = &ss->chunks[ss->count / SALE_CHUNK];
+    if (!*chunk)
+        *chunk = calloc(SALE_CHUNK, sizeof(struct sale *));
+    return *chunk;
 }
 
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq)
 {
-    struct str id = version->terms.sale_id;
-    struct sale *s = make_room(ss) ? calloc(1, sizeof *s + id.len) : NULL;
+    struct str sale_id = version->terms.sale_id;
+    struct sale *s = make_room(ss) ? calloc(1, sizeof *s + sale_id.len) : NULL;
     if (!s)
         return NULL;
-    memcpy(s + 1, id.p, id.len);
-    if (!pairs_put(&ss->by_id, id_key(ss, version->terms.sale_id), (uintptr_t)s)) {
+    char *text = (char *)(s + 1);
+    s->sale_id = copy_text(&text, sale_id);
+    if (!pairs_put(&ss->by_id, id_key(ss, sale_id), (uintptr_t)s)) {
         free(s);
         return NULL;
     }
-    ss->names[ss->count / SALE_CHUNK][ss->count % SALE_CHUNK] =
-        (struct str){(const char *)(s + 1), id.len};
-    ss->all[ss->count++] = s;
-    version->terms.number = ss->count;
+    version->terms.number = ++ss->count;
+    *sales_place(ss, ss->count) = s;
     s->version = version;
     s->created_seq = created_seq;
     s->older = ss->newest;
@@ -236,10 +224,10 @@ void sales_unlive(struct sales *ss, struct sale *s)
 
 void sales_drop(struct sales *ss, struct sale *s)
 {
-    assert(ss->count && ss->all[ss->count - 1] == s);
+    assert(s == sales_at(ss, ss->count));
     sales_unlive(ss, s);
     pairs_remove(&ss->by_id, id_key(ss, s->version->terms.sale_id), (uintptr_t)s);
-    ss->count--;
+    *sales_place(ss, ss->count--) = NULL;
     sale_version_free(s->version);
     free(s);
 }

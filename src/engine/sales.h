@@ -17,7 +17,7 @@
 #include "engine/user_units.h"
 #include "model/model.h"
 
-enum { SALES_MAX = 1000000, SALE_CHUNK = 1024, SALE_CHUNKS = SALES_MAX / SALE_CHUNK + 1 };
+enum { SALES_MAX = 1 << 20, SALE_CHUNK = 1024 };
 
 struct sale_version {
     struct sale_terms terms;
@@ -29,6 +29,7 @@ struct sale_version {
 
 struct sale {
     struct sale_version *version;
+    struct str sale_id; /* its own copy: versions go */
     int64_t created_seq;
     int64_t units_pending;
     int64_t units_confirmed; /* shipped ones too */
@@ -47,10 +48,8 @@ struct sale {
 };
 
 struct sales {
-    struct sale **all; /* by number - 1 */
+    struct sale **chunks[SALES_MAX / SALE_CHUNK]; /* by number - 1 */
     uint32_t count;
-    uint32_t room;
-    struct str *names[SALE_CHUNKS]; /* sale_ids by number - 1: they never move */
     uint64_t hash_seed;
     struct pairs by_id;
     struct sale *oldest;
@@ -70,17 +69,20 @@ void sale_version_free(struct sale_version *v); /* NULL is fine */
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
 void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
-/* Its sale_id; {0} if there is none. Any thread, for a number that came to it in an answer. */
-struct str sales_name(const struct sales *ss, sale_number number);
 void sales_unlive(struct sales *ss, struct sale *s); /* it has ended, for good */
 
 bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);
 
 bool sale_version_has_sku(const struct sale_version *v, uint32_t sku);
 
+static inline struct sale **sales_place(const struct sales *ss, sale_number number)
+{
+    return &ss->chunks[(number - 1) / SALE_CHUNK][(number - 1) % SALE_CHUNK];
+}
+
 static inline struct sale *sales_at(const struct sales *ss, sale_number number)
 {
-    return number && number <= ss->count ? ss->all[number - 1] : NULL;
+    return number && number <= ss->count ? *sales_place(ss, number) : NULL;
 }
 
 static inline bool sale_has_ended(const struct sale *s, int64_t now_ms)

@@ -22,6 +22,13 @@ static int load_lot(void *context, lot_id id, const struct lot_dims *dims,
     return engine_load_lot(p->lane->engine, id, dims, snapshot, e);
 }
 
+static int load_sale(void *context, const struct sale_terms *terms, int64_t created_seq,
+                     struct error *e)
+{
+    const struct replay *p = context;
+    return engine_load_sale(p->lane->engine, terms, created_seq, e);
+}
+
 static int load_order_run(void *context, struct order_run *run)
 {
     struct replay *p = context;
@@ -55,6 +62,7 @@ int lane_recover(struct lane *l, struct lane_recovery *r, struct error *e)
     struct replay p = {.lane = l, .r = r};
     const struct ledger_loader loader = {.context = &p,
                                          .lot = load_lot,
+                                         .sale = load_sale,
                                          .order_run = load_order_run,
                                          .move = load_move,
                                          .progress = tell_progress};

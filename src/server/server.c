@@ -161,6 +161,7 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
         .hold_max_ms = set->hold_max_ms,
         .hold_total_max_ms = set->hold_total_max_ms,
         .refund_window_ms = set->refund_window_ms,
+        .user_holds_max = (uint32_t)set->user_holds_max,
         .order_retention_ms = set->order_retention_ms,
         .order_memory_max = (uint32_t)set->order_memory_max,
     };

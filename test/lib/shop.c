@@ -123,13 +123,16 @@ static uint64_t fingerprint(const struct reserve_command *r)
     return sum;
 }
 
+void shop_prepare(struct reserve_command *r)
+{
+    r->order_hash = hash64(r->order_id, (uint64_t)SHOP_SEED);
+    r->fingerprint = fingerprint(r);
+}
+
 void shop_send(struct shop *s, struct ask *a)
 {
-    if (a->c.kind == COMMAND_RESERVE) {
-        struct reserve_command *r = &a->c.reserve;
-        r->order_hash = hash64(r->order_id, (uint64_t)SHOP_SEED);
-        r->fingerprint = fingerprint(r);
-    }
+    if (a->c.kind == COMMAND_RESERVE)
+        shop_prepare(&a->c.reserve);
     engine_command(s->engine, &a->c);
     shop_collect(s);
 }
@@ -393,6 +396,10 @@ static void answer_read(const struct shop *s, struct question *r)
     r->code = TLY_ENOT_FOUND;
     if (s->ledger_silent) {
         r->code = TLY_EUNAVAILABLE;
+        return;
+    }
+    if (r->kind == QUESTION_GROUP) {
+        shop_answer_group(s, r);
         return;
     }
     for (uint32_t i = 0; i < s->row_count; i++) {

@@ -108,6 +108,14 @@ struct ask *shop_order_in(struct shop *s, const char *sale_id, const char *order
 struct ask *shop_reserve_in(struct shop *s, const char *sale_id, const char *order_id,
                             const char *user_id, const char *lot, int64_t quantity);
 
+/* Groups. open: alone, or with an order of shop_order_in, not sent before. */
+struct ask *shop_open_group(struct shop *s, const char *sale_id, struct ask *order);
+struct ask *shop_get_group(struct shop *s, int64_t group_id);
+struct ask *shop_complete_group(struct shop *s, int64_t group_id);
+struct ask *shop_join_group(struct shop *s, const char *sale_id, int64_t group_id,
+                            const char *order_id, const char *user_id, const char *lot,
+                            int64_t quantity);
+
 /* The ledger. */
 bool shop_seal(struct shop *s);                                 /* false: nothing is under way */
 void shop_outcome(struct shop *s, enum ledger_outcome outcome); /* of the oldest */

@@ -14,6 +14,8 @@ struct reservation_record *shop_record(const struct shop *s, int64_t reservation
 void *shop_keep(struct shop *s, const void *data, size_t size);
 struct str shop_keep_str(struct shop *s, struct str text);
 const struct sale_terms *shop_keep_terms(struct shop *s, const struct sale_terms *terms);
+void shop_prepare(struct reserve_command *r); /* its hash and fingerprint */
 void shop_load_sales(struct shop *s);
+void shop_answer_group(const struct shop *s, struct question *q);
 
 #endif

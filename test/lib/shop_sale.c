@@ -88,3 +88,68 @@ void shop_load_sales(struct shop *s)
             abort();
     }
 }
+
+struct ask *shop_open_group(struct shop *s, const char *sale_id, struct ask *order)
+{
+    struct ask *a = shop_ask(s, COMMAND_OPEN_GROUP);
+    a->c.group.sale_id = str_of(sale_id);
+    if (order) {
+        shop_prepare(&order->c.reserve);
+        a->c.group.order = &order->c.reserve;
+    } else {
+        a->c.group.user_id = STR("opener");
+    }
+    shop_send(s, a);
+    return a;
+}
+
+struct ask *shop_get_group(struct shop *s, int64_t group_id)
+{
+    struct ask *a = shop_ask(s, COMMAND_GET_GROUP);
+    a->c.group.group_id = group_id;
+    shop_send(s, a);
+    return a;
+}
+
+struct ask *shop_complete_group(struct shop *s, int64_t group_id)
+{
+    struct ask *a = shop_ask(s, COMMAND_COMPLETE_GROUP);
+    a->c.group.group_id = group_id;
+    a->c.group.reason = STR("topped up");
+    shop_send(s, a);
+    return a;
+}
+
+struct ask *shop_join_group(struct shop *s, const char *sale_id, int64_t group_id,
+                            const char *order_id, const char *user_id, const char *lot,
+                            int64_t quantity)
+{
+    struct ask *a = shop_order_in(s, sale_id, order_id, user_id);
+    a->extra.group_id = group_id;
+    shop_want_lot(a, lot, quantity);
+    shop_send(s, a);
+    return a;
+}
+
+void shop_answer_group(const struct shop *s, struct question *q)
+{
+    q->code = TLY_ENOT_FOUND;
+    for (uint32_t i = 0; i < s->row_count; i++) {
+        const struct move *m = &s->rows[i];
+        if (m->group_id != q->reservation_id)
+            continue;
+        if (m->kind == MOVE_GROUP_OPEN) {
+            q->code = 0;
+            q->group = (struct group_record){.group_id = m->group_id,
+                                             .sale = m->sale,
+                                             .status = GROUP_IS_OPEN,
+                                             .size = (uint16_t)m->line.quantity,
+                                             .opened_ms = m->at_ms,
+                                             .ends_ms = m->deadline_ms};
+        } else if (m->kind == MOVE_GROUP_SUCCEED || m->kind == MOVE_GROUP_FAIL) {
+            q->group.status = m->kind == MOVE_GROUP_FAIL ? GROUP_FAILED : GROUP_SUCCEEDED;
+            q->group.paid = (uint16_t)m->line.quantity;
+            q->group.ended_ms = m->at_ms;
+        }
+    }
+}

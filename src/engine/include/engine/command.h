@@ -143,8 +143,10 @@ struct order_search {
     struct reservation_record *record; /* what a read found; the engine frees it */
     int64_t ruled_out[2];              /* reservations that turned out to be of other order_ids */
     uint8_t ruled_out_count;
-    bool disk_asked; /* the part of the index on disk doesn't know it */
-    uint32_t stored; /* segments that were on disk when it was asked; see engine_internal.h */
+    bool group_asked; /* a group that is not in memory, */
+    bool group_found; /* and there was one: it is over */
+    bool disk_asked;  /* the part of the index on disk doesn't know it */
+    uint32_t stored;  /* segments that were on disk when it was asked; see engine_internal.h */
 };
 
 /* A group, as answers show it. */
@@ -388,11 +390,12 @@ struct command {
             sale_number next; /* 0: this was the last */
         } list_sales;
         struct {
-            int64_t group_id;              /* GET, COMPLETE */
-            struct str sale_id;            /* OPEN */
-            struct str user_id;            /* OPEN, alone */
-            struct str reason;             /* COMPLETE */
-            struct reserve_command *order; /* OPEN: its opener's order, or NULL */
+            int64_t group_id;   /* GET, COMPLETE */
+            struct str sale_id; /* OPEN */
+            struct str user_id; /* OPEN, alone */
+            struct str reason;  /* COMPLETE */
+            /* OPEN: its opener's order, whose extra names the same sale and no group; or NULL */
+            struct reserve_command *order;
             struct group_view group;
             bool replayed;
             struct reservation_record *record; /* the engine's */

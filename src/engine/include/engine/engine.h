@@ -152,9 +152,12 @@ struct str engine_sale_id(const struct engine *e, sale_number number);
     X(expired_total, COUNTER, "holds given back at their deadline")                                \
     X(undone_total, COUNTER, "moves undone because their commit failed")                           \
     X(reads_total, COUNTER, "questions asked of the ledger")                                       \
+    X(groups_succeeded_total, COUNTER, "groups that succeeded")                                    \
+    X(groups_failed_total, COUNTER, "groups that failed")                                          \
     X(late_total, COUNTER, "commands refused because they reached the engine too late")            \
     X(lots, GAUGE, "lots")                                                                         \
     X(holds_pending, GAUGE, "PENDING holds")                                                       \
+    X(groups_open, GAUGE, "OPEN groups")                                                           \
     X(holds_overdue, GAUGE, "PENDING holds past their deadline")                                   \
     X(units_on_hand, GAUGE, "units on hand in all lots")                                           \
     X(units_reserved, GAUGE, "units held by PENDING holds")                                        \

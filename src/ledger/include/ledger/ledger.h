@@ -147,6 +147,7 @@ enum question_kind {
     QUESTION_ORDER,       /* by order_id, in the part of the index that is not in memory */
     QUESTION_ADJUSTMENT,  /* by adjustment_id, in `order_id`: answered by `move_seq` */
     QUESTION_LIST,        /* a page of reservations, newest first: `list` */
+    QUESTION_GROUP,       /* by its id, in `reservation_id`: answered by `group` */
 };
 
 /* A page of ListReservations. Filters that are empty or 0 take all. */
@@ -163,6 +164,19 @@ struct reservation_list {
     uint32_t count;
     int64_t next; /* `before` of the next page; 0: this was the last */
 };
+
+/* A group, as the rows of its GROUP_OPEN and of its end say. */
+struct group_record {
+    int64_t group_id;
+    sale_number sale;
+    enum group_status status;
+    uint16_t size;
+    uint16_t paid; /* when it ended; 0 while it is OPEN */
+    int64_t opened_ms;
+    int64_t ends_ms;
+    int64_t ended_ms; /* 0: it is OPEN */
+};
+
 struct question {
     struct mail mail;
     uint8_t kind;
@@ -173,6 +187,7 @@ struct question {
     int code; /* 0, TLY_ENOT_FOUND, or TLY_EUNAVAILABLE (the ledger cannot tell now) */
     struct reservation_record *record; /* malloc'ed; the engine frees it or hands it on */
     struct reservation_list *list;     /* QUESTION_LIST: the asker's, filled */
+    struct group_record group;         /* QUESTION_GROUP */
     int64_t move_seq;
     struct line adjusted; /* QUESTION_ADJUSTMENT: that move's lot and delta; lot 0: not told */
 };

@@ -42,6 +42,8 @@
       "longest hold_ms of an order or an extension")                                               \
     X(hold_total_max_ms, DURATION, DAYS(3), 1, DAYS(365), START,                                   \
       "longest time from reserving to the last deadline that extensions may reach")                \
+    X(user_holds_max, NUMBER, 0, 0, 1000000, START,                                                \
+      "most PENDING reservations of one user at a time; 0: any number")                            \
     X(refund_window_ms, DURATION, HOURS(72), 0, DAYS(3650), START,                                 \
       "how long after confirming a reservation may be returned")                                   \
     X(order_retention_ms, DURATION, DAYS(7), SECONDS(1), DAYS(3650), START,                        \

@@ -1,0 +1,84 @@
+/* groups.h - the groups of buyers that are OPEN, or whose end is not committed yet: found by id, by
+ * the end that comes next, and in order of creation.
+ *
+ * Members are linked through the hold (struct hold_sale). A user's place is found by the hash of
+ * the user and the group, so that a group of a thousand costs a join no more than one of three.
+ */
+#ifndef TALLY_ENGINE_GROUPS_H
+#define TALLY_ENGINE_GROUPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/holds.h"
+#include "engine/pairs.h"
+#include "engine/slab.h"
+
+enum { GROUPS_OPEN_MAX = 4000000 };
+
+struct group {
+    int64_t group_id;
+    int64_t opened_ms;
+    int64_t ends_ms;
+    int64_t ended_ms; /* 0: it is OPEN */
+    struct sale *sale;
+    struct hold *first; /* of its members, newest first */
+    struct group *older;
+    struct group *newer;
+    struct group *due_next; /* the list of those that have come to their end */
+    struct group *due_previous;
+    uint32_t timer; /* its place among the ends to come, from 1; 0: it waits for none */
+    uint16_t size;
+    uint16_t members; /* these two stay as they were when it ended */
+    uint16_t paid;
+    uint8_t status;  /* enum group_status */
+    uint8_t touched; /* bits of the undecided batches that changed it */
+    bool due;        /* its end has come and is still to be decided */
+};
+
+struct group_end {
+    int64_t ends_ms;
+    struct group *group;
+};
+
+struct groups {
+    struct slab slab;
+    struct pairs by_id;
+    struct pairs places;    /* of user and group: the member's hold */
+    struct group_end *ends; /* a heap: the earliest first */
+    uint32_t end_count;
+    uint32_t end_room;
+    struct group *oldest;
+    struct group *newest;
+    struct group *due_first;
+    struct group *due_last;
+    uint32_t count;
+};
+
+int groups_init(struct groups *gs) __attribute__((warn_unused_result));
+void groups_close(struct groups *gs);
+size_t groups_bytes(const struct groups *gs);
+
+/* A new one, OPEN, that waits for its end; NULL when memory is short. */
+struct group *groups_add(struct groups *gs, int64_t group_id, struct sale *sale, uint16_t size,
+                         int64_t opened_ms, int64_t ends_ms);
+void groups_remove(struct groups *gs, struct group *g); /* without members */
+struct group *groups_find(const struct groups *gs, int64_t group_id);
+
+/* It waits for its end; for one that did before there is room. */
+void groups_watch(struct groups *gs, struct group *g);
+void groups_unwatch(struct groups *gs, struct group *g); /* also if it is due */
+int64_t groups_next_end(const struct groups *gs);        /* INT64_MAX: none is to come */
+/* The next that ends by now_ms becomes due; false: there is none. */
+bool groups_take_due(struct groups *gs, int64_t now_ms);
+
+/* Room for one more place of that user; false: no memory. */
+bool groups_make_room(struct groups *gs, uint64_t user, int64_t group_id);
+void groups_join(struct groups *gs, struct group *g, struct hold *h);
+void groups_leave(struct groups *gs, struct hold *h);
+/* The user's hold in the group, or NULL. */
+struct hold *groups_member(const struct groups *gs, const struct group *g, uint64_t user,
+                           struct str user_id);
+
+#endif
