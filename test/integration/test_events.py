@@ -95,6 +95,31 @@ def a_life_is_told_in_order(server):
     return lot, events
 
 
+def what_comes_after_buying_is_told(server, lot, place):
+    """Each with the order it is about, and the id that its caller gave."""
+    stream = Stream(server, after=place)
+    reservation = reserve(server, "after", lot, 3)
+    base = "/v1/reservations/" + reservation
+    for path, body in (
+            (base + "/lines", {"lines": [{"lot": lot, "quantity": 4}], "change_id": "c-1"}),
+            (base + "/confirm", {"payment_id": "p-1"}),
+            (base + "/ship", {"shipment_id": "s-1"}),
+            (base + "/refund", {"return_id": "r-1", "lines": [{"lot": lot, "quantity": 1}]}),
+            ("/v1/orders/never/refund", {"fence": True})):
+        status, _, answer = server.request("POST", path, body)
+        assert status == 200, answer
+    seen = [event for _, event in stream.take(6)]
+    stream.close()
+    assert [event["type"].rpartition(".")[2] for event in seen] == [
+        "reserved", "changed", "confirmed", "shipped", "restocked", "fenced"], seen
+    for event, name, value in zip(seen[1:5], ("change_id", "payment_id", "shipment_id",
+                                              "return_id"), ("c-1", "p-1", "s-1", "r-1")):
+        assert event["data"][name] == value and event["data"]["order_id"] == "after", event
+        assert event["subject"] == "reservations/" + reservation, event
+    assert seen[1]["data"]["lines"] == [{"lot": lot, "quantity": 1}], "a change tells differences"
+    assert seen[5]["data"]["order_id"] == "never" and seen[5]["data"]["lines"] == []
+
+
 def any_place_is_a_beginning(server, events):
     """By `after`, by Last-Event-ID, over gRPC: the same rest; after a restart, too."""
     for restarted in (False, True):
@@ -227,6 +252,7 @@ def main():
     with TallyServer("--event-source", "/shop/1") as server:
         lot, events = a_life_is_told_in_order(server)
         any_place_is_a_beginning(server, events)
+        what_comes_after_buying_is_told(server, lot, events[-1][0])
         without_a_place_it_begins_now(server, lot)
         what_is_no_place_is_refused(server, events[-1][0])
         a_slow_reader_misses_nothing(server, lot, events[-1][0])
