@@ -1,9 +1,13 @@
 /* Retention: finished reservations that are old enough leave the log, a step at a time.
  *
  * Happy path: from where the last step ended, take reservations in order of seq as long as each is
- * finished, old, in the snapshot, and read by every reader of the log. Their rows are copied to
- * archive.db and made durable there; then one transaction removes them, adds what they had done to
- * `archived`, and notes how far it came.
+ * finished (REFUNDED, or CONFIRMED and nothing happened since), old, in the snapshot, and read by
+ * every reader of the log. Their rows are copied to archive.db and made durable there; then one
+ * transaction removes them, adds what they had done to `archived`, and notes how far it came.
+ *
+ * So do the rows of groups, in the same order: a group is over when its window is, and there are as
+ * many of them as there are orders. Lots, adjustments, terms and sales stay: they are few, and say
+ * what is true now.
  * Failure modes: a crash between the two leaves rows in both files, and the next step copies them
  * onto themselves. A failure of archive.db only postpones; one of the ledger's own commit takes the
  * connection down.
@@ -22,9 +26,10 @@ struct step {
     struct writer *w;
     int64_t cutoff_ms; /* moves younger than this stay */
     int64_t seq_max;   /* so do moves above this */
-    int64_t upto;      /* the last reservation that goes */
+    int64_t upto;      /* the last reservation, or group, that goes */
     uint32_t count;
-    bool full; /* there may be more */
+    uint32_t reservations; /* of them */
+    bool full;             /* there may be more */
 };
 
 static const char archive_schema[] =
@@ -65,14 +70,21 @@ static int note(sqlite3_stmt *insert, int64_t seq, sqlite3 *db, struct error *e)
     return db_run(db, insert, "note a move that leaves", e);
 }
 
+/* What begins or ends something, in order of seq. */
+struct candidate {
+    int64_t seq;
+    int kind;
+    int64_t until_ms; /* GROUP_OPEN: its group may go on until then; others: when it was */
+};
+
 /* Adds a reservation's moves, or sets *stays. */
 static int consider(const struct step *s, sqlite3_stmt *moves, sqlite3_stmt *insert,
-                    int64_t reservation_id, bool *stays, struct error *e)
+                    const struct candidate *begin, bool *stays, struct error *e)
 {
-    bool finished = false;
+    bool finished = begin->kind == MOVE_FENCE;
     int step, rc = 0;
-    *stays = false;
-    sqlite3_bind_int64(moves, 1, reservation_id);
+    *stays = begin->until_ms > s->cutoff_ms;
+    sqlite3_bind_int64(moves, 1, begin->seq);
     while ((step = sqlite3_step(moves)) == SQLITE_ROW) {
         int kind = sqlite3_column_int(moves, 1);
         finished = finished || kind == MOVE_CONFIRM || kind == MOVE_REFUND || kind == MOVE_RETURN;
@@ -91,8 +103,15 @@ static int consider(const struct step *s, sqlite3_stmt *moves, sqlite3_stmt *ins
         rc = db_fail(s->w->db, "read a reservation's moves", e);
     sqlite3_reset(moves);
     if (rc == 0 && !*stays)
-        rc = note(insert, reservation_id, s->w->db, e);
+        rc = note(insert, begin->seq, s->w->db, e);
     return rc;
+}
+
+static int consider_group(const struct step *s, sqlite3_stmt *insert, const struct candidate *group,
+                          bool *stays, struct error *e)
+{
+    *stays = group->until_ms > s->cutoff_ms;
+    return *stays ? 0 : note(insert, group->seq, s->w->db, e);
 }
 
 /* Fills temp.leaving. */
@@ -100,11 +119,12 @@ static int choose(struct step *s, struct error *e)
 {
     sqlite3 *db = s->w->db;
     uint32_t max = s->w->ledger->config.archive_step_rows;
-    sqlite3_stmt *reserves = NULL, *moves = NULL, *insert = NULL;
+    sqlite3_stmt *begins = NULL, *moves = NULL, *insert = NULL;
     bool stays = false;
     int step = SQLITE_DONE;
-    int rc = db_prepare(db, &reserves,
-                        "SELECT seq FROM move WHERE kind = 3 AND seq <= ? AND seq >"
+    int rc = db_prepare(db, &begins,
+                        "SELECT seq, kind, CASE kind WHEN 18 THEN deadline_ms ELSE at_ms END"
+                        " FROM move WHERE kind IN (3, 15, 18, 19, 20) AND seq <= ? AND seq >"
                         " (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'archived_seq')"
                         " ORDER BY seq LIMIT ?",
                         e);
@@ -114,20 +134,24 @@ static int choose(struct step *s, struct error *e)
                         e);
     if (rc == 0)
         rc = db_prepare(db, &insert, "INSERT INTO temp.leaving VALUES (?)", e);
-    sqlite3_bind_int64(reserves, 1, s->seq_max);
-    sqlite3_bind_int64(reserves, 2, max);
-    while (rc == 0 && !stays && (step = sqlite3_step(reserves)) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(reserves, 0);
-        rc = consider(s, moves, insert, id, &stays, e);
+    sqlite3_bind_int64(begins, 1, s->seq_max);
+    sqlite3_bind_int64(begins, 2, max);
+    while (rc == 0 && !stays && (step = sqlite3_step(begins)) == SQLITE_ROW) {
+        struct candidate c = {sqlite3_column_int64(begins, 0), sqlite3_column_int(begins, 1),
+                              sqlite3_column_int64(begins, 2)};
+        bool reservation = c.kind == MOVE_RESERVE || c.kind == MOVE_FENCE;
+        rc = reservation ? consider(s, moves, insert, &c, &stays, e)
+                         : consider_group(s, insert, &c, &stays, e);
         if (rc == 0 && !stays) {
-            s->upto = id;
+            s->upto = c.seq;
             s->count++;
+            s->reservations += reservation;
         }
     }
     if (rc == 0 && step != SQLITE_DONE && step != SQLITE_ROW)
         rc = db_fail(db, "read reservations", e);
     s->full = s->count == max;
-    sqlite3_finalize(reserves);
+    sqlite3_finalize(begins);
     sqlite3_finalize(moves);
     sqlite3_finalize(insert);
     return rc;
@@ -247,6 +271,6 @@ bool writer_retention_step(struct writer *w)
         rc = remove_all(&s, &e);
     if (rc || s.count == 0)
         return false;
-    counter_add(&w->ledger->counters.archived_total, s.count);
+    counter_add(&w->ledger->counters.archived_total, s.reservations);
     return s.full;
 }

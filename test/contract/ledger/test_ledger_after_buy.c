@@ -2,6 +2,7 @@
  * and of orders that were cancelled before they came. Runs against each factory. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,8 +54,8 @@ static void with_detail(struct rig *rig, const char *detail, enum refund_reason 
                         uint64_t fingerprint)
 {
     struct rig_move *m = &rig->open.at[rig->open.count - 1];
-    strcpy(m->detail, detail);
-    m->move.detail = (struct str){m->detail, (uint32_t)strlen(detail)};
+    int len = snprintf(m->detail, sizeof m->detail, "%s", detail);
+    m->move.detail = (struct str){m->detail, (uint32_t)len};
     m->move.reason = (uint8_t)reason;
     m->move.fingerprint = fingerprint;
 }

@@ -288,6 +288,141 @@ static void what_can_still_be_refunded_does_not_leave_while_the_refund_is_on_its
     rig_close(&rig);
 }
 
+/* One order in each later life; each of two lots' counters must come out right. */
+static void every_kind_of_move_leaves_and_the_stock_stays(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, true);
+    rig_create(&rig, 1000);
+    rig_create(&rig, 1000);
+    int64_t shipped = rig_reserve(&rig, 1, 9, "shipped");
+    int64_t changed = rig_reserve(&rig, 1, 9, "changed");
+    int64_t again = rig_reserve(&rig, 1, 9, "again");
+    rig_fence(&rig, "fenced");
+    rig_step(&rig, MOVE_CONFIRM, shipped, 1, 9);
+    rig_step(&rig, MOVE_SHIP, shipped, 1, 5);
+    rig_step(&rig, MOVE_RESTOCK, shipped, 1, 2)->move.reason = REASON_RETURNED;
+    rig_step(&rig, MOVE_DISCARD, shipped, 1, 1)->move.reason = REASON_RETURNED;
+    rig_step(&rig, MOVE_WRITE_OFF, shipped, 1, 1)->move.reason = REASON_RETURNED;
+    struct rig_move *change = rig_step(&rig, MOVE_CHANGE, changed, 0, -4);
+    change->move.line_count = 2;
+    change->lines[0] = (struct line){1, -9};
+    change->lines[1] = (struct line){2, 5};
+    rig_step(&rig, MOVE_CONFIRM, changed, 2, 5);
+    rig_step(&rig, MOVE_REFUND, again, 1, 9);
+    rig_step(&rig, MOVE_RECLAIM, again, 1, 9);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    two_days_later(&rig);
+    assert_true(archives(&rig, 4));
+    assert_int_equal(ask(&rig, "ledger.db", "SELECT count(*) FROM move"), 3);
+    assert_int_equal(ask(&rig, "archive.db", "SELECT count(*) FROM move WHERE kind = 15"), 1);
+    rig_check_stock(&rig);
+    for (lot_id lot = 1; lot <= 2; lot++) {
+        struct stock now = rig_stock_told(&rig, lot);
+        char sql[400];
+        snprintf(sql, sizeof sql,
+                 "SELECT on_hand * 1000000 + (reserved + %d) * 1000 + confirmed FROM archived"
+                 " WHERE lot_id = %u",
+                 lot == 2, lot);
+        assert_int_equal(ask(&rig, "ledger.db", sql),
+                         (now.on_hand - 1000) * 1000000 + now.reserved * 1000 + now.confirmed);
+        snprintf(sql, sizeof sql,
+                 "SELECT moves + (SELECT count(*) FROM move WHERE lot_id = %u) FROM archived"
+                 " WHERE lot_id = %u",
+                 lot, lot);
+        assert_int_equal(ask(&rig, "ledger.db", sql), now.version);
+    }
+    rig_close(&rig);
+}
+
+static void a_young_fence_stays_and_keeps_its_order_id_taken(void **state)
+{
+    struct rig rig;
+    struct reservation_record *r = NULL;
+    (void)state;
+    open_rig(&rig, false);
+    old_orders(&rig);
+    rig.now_ms += 2 * DAY_MS;
+    rig.oldest_pending = INT64_MAX;
+    int64_t fence = rig_fence(&rig, "fenced");
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    assert_true(archives(&rig, 6));
+    wait_for_looks(&rig);
+    assert_int_equal(rig_read_reservation(&rig, fence, &r), 0);
+    free(r);
+    rig_close(&rig);
+}
+
+static void groups_that_are_over_leave_with_their_orders(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, true);
+    rig_create(&rig, 1000);
+    rig_create(&rig, 1000);
+    int64_t group = rig_group(&rig, MOVE_GROUP_OPEN, 1, 0);
+    int64_t member = rig_reserve(&rig, 1, 1, "member");
+    rig.open.at[rig.open.count - 1].move.group_id = group;
+    rig_step(&rig, MOVE_CONFIRM, member, 1, 1);
+    rig_group(&rig, MOVE_GROUP_SUCCEED, 1, group);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    two_days_later(&rig);
+    assert_true(archives(&rig, 1));
+    wait_for_looks(&rig);
+    assert_int_equal(archived(&rig), 1); /* a group is no reservation */
+    assert_int_equal(ask(&rig, "ledger.db", "SELECT count(*) FROM move"), 3);
+    assert_int_equal(ask(&rig, "archive.db", "SELECT count(*) FROM move WHERE kind IN (18, 19)"),
+                     2);
+    rig_close(&rig);
+}
+
+static void a_group_whose_window_was_open_lately_stays(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, false);
+    rig_create(&rig, 1000);
+    rig_create(&rig, 1000);
+    rig_group(&rig, MOVE_GROUP_OPEN, 1, 0);
+    rig.open.at[rig.open.count - 1].move.deadline_ms += 2 * DAY_MS;
+    int64_t later = rig_reserve(&rig, 1, 1, "later");
+    rig_step(&rig, MOVE_CONFIRM, later, 1, 1);
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    two_days_later(&rig);
+    wait_for_looks(&rig);
+    assert_int_equal(archived(&rig), 0);
+    assert_int_equal(ask(&rig, "ledger.db", "SELECT count(*) FROM move WHERE kind = 18"), 1);
+    rig_close(&rig);
+}
+
+static const struct sale_item items[1] = {{.lot = 1}};
+static const struct sale_terms sale = {.number = 1,
+                                       .sale_id = {"flash-1", 7},
+                                       .title = {"", 0},
+                                       .starts_ms = 1000,
+                                       .ends_ms = 2000,
+                                       .item_count = 1,
+                                       .items = items};
+
+static void sales_and_terms_stay(void **state)
+{
+    struct rig rig;
+    (void)state;
+    open_rig(&rig, false);
+    old_orders(&rig);
+    rig_sale(&rig, &sale);
+    rig_lot_terms(&rig, 1, &(struct lot_terms){.expires_on = 1, .expected_on = 1});
+    assert_int_equal(rig_commit(&rig), LEDGER_COMMITTED);
+    two_days_later(&rig);
+    assert_true(archives(&rig, 6));
+    wait_for_looks(&rig);
+    assert_int_equal(ask(&rig, "ledger.db", "SELECT count(*) FROM move WHERE kind IN (16, 17)"), 2);
+    rig_reopen(&rig);
+    assert_int_equal(rig.loaded_sale_count, 1);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +435,11 @@ int main(void)
         cmocka_unit_test(a_crash_between_copy_and_removal_counts_nothing_twice),
         cmocka_unit_test(younger_orders_stay),
         cmocka_unit_test(a_ledger_all_of_whose_orders_left_starts),
+        cmocka_unit_test(every_kind_of_move_leaves_and_the_stock_stays),
+        cmocka_unit_test(a_young_fence_stays_and_keeps_its_order_id_taken),
+        cmocka_unit_test(groups_that_are_over_leave_with_their_orders),
+        cmocka_unit_test(a_group_whose_window_was_open_lately_stays),
+        cmocka_unit_test(sales_and_terms_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
