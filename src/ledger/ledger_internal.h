@@ -1,7 +1,7 @@
 /* ledger_internal.h - what the files of the embedded ledger share.
  *
  * Who touches what: `writer` and all in it is the writer thread's (before start: the caller's);
- * `reader` the reader thread's; `log` is used under its mutex by any thread; `orders` guards
+ * `reader` and `lists` their threads'; `log` is used under its mutex by any thread; `orders` guards
  * itself, `mark` too; counters and last_seq are atomics that the writer stores and anybody loads.
  */
 #ifndef TALLY_LEDGER_LEDGER_INTERNAL_H
@@ -14,6 +14,7 @@
 
 #include "ledger/guard.h"
 #include "ledger/ledger_sqlite.h"
+#include "ledger/lists.h"
 #include "ledger/mark.h"
 #include "ledger/order_store.h"
 #include "ledger/reader.h"
@@ -40,6 +41,7 @@ struct ledger_sqlite {
     struct ledger_events events;
     struct writer writer;
     struct reader reader;
+    struct lists lists;
     struct order_store orders;
     struct log_connection log;
     struct guard guard;

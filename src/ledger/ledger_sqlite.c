@@ -1,8 +1,9 @@
 /* The embedded ledger, put together.
  *
  * Happy path: create opens the file, recover streams it, start begins the threads, stop ends them:
- * first the store and the reader, then the writer, whose connection is the last to close.
- * Failure modes: create leaves nothing open; start that fails half-way stops what it started.
+ * first the store, the reader and the lists, then the writer, whose connection is the last to
+ * close. Failure modes: create leaves nothing open; start that fails half-way stops what it
+ * started.
  */
 #include "ledger/ledger_sqlite.h"
 
@@ -31,6 +32,8 @@ static int on_start(struct ledger *port, const struct ledger_events *events, str
     if (rc == 0)
         rc = reader_start(&l->reader, l, e);
     if (rc == 0)
+        rc = lists_start(&l->lists, l, e);
+    if (rc == 0)
         rc = order_store_start(&l->orders, &l->events, e);
     if (rc == 0)
         rc = mark_start(&l->mark, &l->guard.mark, e);
@@ -47,7 +50,10 @@ static void on_submit(struct ledger *port, struct batch *b)
 
 static void on_ask(struct ledger *port, struct question *r)
 {
-    reader_ask(&self(port)->reader, r);
+    if (r->kind == QUESTION_LIST)
+        lists_ask(&self(port)->lists, r);
+    else
+        reader_ask(&self(port)->reader, r);
 }
 
 static void on_store_segment(struct ledger *port, struct order_segment *s)
@@ -90,6 +96,7 @@ static void on_stop(struct ledger *port)
         return;
     order_store_stop(&l->orders);
     reader_stop(&l->reader);
+    lists_stop(&l->lists);
     pthread_mutex_lock(&l->log.lock);
     db_close(l->log.db);
     l->log.db = NULL;

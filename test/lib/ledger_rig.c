@@ -553,3 +553,35 @@ int rig_read_order(struct rig *rig, const char *order_id, struct reservation_rec
     *out = read.record;
     return rc;
 }
+
+int rig_list(struct rig *rig, struct reservation_list *list)
+{
+    struct question q = {.kind = QUESTION_LIST, .list = list};
+    return rig_read(rig, &q);
+}
+
+void rig_list_free(struct reservation_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        free(list->records[i]);
+    free(list->records);
+    list->records = NULL;
+    list->count = 0;
+}
+
+const char *rig_listed(struct rig *rig, struct reservation_list *list)
+{
+    static char text[1024];
+    size_t used = 0;
+    text[0] = 0;
+    assert_int_equal(rig_list(rig, list), 0);
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct str id = list->records[i]->order_id;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s", i ? " " : "",
+                                 (int)id.len, id.p);
+        assert_true(i == 0 ||
+                    list->records[i]->reservation_id < list->records[i - 1]->reservation_id);
+    }
+    rig_list_free(list);
+    return text;
+}

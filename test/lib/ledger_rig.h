@@ -147,6 +147,10 @@ bool rig_wait_available(struct rig *rig, bool available);
 int rig_read(struct rig *rig, struct question *read);
 int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record **out);
 int rig_read_order(struct rig *rig, const char *order_id, struct reservation_record **out);
+int rig_list(struct rig *rig, struct reservation_list *list);
+void rig_list_free(struct reservation_list *list);
+/* Asks for a page; its order_ids with a space between them, good until the next call. */
+const char *rig_listed(struct rig *rig, struct reservation_list *list);
 
 /* What was told is what recovery loaded, no more and no less, and the stock of every lot is what
  * the moves say: in the loader's snapshot plus moves, and in the store itself. */

@@ -150,16 +150,19 @@ enum question_kind {
     QUESTION_GROUP,       /* by its id, in `reservation_id`: answered by `group` */
 };
 
-/* A page of ListReservations. Filters that are empty or 0 take all. */
+/* A page of ListReservations: those that fit all filters. Filters that are empty or 0 take all.
+ * What retention removed is not listed. A question is bounded in what it costs: where few of many
+ * fit, a page may be short, or empty, and not be the last. */
 struct reservation_list {
     struct str user_id;
-    lot_id lot;
-    enum hold_state state; /* as at now_ms: a PENDING one that is due counts as REFUNDED */
+    lot_id lot;            /* among its lines as held now */
+    enum hold_state state; /* as at now_ms: a PENDING one that is due is none any more; REFUNDED it
+                              is in a user's list at once, in others when its REFUND is committed */
     sale_number sale;
     int64_t before; /* reservations with lower ids; INT64_MAX: from the newest */
     int64_t now_ms;
-    uint32_t page_size;
-    /* answered: a malloc'ed array and malloc'ed records; the receiver frees all */
+    uint32_t page_size; /* at least 1 */
+    /* answered: a malloc'ed array and malloc'ed records, newest first; the receiver frees all */
     struct reservation_record **records;
     uint32_t count;
     int64_t next; /* `before` of the next page; 0: this was the last */
