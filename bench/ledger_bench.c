@@ -1,7 +1,10 @@
 /* ledger_bench.c - what the embedded ledger can do, next to what SQLite alone can do in the same
- * minute: rows a second at several sizes of commit, for one lot and for 100,000; then recovery.
+ * minute: rows a second at several sizes of commit, for one lot and for 100,000; then recovery;
+ * then lists of reservations: the making of their index, and questions.
  *
- *     ledger_bench DIR [ROWS] [RECOVERY_ROWS]     400,000 and 5,000,000 if not given; 0: skip
+ *     ledger_bench DIR [ROWS] [RECOVERY_ROWS] [LIST_ROWS]
+ *
+ * 400,000, 5,000,000 and 1,000,000 if not given; 0: skip
  *
  * "raw" is two integers and a sequential rowid by a prepared INSERT, one updated stock row a
  * commit, WAL, synchronous=FULL. The ledger's rows carry an order_id of 36 bytes and a user_id.
@@ -36,8 +39,9 @@ static void die(const char *what, const char *why)
 
 static void remove_db(const char *dir)
 {
-    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "mark",
-                                        "raw.db",    "raw.db-wal",    "raw.db-shm"};
+    static const char *const names[] = {
+        "ledger.db",  "ledger.db-wal", "ledger.db-shm", "mark",         "raw.db",
+        "raw.db-wal", "raw.db-shm",    "lists.db",      "lists.db-wal", "lists.db-shm"};
     char path[512];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -106,6 +110,8 @@ struct bench {
     struct batch batch;
     struct move moves[PER_COMMIT_MAX];
     char ids[PER_COMMIT_MAX][ID_BYTES + 1];
+    char users[PER_COMMIT_MAX][16];
+    uint32_t user_count; /* 0: one */
     int64_t seq;
     uint32_t lots;
     uint32_t next_lot;
@@ -122,6 +128,17 @@ static void on_outcome(void *context, struct batch *b)
     struct bench *x = context;
     if (b->outcome != LEDGER_COMMITTED)
         die("commit", "not committed");
+    pthread_mutex_lock(&x->lock);
+    x->answered = true;
+    pthread_cond_signal(&x->changed);
+    pthread_mutex_unlock(&x->lock);
+}
+
+static void on_answered(void *context, struct question *q)
+{
+    struct bench *x = context;
+    if (q->code)
+        die("list", "not answered");
     pthread_mutex_lock(&x->lock);
     x->answered = true;
     pthread_cond_signal(&x->changed);
@@ -169,7 +186,8 @@ static void open_ledger(struct bench *x, const char *dir)
                                           .snapshot_moves = 1000000};
     struct ledger_loader loader = {
         .context = x, .lot = on_lot, .order_run = on_order_run, .move = on_move};
-    struct ledger_events events = {.context = x, .outcome = on_outcome, .available = on_available};
+    struct ledger_events events = {
+        .context = x, .outcome = on_outcome, .answered = on_answered, .available = on_available};
     if (ledger_sqlite_create(&x->ledger, &config, &e) ||
         x->ledger->ops->recover(x->ledger, &loader, &e) ||
         x->ledger->ops->start(x->ledger, &events, &e))
@@ -244,6 +262,10 @@ static void reserve(struct bench *x, uint32_t count)
                                     .order_id = {id, ID_BYTES},
                                     .fingerprint = ~bits,
                                     .user_id = STR("user-1234")};
+        if (x->user_count)
+            x->moves[i].user_id = (struct str){
+                x->users[i], (uint32_t)snprintf(x->users[i], sizeof x->users[i], "user-%u",
+                                                (uint32_t)(bits >> 32) % x->user_count)};
     }
 }
 
@@ -327,19 +349,101 @@ static void recover(const char *dir, int64_t rows)
     }
 }
 
+/* Microseconds until a page of 50 is there. */
+static double ask(struct bench *x, struct reservation_list list)
+{
+    list.before = INT64_MAX;
+    list.now_ms = START_MS;
+    list.page_size = 50;
+    struct question q = {.kind = QUESTION_LIST, .list = &list};
+    x->answered = false;
+    double start = now_s();
+    x->ledger->ops->ask(x->ledger, &q);
+    pthread_mutex_lock(&x->lock);
+    while (!x->answered)
+        pthread_cond_wait(&x->changed, &x->lock);
+    pthread_mutex_unlock(&x->lock);
+    double took = now_s() - start;
+    for (uint32_t i = 0; i < list.count; i++)
+        free(list.records[i]);
+    free(list.records);
+    return took * 1e6;
+}
+
+/* Every second order is confirmed at once. */
+static void half_confirmed(struct bench *x, uint32_t count)
+{
+    reserve(x, count);
+    for (uint32_t i = 1; i < count; i += 2) {
+        const struct move before = x->moves[i - 1];
+        x->moves[i].kind = MOVE_CONFIRM;
+        x->moves[i].reservation_id = before.seq;
+        x->moves[i].line = before.line;
+        x->moves[i].order_id = x->moves[i].user_id = (struct str){0};
+        x->moves[i].deadline_ms = 0;
+        x->moves[i].fingerprint = 0;
+    }
+}
+
+static void lists(const char *dir, int64_t rows)
+{
+    enum { USERS = 100000, LOTS = 1000, EACH = 200 };
+    static struct bench x;
+    char path[512];
+    struct stat st = {0};
+    struct reservation_list build = {.lot = 1};
+    pthread_mutex_init(&x.lock, NULL);
+    pthread_cond_init(&x.changed, NULL);
+    x.seq = seq_first_of_ms(START_MS);
+    x.user_count = USERS;
+    remove_db(dir);
+    open_ledger(&x, dir);
+    create_lots(&x, LOTS);
+    for (int64_t done = 0; done < rows; done += 8000) {
+        reserve(&x, 6000);
+        commit(&x, 6000);
+        half_confirmed(&x, 4000);
+        commit(&x, 4000);
+    }
+    double took = ask(&x, build);
+    snprintf(path, sizeof path, "%s/lists.db", dir);
+    stat(path, &st);
+    printf("lists: %lld orders indexed in %.2f s, %.0f orders/s, %.1f MB\n", (long long)rows,
+           took / 1e6, (double)rows / took * 1e6, (double)st.st_size / 1e6);
+    double user = 0, lot = 0, both = 0, state = 0;
+    for (uint32_t i = 0; i < EACH; i++) {
+        char id[16];
+        int len = snprintf(id, sizeof id, "user-%u", i * 499 % USERS);
+        user += ask(&x, (struct reservation_list){.user_id = {id, (uint32_t)len}});
+        lot += ask(&x, (struct reservation_list){.lot = i % LOTS + 1});
+        both += ask(&x, (struct reservation_list){.lot = i % LOTS + 1, .state = HOLD_CONFIRMED});
+        state += ask(&x, (struct reservation_list){.state = HOLD_CONFIRMED});
+    }
+    printf("a page of 50, microseconds: by user %.0f, by lot %.0f, by lot and state %.0f, by state"
+           " %.0f\n",
+           user / EACH, lot / EACH, both / EACH, state / EACH);
+    reserve(&x, 1000);
+    commit(&x, 1000);
+    printf("by lot, 1,000 orders after the last question: %.0f\n", ask(&x, build));
+    close_ledger(&x);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2 || argc > 4) {
-        fprintf(stderr, "usage: ledger_bench DIR [ROWS] [RECOVERY_ROWS]\n");
+    if (argc < 2 || argc > 5) {
+        fprintf(stderr, "usage: ledger_bench DIR [ROWS] [RECOVERY_ROWS] [LIST_ROWS]\n");
         return 2;
     }
     int64_t rows = argc > 2 ? strtoll(argv[2], NULL, 10) : 400000;
     int64_t recovery_rows = argc > 3 ? strtoll(argv[3], NULL, 10) : 5000000;
+    int64_t list_rows = argc > 4 ? strtoll(argv[4], NULL, 10) : 1000000;
     mkdir(argv[1], 0700);
     if (rows > 0)
         compare(argv[1], rows);
     if (recovery_rows > 0)
         recover(argv[1], recovery_rows);
+    if (list_rows > 0)
+        lists(argv[1], list_rows);
     remove_db(argv[1]);
     return 0;
 }
