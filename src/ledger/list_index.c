@@ -16,7 +16,7 @@
 
 #include "ledger/db.h"
 
-enum { FORMAT = 1, SEGMENT_RESERVATIONS = 1 << 19 };
+enum { FORMAT = 1, SEGMENT_RESERVATIONS = 1 << 15 };
 
 static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                               "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY";

@@ -14,6 +14,12 @@
  * new one comes last here and in a migration (schema.c); archive.db gets it by itself
  * (retention.c). */
 #define MOVE_COLUMN_LIST(FIRST, NEXT)                                                              \
+    MOVE_PLAIN_COLUMN_LIST(FIRST, NEXT)                                                            \
+    NEXT(sale, "INTEGER", SOME_NUMBER, m->sale)                                                    \
+    NEXT(group_id, "INTEGER", SOME_NUMBER, m->group_id)
+
+/* Those that a batch without a sale has: what is outside sales does not pay for them. */
+#define MOVE_PLAIN_COLUMN_LIST(FIRST, NEXT)                                                        \
     FIRST(seq, "INTEGER PRIMARY KEY", NUMBER, m->seq)                                              \
     NEXT(kind, "INTEGER", NUMBER, m->kind)                                                         \
     NEXT(lot_id, "INTEGER", SOME_NUMBER, m->line_count == 1 ? m->line.lot : 0)                     \
@@ -26,9 +32,7 @@
     NEXT(reason, "INTEGER", SOME_NUMBER, m->reason)                                                \
     NEXT(detail, "TEXT", SOME_TEXT, m->detail)                                                     \
     NEXT(note, "TEXT", SOME_TEXT, m->note)                                                         \
-    NEXT(fingerprint, "INTEGER", SOME_NUMBER, (int64_t)m->fingerprint)                             \
-    NEXT(sale, "INTEGER", SOME_NUMBER, m->sale)                                                    \
-    NEXT(group_id, "INTEGER", SOME_NUMBER, m->group_id)
+    NEXT(fingerprint, "INTEGER", SOME_NUMBER, (int64_t)m->fingerprint)
 
 #define MOVE_COLUMN_NUMBER(name, type, put, value) COLUMN_##name,
 enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE_COLUMN_COUNT };
@@ -37,6 +41,8 @@ enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE
 #define MOVE_COLUMN_NAME(name, type, put, value)      #name
 #define MOVE_COLUMN_NEXT_NAME(name, type, put, value) ", " #name
 #define MOVE_COLUMNS                                  MOVE_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
+
+#define MOVE_PLAIN_COLUMNS                            MOVE_PLAIN_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
 
 /* "seq INTEGER PRIMARY KEY, kind INTEGER, ..." */
 #define MOVE_COLUMN_TYPE(name, type, put, value)      #name " " type

@@ -158,10 +158,20 @@ static int put_lines(struct writer *w, const struct move *m, struct error *e)
     return rc;
 }
 
+static bool has_sale(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->move_count; i++) {
+        if (b->moves[i].sale || b->moves[i].group_id)
+            return true;
+    }
+    return false;
+}
+
 static int put_moves(struct writer *w, const struct batch *b, struct error *e)
 {
     w->source = (struct batch_source){b->moves, b->move_count};
-    int rc = run(w, STATEMENT_INSERT_MOVES, "write moves", e);
+    int rc = run(w, has_sale(b) ? STATEMENT_INSERT_MOVES : STATEMENT_INSERT_PLAIN_MOVES,
+                 "write moves", e);
     w->source = (struct batch_source){0};
     for (uint32_t i = 0; rc == 0 && i < b->move_count; i++) {
         const struct move *m = &b->moves[i];

@@ -234,7 +234,7 @@ static void segments_are_searched_dropped_and_found_again(void **state)
     rig_new_folder(dir);
     snprintf(path, sizeof path, "%s/lists.db", dir);
     assert_int_equal(list_index_open(&x, path, NULL, 7, &e), 0);
-    int64_t last = fill(&x, 1 << 18);
+    int64_t last = fill(&x, 1 << 14);
     int64_t second = x.segments[1].first, third = x.segments[2].first;
     assert_int_equal(below(&x, INT64_MAX, 1, 0), last);
     assert_int_equal(below(&x, third - 1, 1, 0), third - 10);
