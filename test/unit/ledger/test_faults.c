@@ -16,6 +16,52 @@
 
 enum { BATCHES = 8 };
 
+static const struct sale_item items[2] = {{.lot = 1}, {.sku = {"cola", 4}}};
+
+/* A sale that is changed with every batch, and what orders may do after they are paid. */
+static void add_sale(struct rig *rig, int number)
+{
+    struct sale_terms sale = {.number = 1,
+                              .sale_id = {"flash-1", 7},
+                              .starts_ms = 1000,
+                              .ends_ms = 2000 + number,
+                              .item_count = (uint16_t)(1 + number % 2),
+                              .items = items};
+    rig_sale(rig, &sale);
+    rig_lot_terms(rig, 1,
+                  &(struct lot_terms){.expires_on = LOT_NEVER_EXPIRES,
+                                      .expected_on = LOT_NEVER_EXPIRES,
+                                      .per_user_limit = number});
+    int64_t group = rig_group(rig, MOVE_GROUP_OPEN, 1, 0);
+    int64_t r = rig_reserve(rig, 1, 2, "in-a-group");
+    rig->open.at[rig->open.count - 1].move.sale = 1;
+    rig->open.at[rig->open.count - 1].move.group_id = group;
+    rig_step(rig, MOVE_CHANGE, r, 1, 1);
+    rig_step(rig, MOVE_CONFIRM, r, 1, 3);
+    rig_group(rig, MOVE_GROUP_SUCCEED, 1, group);
+    rig_step(rig, MOVE_SHIP, r, 1, 2);
+    rig_fence(rig, "fenced");
+}
+
+/* The sale and the terms are those of the last batch that was told. */
+static void check_sale(const struct rig *rig)
+{
+    const struct rig_move *last = NULL;
+    int64_t limit = 0;
+    for (size_t i = 0; i < rig->told.count; i++) {
+        if (rig->told.at[i].move.kind == MOVE_SALE)
+            last = &rig->told.at[i];
+        else if (rig->told.at[i].move.kind == MOVE_LOT_TERMS)
+            limit = rig->told.at[i].terms.per_user_limit;
+    }
+    assert_int_equal(rig->loaded_sale_count, last ? 1 : 0);
+    if (!last)
+        return;
+    assert_int_equal(rig->loaded_sales[0].terms.ends_ms, last->sale.ends_ms);
+    assert_int_equal(rig->loaded_sales[0].terms.item_count, last->sale.item_count);
+    assert_int_equal(rig->loaded_terms[0].per_user_limit, limit);
+}
+
 /* Adds one batch: a lot now and then, orders, ends of earlier ones. */
 static void add_batch(struct rig *rig, int number)
 {
@@ -32,6 +78,8 @@ static void add_batch(struct rig *rig, int number)
     }
     if (rig->lots > 1)
         rig_reserve_lines(rig, (struct line[]){{1, 1}, {rig->lots, 2}}, 2, "several");
+    if (number % 3 == 1)
+        add_sale(rig, number);
 }
 
 static void open_rig(struct rig *rig)
@@ -73,6 +121,7 @@ static void check_after_power_cut(const struct rig *rig, unsigned seed)
     after.lots = rig->lots;
     rig_check_loaded(&after);
     rig_check_stock(&after);
+    check_sale(&after);
     after.told = (struct rig_moves){0};
     rig_close(&after);
 }
