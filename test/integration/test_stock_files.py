@@ -312,6 +312,21 @@ class Reconcile(FilesCase):
         stock = self.json("lot", "show", lot)
         self.assertEqual((stock["on_hand"], stock["available"]), (9, 4))
 
+    def test_units_that_were_shipped_are_in_neither_count(self):
+        lot = self.held("SHIPPED", 100, 5, 0)
+        paid = self.json("reserve", "--user", "bob", "--line", lot + "=30")["reservation_id"]
+        self.cli("confirm", paid)
+        status, _, said = self.server.request("POST", "/v1/reservations/%s/ship" % paid,
+                                              {"lines": [{"lot": lot, "quantity": 20}]})
+        self.assertEqual(status, 200, said)
+        self.assertEqual(self.json("lot", "reconcile", self.count("SHIPPED", 80))["differences"], [])
+        result = self.json("lot", "reconcile", self.count("SHIPPED", 65), "--mode", "available")
+        self.assertEqual(result["differences"], [])
+        result = self.json("lot", "reconcile", self.count("SHIPPED", 70), "--apply")
+        self.assertEqual(result["differences"][0]["difference"], -10)
+        stock = self.json("lot", "show", lot)
+        self.assertEqual((stock["on_hand"], stock["confirmed"], stock["available"]), (70, 10, 55))
+
     def test_less_on_the_shelf_than_is_held_is_a_fault(self):
         self.held("LESS", 10, 3, 4)
         result = self.json("lot", "reconcile", self.count("LESS", 6), "--apply", code=REFUSED)
