@@ -81,7 +81,7 @@ static void load_lots(struct engine *e, unsigned count)
             str_of(key),      {key, 11}, STR("cola-red"), STR("330ml_can"), STR("BATCH-20260101-A"),
             LOT_NEVER_EXPIRES};
         struct stock stock = {.on_hand = 2000000000};
-        if (engine_load_lot(e, i, &dims, &stock, NULL))
+        if (engine_load_lot(e, i, &dims, NULL, &stock, NULL))
             exit(1);
     }
 }
@@ -226,7 +226,7 @@ static void refusals(unsigned count)
     struct lot_dims dims = {
         STR("cola#00000001"),    STR("cola"),      STR("cola"), STR("330ml_can"),
         STR("BATCH-20260101-A"), LOT_NEVER_EXPIRES};
-    if (engine_load_lot(e, 1, &dims, &(struct stock){0}, NULL))
+    if (engine_load_lot(e, 1, &dims, NULL, &(struct stock){0}, NULL))
         exit(1);
     engine_recovered(e, START_MS);
     double spent = 0;

@@ -2,10 +2,12 @@
  *
  * A want that names a lot takes from it. A want that names a sku, with some of its dimensions or
  * none, takes first expired first out from the lots that match, over as many as it needs, and never
- * from one that has expired by ledger time in UTC (an expired lot that is named counts as sold
- * out). Wants are served most specific first - named lots, then by the number of dimensions given -
- * so that a general one does not take what only a specific one can. What the order itself has taken
- * from a lot is not available to its next want, so lines of one lot are summed.
+ * from one that has expired by ledger time (an expired lot that is named counts as sold out, and so
+ * does a withdrawn one). Units of lots that may be sold before they are there (backorder_limit) are
+ * taken when all that is there is gone. Wants are served most specific first - named lots, then by
+ * the number of dimensions given - so that a general one does not take what only a specific one
+ * can. What the order itself has taken from a lot is not available to its next want, so lines of
+ * one lot are summed.
  *
  * Refusals: NOT_FOUND (lot, sku), INVALID_ARGUMENT (a flavor that the sku doesn't have), SOLD_OUT,
  * LIMIT_EXCEEDED (more lots than an answer can list). Every line is looked at, and what is wrong
@@ -15,8 +17,6 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
-
-enum { DAY_MS = 86400000 };
 
 static unsigned specificity(const struct want *w)
 {
@@ -59,16 +59,12 @@ static bool add_line(struct reserve_command *r, lot_id id, int64_t quantity)
     return true;
 }
 
-bool lot_has_expired(const struct engine *e, const struct lot *lot)
-{
-    return lot->dims.expires_on != LOT_NEVER_EXPIRES && lot->dims.expires_on < e->now_ms / DAY_MS;
-}
-
 static int trouble_code(enum want_trouble trouble)
 {
     switch (trouble) {
     case WANT_SHORT:
     case WANT_EXPIRED:
+    case WANT_WITHDRAWN:
         return TLY_ESOLD_OUT;
     case WANT_NO_FLAVOR:
         return TLY_EINVALID_ARGUMENT;
@@ -99,9 +95,12 @@ static enum want_trouble take_named(const struct engine *e, struct reserve_comma
     if (!lot_matches(lot, w->flavor, w->size, w->batch) ||
         !(str_empty(w->sku) || str_equal(w->sku, lot->dims.sku)))
         return WANT_NO_MATCH;
-    int64_t available = stock_available(&lot->stock);
+    int64_t available = stock_sellable(e, id);
+    if (lot_is_withdrawn(e, lot))
+        return WANT_WITHDRAWN;
     if (lot_has_expired(e, lot)) {
-        w->expired = available;
+        int64_t left = stock_available(&lot->stock);
+        w->expired = left > 0 ? left : 0;
         return WANT_EXPIRED;
     }
     int64_t taken = taken_from(r, id);
@@ -122,6 +121,18 @@ static enum want_trouble no_such_lot(const struct engine *e, const struct want *
     return flavor_known ? WANT_NO_MATCH : WANT_NO_FLAVOR;
 }
 
+/* Takes from a lot up to `most` units in all; false: the order has too many lots. */
+static bool take_up_to(struct reserve_command *r, lot_id id, int64_t most, int64_t *need)
+{
+    int64_t free_units = most - taken_from(r, id);
+    int64_t take = free_units < *need ? free_units : *need;
+    if (take <= 0)
+        return true;
+    *need -= take;
+    return add_line(r, id, take);
+}
+
+/* What is there first, in the order of sale, then in the same order what is to come. */
 static enum want_trouble take_first_expired(const struct engine *e, struct reserve_command *r,
                                             struct want *w, const struct sale *sale)
 {
@@ -129,25 +140,34 @@ static enum want_trouble take_first_expired(const struct engine *e, struct reser
     if (!sku)
         return WANT_NO_SKU;
     int64_t need = w->quantity;
-    bool matched = false;
+    bool matched = false, more = false;
     for (lot_id id = sku->first; id && need; id = lots_at(&e->lots, id)->sku_next) {
         const struct lot *lot = lots_at(&e->lots, id);
         if (!lot_matches(lot, w->flavor, w->size, w->batch) ||
             (sale && !sale_version_sells(sale->version, id, lot)))
             continue;
         matched = true;
-        int64_t free_units = stock_available(&lot->stock);
+        int64_t there = stock_available(&lot->stock);
+        there = there > 0 ? there : 0;
+        if (lot_is_withdrawn(e, lot))
+            continue;
         if (lot_has_expired(e, lot)) {
-            w->expired += free_units;
+            w->expired += there;
             continue;
         }
-        int64_t taken = taken_from(r, id);
-        w->available += free_units;
-        w->for_others += taken;
-        int64_t take = free_units - taken < need ? free_units - taken : need;
-        if (take > 0 && !add_line(r, id, take))
+        w->available += stock_sellable(e, id);
+        w->for_others += taken_from(r, id);
+        more |= lot_backorder_limit(e, lot) > 0;
+        if (!take_up_to(r, id, there, &need))
             return WANT_TOO_MANY_LOTS;
-        need -= take > 0 ? take : 0;
+    }
+    for (lot_id id = more ? sku->first : 0; id && need; id = lots_at(&e->lots, id)->sku_next) {
+        const struct lot *lot = lots_at(&e->lots, id);
+        bool sells = !lot_has_expired(e, lot) && lot_backorder_limit(e, lot) > 0 &&
+                     !(sale && !sale_version_sells(sale->version, id, lot)) &&
+                     lot_matches(lot, w->flavor, w->size, w->batch);
+        if (sells && !take_up_to(r, id, stock_sellable(e, id), &need))
+            return WANT_TOO_MANY_LOTS;
     }
     if (!matched)
         return no_such_lot(e, w, sku);

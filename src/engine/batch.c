@@ -104,6 +104,13 @@ struct str batch_keep(struct engine *e, struct str text)
     return (struct str){p, text.len};
 }
 
+const struct lot_terms *batch_keep_terms(struct engine *e, const struct lot_terms *terms)
+{
+    struct lot_terms *kept = text_take(&e->open->text, sizeof *kept);
+    *kept = *terms;
+    return kept;
+}
+
 const struct line *move_lines(const struct move *m)
 {
     return m->line_count > 1 ? m->lines : &m->line;

@@ -33,6 +33,48 @@ static lot_id next_lot(const struct engine *e)
     return (e->config.shared ? e->shared.lots_highest : e->lots.count) + 1;
 }
 
+/* Its terms, if they are not plain. */
+static bool new_lot_terms(struct engine *e, const struct command *c, lot_id id,
+                          const struct lot_terms **kept)
+{
+    struct lot_terms terms = c->create.terms;
+    const struct lot_terms plain = lot_terms_plain(&c->create.dims);
+    terms.expires_on = c->create.dims.expires_on;
+    terms.backorder_most = terms.backorder_limit;
+    terms.withdrawn = false;
+    *kept = NULL;
+    if (!c->create.has_terms || lot_terms_equal(&terms, &plain))
+        return true;
+    if (!lots_make_terms(&e->lots, id))
+        return false;
+    lots_set_terms(&e->lots, id, &terms);
+    *kept = batch_keep_terms(e, &terms);
+    return true;
+}
+
+static void create(struct engine *e, struct command *c)
+{
+    lot_id id = next_lot(e);
+    const struct lot_terms *terms;
+    struct lot *lot = batch_make_room(e, 1, 1) ? lots_put(&e->lots, id, &c->create.dims) : NULL;
+    if (lot && !new_lot_terms(e, c, id, &terms)) {
+        lots_drop(&e->lots, id);
+        lot = NULL;
+    }
+    if (!lot) {
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+        return;
+    }
+    lot->load = e->shared.serial;
+    e->shared.lots_highest = id;
+    struct line line = {.lot = id, .quantity = c->create.quantity};
+    struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
+    m->dims = &lot->dims;
+    m->terms = terms;
+    c->create.lot = engine_view(e, id);
+    batch_attach(e, c, lot->touched);
+}
+
 void decide_create(struct engine *e, struct command *c)
 {
     const struct lot_dims *dims = &c->create.dims;
@@ -48,25 +90,15 @@ void decide_create(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "the lot's dimensions break a rule");
     } else if (c->create.quantity < 0 || c->create.quantity > QUANTITY_MAX) {
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "quantity is 0 to %d", QUANTITY_MAX);
+    } else if (c->create.has_terms && !terms_are_valid(c, &c->create.terms)) {
+        engine_refuse(e, c, TLY_EINVALID_ARGUMENT, NULL);
     } else if (!engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     } else if (next_lot(e) > e->config.lots_max) {
         engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
                       "lots_max: there are %u lots, the most there may be", e->config.lots_max);
     } else {
-        id = next_lot(e);
-        struct lot *lot = batch_make_room(e, 1, 1) ? lots_put(&e->lots, id, dims) : NULL;
-        if (!lot) {
-            engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
-            return;
-        }
-        lot->load = e->shared.serial;
-        e->shared.lots_highest = id;
-        struct line line = {.lot = id, .quantity = c->create.quantity};
-        struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
-        m->dims = &lot->dims;
-        c->create.lot = engine_view(e, id);
-        batch_attach(e, c, lot->touched);
+        create(e, c);
     }
 }
 
@@ -125,9 +157,10 @@ static int check_adjustment(const struct engine *e, struct command *c, lot_id id
     if (c->adjust.reason.len > ADJUST_REASON_MAX)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "reason has at most %d bytes",
                           ADJUST_REASON_MAX);
-    if (stock_available(s) + delta < 0)
+    int64_t left = stock_available(s) > 0 ? stock_available(s) : 0;
+    if (delta < 0 && left + delta < 0)
         return engine_say(c, TLY_ESOLD_OUT, "%lld units can be written off, the others are held",
-                          (long long)stock_available(s));
+                          (long long)left);
     if (s->on_hand + delta > QUANTITY_MAX)
         return engine_say(c, TLY_ELIMIT_EXCEEDED, "a lot has at most %d units", QUANTITY_MAX);
     return 0;

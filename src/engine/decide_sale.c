@@ -44,8 +44,7 @@ static int64_t lot_units(const struct engine *e, lot_id id)
 {
     if (lot_has_expired(e, lots_at(&e->lots, id)))
         return 0;
-    struct stock stock = engine_view(e, id).stock;
-    return stock_available(&stock) > 0 ? stock_available(&stock) : 0;
+    return stock_for_gate(e, lots_at(&e->lots, id));
 }
 
 /* A lot that is named and of a sku of the sale counts once. */

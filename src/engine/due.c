@@ -59,12 +59,13 @@ static void show(struct engine *e, const struct hold *h, int sign)
     for (uint8_t i = 0; i < h->line_count; i++) {
         struct lot *lot = lots_at(&e->lots, lines[i].lot);
         int64_t units = sign * lines[i].quantity;
+        int64_t before = stock_for_gate(e, lot);
         lot->due_units = (uint32_t)(lot->due_units + units);
         lot->due_moves = (uint32_t)((int64_t)lot->due_moves + sign);
         e->units_due += units;
         if (sale)
             sale->units_due += units;
-        stock_gate_add(e, lines[i].lot, units);
+        stock_gate_add(e, lines[i].lot, stock_for_gate(e, lot) - before);
         if (sign > 0 && lot->created)
             stock_changed(e, lines[i].lot);
     }

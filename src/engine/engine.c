@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/zone.h"
 #include "engine/engine_internal.h"
 
 enum { FORGET_INTERVAL_MS = 60000 };
@@ -47,6 +48,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
         e->batches[i].bit = (uint8_t)(1u << i);
     e->open = &e->batches[0];
     e->loading = true;
+    e->day_ends_ms = INT64_MIN;
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
         holds_init(&e->holds, config->holds_max) || questions_init(e) ||
@@ -255,6 +257,8 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
 {
     if (now_ms > e->now_ms)
         e->now_ms = now_ms;
+    if (e->now_ms >= e->day_ends_ms)
+        e->today = zone_day(e->config.expiry_zone, e->now_ms, &e->day_ends_ms);
     if (monotonic_ns > e->monotonic_ns)
         e->monotonic_ns = monotonic_ns;
     if (e->loading)
@@ -318,10 +322,7 @@ struct lot_view engine_view(const struct engine *e, lot_id id)
 {
     const struct lot *lot = lots_at(&e->lots, id);
     struct lot_view view = {
-        .id = id,
-        .dims = &lot->dims,
-        .terms = {.expires_on = lot->dims.expires_on, .expected_on = LOT_NEVER_EXPIRES},
-        .stock = lot->stock};
+        .id = id, .dims = &lot->dims, .terms = lots_terms(&e->lots, lot), .stock = lot->stock};
     view.stock.reserved -= lot->due_units;
     view.stock.version += lot->due_moves;
     return view;

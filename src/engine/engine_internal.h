@@ -13,6 +13,7 @@
  *   sale_order.c      what being in a sale means for an order
  *   decide_group.c    groups: open, complete, look up
  *   group_step.c      places in groups, how they succeed and fail
+ *   decide_terms.c    a lot's new terms
  *   look_up.c         everything that changes nothing
  *   questions.c       the questions to the ledger, and who waits for their answers
  *   unknown.c         what look-ups are told while a batch's outcome is not known
@@ -20,6 +21,7 @@
  *   outcome.c         what an outcome does: replies, or undo
  *   due.c             holds that have come to their deadline
  *   shared.c          gathers, loads, installs, where others write to the ledger too
+ *   lot_terms.c       what a lot is sold on
  *   stock.c           the only place where stock changes
  */
 #ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
@@ -57,7 +59,10 @@ struct undo {
         struct group *group; /* GROUP_... */
     };
     int64_t old_deadline_ms;
-    uint64_t key_hash; /* ADJUST: of its adjustment_id; 0 if it has none */
+    union {
+        uint64_t key_hash;                 /* ADJUST: of its adjustment_id; 0 if it has none */
+        const struct lot_terms *old_terms; /* LOT_TERMS */
+    };
     uint8_t old_line_count;
     bool lines_changed;
     bool was_written; /* the hold */
@@ -113,6 +118,8 @@ struct question_slot {
 /* What the batch of unknown outcome did to a lot. */
 struct lot_effect {
     lot_id lot;
+    int64_t seq;
+    const struct lot_terms *old_terms; /* those before it; NULL: it did not change them */
     struct stock stock;
 };
 
@@ -168,6 +175,8 @@ struct engine {
     struct user_units loading_sales;
 
     int64_t now_ms;
+    int64_t day_ends_ms; /* `today` is right until then */
+    int32_t today;       /* in the zone that days of sale are of */
     uint64_t monotonic_ns;
     int64_t forgot_ms; /* when old runs were dropped last */
     int64_t seq_ms;    /* the generator of sequence numbers */
@@ -293,8 +302,19 @@ static inline void command_fail(struct engine *e, struct command *c, int code)
         engine_refuse(e, c, code, NULL);
 }
 
+/* ---- lot_terms.c ---- */
+/* In the zone that days of sale are of. */
+bool lot_has_expired(const struct engine *e, const struct lot *lot);
+bool lot_is_withdrawn(const struct engine *e, const struct lot *lot);
+int64_t lot_backorder_limit(const struct engine *e, const struct lot *lot);
+/* lots_set_terms, and what the gate has to know of it. */
+void engine_put_terms(struct engine *e, lot_id id, const struct lot_terms *terms);
+
 /* ---- batch.c ---- */
-enum { MOVE_TEXT_MAX = ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 64 };
+enum {
+    MOVE_TEXT_MAX =
+        ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 2 * sizeof(struct lot_terms) + 64
+};
 bool batch_full(const struct engine *e);
 /* Room in the open batch for `moves` of `lines` lines each and their texts, and for one move more
  * without either; false: no memory. */
@@ -307,6 +327,7 @@ bool batch_reserve(struct engine *e, uint32_t moves, size_t lines);
 struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
                        const struct line *lines, uint16_t line_count, struct undo **undo);
 struct str batch_keep(struct engine *e, struct str text);
+const struct lot_terms *batch_keep_terms(struct engine *e, const struct lot_terms *terms);
 void batch_clear(struct engine_batch *b);
 void batch_close(struct engine_batch *b);
 const struct line *move_lines(const struct move *m);
@@ -329,6 +350,13 @@ void stock_apply(struct engine *e, enum move_kind kind, lot_id id, int64_t quant
 /* False if the effect would make a counter negative or the lot too large. */
 bool stock_allows(const struct engine *e, enum move_kind kind, lot_id id, int64_t quantity);
 void stock_set(struct engine *e, lot_id id, const struct stock *stock);
+/* All four counters may be so. */
+bool stock_is_sound(const struct engine *e, lot_id id, const struct stock *stock);
+/* Units that an order could have: available and those of the backorder_limit; a withdrawn lot's
+ * none. (Whether it has expired is lot_has_expired.) */
+int64_t stock_sellable(const struct engine *e, lot_id id);
+/* The same, as it is shown: due holds have ended. */
+int64_t stock_for_gate(const struct engine *e, const struct lot *lot);
 void stock_gate_add(struct engine *e, lot_id id, int64_t units);
 void stock_changed(struct engine *e, lot_id id); /* a committed change, for watchers */
 void stock_settle_gate(struct engine *e, struct want *wants, uint16_t count);
@@ -441,7 +469,6 @@ bool order_same_content(const struct engine *e, const struct reserve_command *r,
 /* ---- allocate.c ---- */
 /* Wants in the order in which they are allocated: `order` gets their numbers. */
 void want_order(const struct want *wants, uint16_t count, uint16_t *order);
-bool lot_has_expired(const struct engine *e, const struct lot *lot);
 /* Its wants and their quantities are in range. */
 int order_check_wants(struct command *c, const struct reserve_command *r);
 /* Of checked wants. `sale`: lots of a sku are only taken if they are in it; NULL: any. */
@@ -469,6 +496,9 @@ void decide_confirm_all(struct engine *e, struct command *c);
 void confirm_all_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                           bool last);
 void decide_create(struct engine *e, struct command *c);
+void decide_terms(struct engine *e, struct command *c);
+/* False, with a sentence, for terms that no lot may have. */
+bool terms_are_valid(struct command *c, const struct lot_terms *terms);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
 void decide_set_stock(struct engine *e, struct command *c);
 void decide_adjust(struct engine *e, struct command *c, const struct question *r);

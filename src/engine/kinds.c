@@ -222,7 +222,7 @@ static bool confirm_all_did(const struct engine *e, const struct command *c)
     return c->code == 0 && !c->confirm_all.replayed;
 }
 
-/* ---- CREATE_LOT, ADJUST ---- */
+/* ---- CREATE_LOT, UPDATE_LOT, ADJUST ---- */
 
 static bool create_keys(struct engine *e, const struct command *c)
 {
@@ -238,6 +238,17 @@ static bool adjust_keys(struct engine *e, const struct command *c)
             shared_key(e, &(struct load_key){.kind = LOAD_ADJUSTMENT,
                                              .text = id,
                                              .hash = adjustment_hash(id, e->config.hash_seed)}));
+}
+
+static bool update_keys(struct engine *e, const struct command *c)
+{
+    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->update_lot.key});
+}
+
+static bool update_did(const struct engine *e, const struct command *c)
+{
+    (void)e;
+    return c->code == 0 && c->update_lot.changed;
 }
 
 static bool create_did(const struct engine *e, const struct command *c)
@@ -341,6 +352,11 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                            .writes = true,
                            .decide = decide_set_stock,
                            .did = set_stock_did},
+    [COMMAND_UPDATE_LOT] = {.name = "UPDATE_LOT",
+                            .writes = true,
+                            .decide = decide_terms,
+                            .keys = update_keys,
+                            .did = update_did},
     [COMMAND_RESERVE] = {.name = "RESERVE",
                          .writes = true,
                          .accept = reserve_accept,

@@ -21,11 +21,13 @@ int lots_init(struct lots *ls, uint32_t max, uint64_t hash_seed)
     size_t chunk_count = (size_t)max / LOT_CHUNK + 1;
     ls->chunks = calloc(chunk_count, sizeof ls->chunks[0]);
     ls->sku_chunks = calloc(chunk_count, sizeof ls->sku_chunks[0]);
+    ls->extra_chunks = calloc(chunk_count, sizeof ls->extra_chunks[0]);
     ls->by_key.heads = calloc(HEADS_MIN, sizeof ls->by_key.heads[0]);
     ls->by_sku.heads = calloc(HEADS_MIN, sizeof ls->by_sku.heads[0]);
     ls->by_key.mask = ls->by_sku.mask = HEADS_MIN - 1;
     ls->bytes = 2 * HEADS_MIN * sizeof ls->by_key.heads[0];
-    if (!ls->chunks || !ls->sku_chunks || !ls->by_key.heads || !ls->by_sku.heads)
+    if (!ls->chunks || !ls->sku_chunks || !ls->extra_chunks || !ls->by_key.heads ||
+        !ls->by_sku.heads)
         return TLY_ENO_MEMORY;
     return 0;
 }
@@ -36,11 +38,14 @@ void lots_close(struct lots *ls)
         free(ls->chunks[i]);
     for (uint32_t i = 0; ls->sku_chunks && i <= ls->max / LOT_CHUNK; i++)
         free(ls->sku_chunks[i]);
+    for (uint32_t i = 0; ls->extra_chunks && i <= ls->max / LOT_CHUNK; i++)
+        free(ls->extra_chunks[i]);
     for (uint32_t i = 0; i < ls->text_count; i++)
         free(ls->texts[i]);
     free(ls->texts);
     free(ls->chunks);
     free(ls->sku_chunks);
+    free(ls->extra_chunks);
     free(ls->by_key.heads);
     free(ls->by_sku.heads);
 }
@@ -219,8 +224,9 @@ static bool room_for_one(struct lots *ls, lot_id id)
 static bool sold_before(const struct lots *ls, lot_id one, lot_id other)
 {
     const struct lot *a = lots_at(ls, one), *b = lots_at(ls, other);
-    if (a->dims.expires_on != b->dims.expires_on)
-        return a->dims.expires_on < b->dims.expires_on;
+    int32_t last_a = lots_last_day(ls, a), last_b = lots_last_day(ls, b);
+    if (last_a != last_b)
+        return last_a < last_b;
     struct str x = a->dims.batch, y = b->dims.batch;
     uint32_t common = x.len < y.len ? x.len : y.len;
     int order = common ? memcmp(x.p, y.p, common) : 0;
@@ -238,23 +244,29 @@ static uint32_t sku_add(struct lots *ls, uint32_t hash)
     return number;
 }
 
-/* Lots usually come in order of sale: the end is tried first. */
-static void sku_link(struct lots *ls, struct sku *s, lot_id id)
+static void join_by_number(struct lots *ls, struct sku *s, lot_id id)
 {
-    struct lot *lot = lots_at(ls, id);
-    if (!s->first) {
-        s->first = s->last = s->oldest = s->youngest = id;
-        return;
-    }
     lot_id *newer = &s->oldest;
     if (s->youngest < id) {
         lots_at(ls, s->youngest)->sku_next_new = id;
         s->youngest = id;
-    } else {
-        while (*newer < id)
-            newer = &lots_at(ls, *newer)->sku_next_new;
-        lot->sku_next_new = *newer;
-        *newer = id;
+        return;
+    }
+    while (*newer < id)
+        newer = &lots_at(ls, *newer)->sku_next_new;
+    lots_at(ls, id)->sku_next_new = *newer;
+    *newer = id;
+}
+
+/* Lots usually come in order of sale: the end is tried first. */
+void lots_join_sale(struct lots *ls, lot_id id)
+{
+    struct lot *lot = lots_at(ls, id);
+    struct sku *s = sku_at(ls, lot->sku);
+    lot->sku_next = 0;
+    if (!s->first) {
+        s->first = s->last = id;
+        return;
     }
     if (!sold_before(ls, id, s->last)) {
         lots_at(ls, s->last)->sku_next = id;
@@ -292,12 +304,18 @@ struct lot *lots_put(struct lots *ls, lot_id id, const struct lot_dims *dims)
     lot_id *head = &ls->by_key.heads[hash & ls->by_key.mask];
     lot->key_next = *head;
     *head = id;
-    sku_link(ls, sku_at(ls, sku), id);
+    struct sku *s = sku_at(ls, sku);
+    if (s->oldest)
+        join_by_number(ls, s, id);
+    else
+        s->oldest = s->youngest = id;
+    lots_join_sale(ls, id);
     return lot;
 }
 
-static void sku_unlink(struct lots *ls, struct sku *s, lot_id id)
+void lots_leave_sale(struct lots *ls, lot_id id)
 {
+    struct sku *s = sku_at(ls, lots_at(ls, id)->sku);
     lot_id before = 0;
     lot_id *at = &s->first;
     while (*at != id) {
@@ -307,8 +325,12 @@ static void sku_unlink(struct lots *ls, struct sku *s, lot_id id)
     *at = lots_at(ls, id)->sku_next;
     if (s->last == id)
         s->last = before;
-    before = 0;
-    at = &s->oldest;
+}
+
+static void leave_numbers(struct lots *ls, struct sku *s, lot_id id)
+{
+    lot_id before = 0;
+    lot_id *at = &s->oldest;
     while (*at != id) {
         before = *at;
         at = &lots_at(ls, *at)->sku_next_new;
@@ -333,8 +355,10 @@ void lots_drop(struct lots *ls, lot_id id)
         *first = s->next;
         ls->sku_count--;
     } else {
-        sku_unlink(ls, s, id);
+        lots_leave_sale(ls, id);
+        leave_numbers(ls, s, id);
     }
+    lots_drop_terms(ls, id);
     uint32_t bytes = text_bytes(&lot->dims);
     if (ls->text_used >= bytes)
         ls->text_used -= bytes;

@@ -13,6 +13,12 @@
 
 enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
 
+/* What few lots have. Never moves, and is given back only with a lot that nobody heard of. */
+struct lot_extra {
+    struct lot_terms terms; /* expires_on, expected_on, withdrawn: other threads read them */
+    uint32_t next_free;
+};
+
 struct lot {
     struct lot_dims dims;
     struct stock stock;
@@ -28,6 +34,7 @@ struct lot {
     uint32_t sku_next;     /* in order of sale */
     uint32_t sku_next_new; /* in order of number */
     uint32_t load;         /* over a shared ledger: the load that it was in last */
+    uint32_t extra;        /* number of its lot_extra; 0: its terms are plain */
     uint8_t touched;       /* bits of the batches that have moves of it and are not decided */
     uint8_t key_tag; /* of the key's hash: most chains are gone through without comparing text */
     bool created;    /* its CREATE is committed */
@@ -51,11 +58,14 @@ struct heads {
 struct lots {
     struct lot **chunks;
     struct sku **sku_chunks;
+    struct lot_extra **extra_chunks;
     struct heads by_key;
     struct heads by_sku;
     uint32_t max;
     uint32_t count; /* the highest number */
     uint32_t sku_count;
+    uint32_t extra_count;
+    uint32_t extra_free; /* the first of those given back */
     uint64_t hash_seed;
     char **texts;
     uint32_t text_count;
@@ -73,6 +83,9 @@ void lots_close(struct lots *ls);
 struct lot *lots_add(struct lots *ls, const struct lot_dims *dims);
 /* With a number of its own, higher or lower than others: there may be gaps. */
 struct lot *lots_put(struct lots *ls, lot_id id, const struct lot_dims *dims);
+/* Where it stands in the order of sale: out, and in again by its present last day. */
+void lots_leave_sale(struct lots *ls, lot_id id);
+void lots_join_sale(struct lots *ls, lot_id id);
 /* Undo: lots that were added go in reverse order. */
 void lots_drop(struct lots *ls, lot_id id);
 
@@ -81,6 +94,30 @@ const struct sku *lots_sku(const struct lots *ls, struct str sku);
 /* True if the lot has the dimensions that are given (not empty). */
 bool lot_matches(const struct lot *lot, struct str flavor, struct str size, struct str batch);
 bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b);
+
+/* ---- lot_terms.c ---- */
+/* Room for terms that are not plain; false: no memory. */
+bool lots_make_terms(struct lots *ls, lot_id id);
+/* For which room was made, unless they are plain. The lot finds its new place in the order of
+ * sale. */
+void lots_set_terms(struct lots *ls, lot_id id, const struct lot_terms *terms);
+bool lot_terms_equal(const struct lot_terms *a, const struct lot_terms *b);
+void lots_drop_terms(struct lots *ls, lot_id id);
+
+static inline struct lot_extra *lots_extra(const struct lots *ls, uint32_t number)
+{
+    return &ls->extra_chunks[(number - 1) / LOT_CHUNK][(number - 1) % LOT_CHUNK];
+}
+
+static inline struct lot_terms lots_terms(const struct lots *ls, const struct lot *lot)
+{
+    return lot->extra ? lots_extra(ls, lot->extra)->terms : lot_terms_plain(&lot->dims);
+}
+
+static inline int32_t lots_last_day(const struct lots *ls, const struct lot *lot)
+{
+    return lot->extra ? lots_extra(ls, lot->extra)->terms.expires_on : lot->dims.expires_on;
+}
 
 static inline struct lot *lots_at(const struct lots *ls, lot_id id)
 {

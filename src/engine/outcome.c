@@ -95,6 +95,8 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
             group_undone(e, m, u, b->bit);
         if (m->kind == MOVE_ADJUST && u->key_hash)
             order_index_remove(e->orders, u->key_hash, m->seq);
+        if (m->kind == MOVE_LOT_TERMS)
+            engine_put_terms(e, m->line.lot, u->old_terms);
         if (m->kind == MOVE_CREATE)
             lots_drop(&e->lots, m->line.lot);
     }

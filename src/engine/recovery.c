@@ -11,8 +11,22 @@
 #include "engine/engine_internal.h"
 #include "engine/lines.h"
 
+static bool load_terms(struct engine *e, lot_id id, const struct lot_terms *terms)
+{
+    const struct lot_terms plain = lot_terms_plain(&lots_at(&e->lots, id)->dims);
+    struct lot_terms all = *terms;
+    if (all.backorder_most < all.backorder_limit)
+        all.backorder_most = all.backorder_limit;
+    if (lot_terms_equal(&all, &plain))
+        return true;
+    if (!lots_make_terms(&e->lots, id))
+        return false;
+    lots_set_terms(&e->lots, id, &all);
+    return true;
+}
+
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
-                    const struct stock *snapshot, struct error *err)
+                    const struct lot_terms *terms, const struct stock *snapshot, struct error *err)
 {
     assert(e->loading);
     if (id != e->lots.count + 1 && !(e->config.shared && id && !lots_has(&e->lots, id)))
@@ -20,15 +34,14 @@ int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
     if (lots_find(&e->lots, dims->key))
         return error_set(err, TLY_ECORRUPT, "lot", "lot key %.*s is there twice",
                          STR_ARG(dims->key));
-    if (snapshot->on_hand < 0 || snapshot->reserved < 0 || snapshot->confirmed < 0 ||
-        stock_available(snapshot) < 0 || snapshot->on_hand > QUANTITY_MAX)
-        return error_set(err, TLY_ECORRUPT, "stock", "the stock of lot %.*s does not add up",
-                         STR_ARG(dims->key));
     if (id > e->config.lots_max)
         return error_set(err, TLY_ELIMIT_EXCEEDED, "lots_max", "the ledger has more than %u lots",
                          e->config.lots_max);
-    if (!lots_put(&e->lots, id, dims))
+    if (!lots_put(&e->lots, id, dims) || (terms && !load_terms(e, id, terms)))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the lots");
+    if (!stock_is_sound(e, id, snapshot))
+        return error_set(err, TLY_ECORRUPT, "stock", "the stock of lot %.*s does not add up",
+                         STR_ARG(dims->key));
     stock_set(e, id, snapshot);
     return 0;
 }
@@ -318,6 +331,11 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
     case MOVE_GROUP_SUCCEED:
     case MOVE_GROUP_FAIL:
         return load_group(e, m, err);
+    case MOVE_CREATE:
+    case MOVE_LOT_TERMS: /* a ledger that keeps them with the lot alone told them there */
+        if (m->terms && !load_terms(e, m->line.lot, m->terms))
+            return error_set(err, TLY_ENO_MEMORY, "", "no memory for the lots");
+        return 0;
     case MOVE_ADJUST:
         if (str_empty(m->detail))
             return 0;

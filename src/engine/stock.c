@@ -1,19 +1,30 @@
 /* stock.c - the only place where a lot's counters change. I1 is asserted at every change:
- * on_hand = available + reserved + confirmed, all four >= 0. (Over a shared ledger others may write
- * what does not add up; then moves are refused that would make it worse.)
+ * on_hand = available + reserved + confirmed, the last two and on_hand >= 0, available >= minus the
+ * highest backorder_limit that the lot ever had. (Over a shared ledger others may write what does
+ * not add up; then moves are refused that would make it worse.)
  *
- * Every change of available goes to the gate as a difference, and every unit that the gate took for
- * an ask goes back to it when the ask is decided, whichever way: so its count is always available
- * minus what undecided asks took. Nothing here can fail.
+ * Every change of what a lot sells goes to the gate as a difference, and every unit that the gate
+ * took for an ask goes back to it when the ask is decided, whichever way: so its count is always
+ * the units that the lot sells minus what undecided asks took. Nothing here can fail.
  */
 #include <assert.h>
 
 #include "engine/engine_internal.h"
 
-static bool sound(const struct stock *s)
+static int64_t backorder_most(const struct engine *e, const struct lot *lot)
 {
-    return s->on_hand >= 0 && s->reserved >= 0 && s->confirmed >= 0 && stock_available(s) >= 0 &&
-           s->on_hand <= QUANTITY_MAX;
+    return lot->extra ? lots_extra(&e->lots, lot->extra)->terms.backorder_most : 0;
+}
+
+static bool sound(const struct stock *s, int64_t most)
+{
+    return s->on_hand >= 0 && s->reserved >= 0 && s->confirmed >= 0 &&
+           stock_available(s) >= -most && s->on_hand <= QUANTITY_MAX;
+}
+
+bool stock_is_sound(const struct engine *e, lot_id id, const struct stock *stock)
+{
+    return sound(stock, backorder_most(e, lots_at(&e->lots, id)));
 }
 
 static struct stock after(const struct stock *s, enum move_kind kind, int64_t units)
@@ -39,20 +50,40 @@ bool stock_allows(const struct engine *e, enum move_kind kind, lot_id id, int64_
 {
     const struct stock *before = &lots_at(&e->lots, id)->stock;
     struct stock then = after(before, kind, quantity);
-    return e->config.shared ? no_worse(before, &then) : sound(&then);
+    return e->config.shared ? no_worse(before, &then) : stock_is_sound(e, id, &then);
+}
+
+int64_t stock_sellable(const struct engine *e, lot_id id)
+{
+    const struct lot *lot = lots_at(&e->lots, id);
+    int64_t available = stock_available(&lot->stock);
+    if (!lot->extra)
+        return available;
+    if (lot_is_withdrawn(e, lot))
+        return 0;
+    int64_t units = available + lot_backorder_limit(e, lot);
+    return units > 0 ? units : 0;
+}
+
+int64_t stock_for_gate(const struct engine *e, const struct lot *lot)
+{
+    int64_t available = stock_available(&lot->stock) + lot->due_units;
+    if (lot_is_withdrawn(e, lot))
+        return 0;
+    int64_t units = available + lot_backorder_limit(e, lot);
+    return units > 0 ? units : 0;
 }
 
 static void put(struct engine *e, lot_id id, const struct stock *stock)
 {
     struct lot *lot = lots_at(&e->lots, id);
-    assert(e->config.shared || sound(stock));
+    assert(e->config.shared || stock_is_sound(e, id, stock));
     e->stats.units_on_hand += stock->on_hand - lot->stock.on_hand;
     e->stats.units_reserved += stock->reserved - lot->stock.reserved;
     e->stats.units_confirmed += stock->confirmed - lot->stock.confirmed;
-    int64_t units = stock_available(stock) - stock_available(&lot->stock);
+    int64_t before = stock_for_gate(e, lot);
     lot->stock = *stock;
-    if (units)
-        stock_gate_add(e, id, units);
+    stock_gate_add(e, id, stock_for_gate(e, lot) - before);
 }
 
 void stock_apply(struct engine *e, enum move_kind kind, lot_id id, int64_t quantity, int sign)
@@ -88,7 +119,7 @@ void stock_set(struct engine *e, lot_id id, const struct stock *stock)
 void stock_gate_add(struct engine *e, lot_id id, int64_t units)
 {
     struct lot *lot = lots_at(&e->lots, id);
-    if (!lot->created || e->loading)
+    if (!units || !lot->created || e->loading)
         return;
     lot->gate_units += units;
     if (lot->gate_listed)

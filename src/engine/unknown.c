@@ -12,14 +12,26 @@
 static int by_lot(const void *a, const void *b)
 {
     const struct lot_effect *x = a, *y = b;
-    return x->lot < y->lot ? -1 : x->lot > y->lot;
+    if (x->lot != y->lot)
+        return x->lot < y->lot ? -1 : 1;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static struct lot_effect effect_of(const struct move *m, const struct line *line)
+static int is_lot(const void *key, const void *effect)
+{
+    lot_id id = *(const lot_id *)key;
+    const struct lot_effect *x = effect;
+    return id < x->lot ? -1 : id > x->lot;
+}
+
+static struct lot_effect effect_of(const struct move *m, const struct undo *u,
+                                   const struct line *line)
 {
     const struct move_effect *effect = &move_effects[m->kind];
     return (struct lot_effect){
         .lot = line->lot,
+        .seq = m->seq,
+        .old_terms = m->kind == MOVE_LOT_TERMS ? u->old_terms : NULL,
         .stock = {.on_hand = effect->on_hand * line->quantity,
                   .reserved = effect->reserved * line->quantity,
                   .confirmed = effect->confirmed * line->quantity,
@@ -50,7 +62,7 @@ static size_t note_batch(struct engine *e, const struct engine_batch *f, size_t 
             continue;
         const struct line *line = move_lines(&f->moves[i]);
         for (uint16_t j = 0; j < f->moves[i].line_count; j++)
-            e->effects[n++] = effect_of(&f->moves[i], &line[j]);
+            e->effects[n++] = effect_of(&f->moves[i], &f->undos[i], &line[j]);
     }
     return n;
 }
@@ -75,10 +87,13 @@ void unknown_note(struct engine *e)
     qsort(e->effects, n, sizeof *e->effects, by_lot);
     for (size_t i = 0; i < n; i++) {
         struct lot_effect *last = e->effect_count ? &e->effects[e->effect_count - 1] : NULL;
-        if (last && last->lot == e->effects[i].lot)
-            add(&last->stock, &e->effects[i].stock, +1);
-        else
+        if (!last || last->lot != e->effects[i].lot) {
             e->effects[e->effect_count++] = e->effects[i];
+            continue;
+        }
+        add(&last->stock, &e->effects[i].stock, +1);
+        if (!last->old_terms)
+            last->old_terms = e->effects[i].old_terms;
     }
 }
 
@@ -100,10 +115,11 @@ uint8_t unknown_view(const struct engine *e, lot_id id, struct lot_view *out)
     *out = engine_view(e, id);
     if (!batch_is_unknown(e, lot->touched) || !e->effects || !lot->created)
         return lot->touched;
-    struct lot_effect key = {.lot = id};
     const struct lot_effect *effect =
-        bsearch(&key, e->effects, e->effect_count, sizeof key, by_lot);
+        bsearch(&id, e->effects, e->effect_count, sizeof *effect, is_lot);
     if (effect)
         add(&out->stock, &effect->stock, -1);
+    if (effect && effect->old_terms)
+        out->terms = *effect->old_terms;
     return lot->touched & (uint8_t)~e->unknown;
 }

@@ -18,8 +18,7 @@ static int load_lot(void *context, lot_id id, const struct lot_dims *dims,
                     const struct lot_terms *terms, const struct stock *snapshot, struct error *e)
 {
     struct replay *p = context;
-    (void)terms;
-    return engine_load_lot(p->lane->engine, id, dims, snapshot, e);
+    return engine_load_lot(p->lane->engine, id, dims, terms, snapshot, e);
 }
 
 static int load_sale(void *context, const struct sale_terms *terms, int64_t created_seq,

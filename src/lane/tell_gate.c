@@ -21,11 +21,10 @@ enum { DELTAS_MAX = 256, ORDERS_MAX = 64, LINES_MAX = 2 * ORDER_LINES_MAX };
 
 static struct gate_stock stock_of(const struct lot_view *lot)
 {
-    const struct stock *s = &lot->stock;
     return (struct gate_stock){.lot_id = lot->id,
                                .dims = lot->dims,
-                               .available = s->on_hand - s->reserved - s->confirmed,
-                               .version = s->version};
+                               .available = engine_gate_units(lot),
+                               .version = lot->stock.version};
 }
 
 /* ---- the lots of a batch ---- */

@@ -77,11 +77,6 @@ static void bind_date(sqlite3_stmt *statement, int index, int32_t days, char tex
     sqlite3_bind_text(statement, index, text, DATE_SIZE - 1, SQLITE_STATIC);
 }
 
-struct lot_terms lot_terms_plain(const struct lot_dims *dims)
-{
-    return (struct lot_terms){.expires_on = dims->expires_on, .expected_on = LOT_NEVER_EXPIRES};
-}
-
 void lot_terms_bind(sqlite3_stmt *put, lot_id id, const struct lot_terms *terms,
                     struct lot_dates *dates)
 {
@@ -156,9 +151,9 @@ int lot_row_read(sqlite3_stmt *row, struct lot_row *out, struct error *e)
     terms->per_user_limit = sqlite3_column_int64(row, 8);
     terms->backorder_limit = sqlite3_column_int64(row, 9);
     terms->withdrawn = sqlite3_column_int(row, 10) != 0;
-    out->backorder_limit_most = sqlite3_column_int64(row, 11);
+    terms->backorder_most = sqlite3_column_int64(row, 11);
     if (terms->per_user_limit < 0 || terms->backorder_limit < 0 ||
-        out->backorder_limit_most < terms->backorder_limit)
+        terms->backorder_most < terms->backorder_limit)
         return corrupt(number, " has a limit that cannot be", e);
     out->dims.expires_on = terms->expires_on;
     out->id = (lot_id)number;

@@ -31,7 +31,6 @@ struct lot_row {
     lot_id id;
     struct lot_dims dims; /* expires_on is that of `terms` */
     struct lot_terms terms;
-    int64_t backorder_limit_most; /* that it ever had */
     char text[LOT_TEXT_MAX];
 };
 
@@ -40,9 +39,6 @@ struct lot_dates {
     char expires[DATE_SIZE];
     char expected[DATE_SIZE];
 };
-
-/* The terms of a lot that was created without any. */
-struct lot_terms lot_terms_plain(const struct lot_dims *dims);
 
 /* Binds all of LOT_INSERT's parameters; the strings must live until the step. */
 void lot_row_bind(sqlite3_stmt *insert, lot_id id, const struct lot_dims *dims,

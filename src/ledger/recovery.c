@@ -65,7 +65,7 @@ static int load_lots(struct recovery *r, struct error *e)
                               sqlite3_column_int64(rows, LOT_COLUMN_COUNT + 3)};
         if (rc == 0)
             rc = stock_table_load(&r->ledger->writer.stocks, lot.id, &stock,
-                                  lot.backorder_limit_most, e);
+                                  lot.terms.backorder_most, e);
         if (rc == 0)
             rc = r->loader->lot(r->loader->context, lot.id, &lot.dims, &lot.terms, &stock, e);
     }

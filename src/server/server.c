@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/zone.h"
 #include "bus/bus_inproc.h"
 #include "gate/gate_local.h"
 #include "ledger/ledger_sqlite.h"
@@ -55,6 +56,7 @@ struct server {
     struct state state;
     sigset_t signals;
     struct settings settings;
+    struct zone *expiry_zone; /* NULL: UTC */
     char listen[300];   /* the address that was bound */
     int64_t open_files; /* the limit */
     bool ledger_started;
@@ -146,6 +148,9 @@ static int create_bus(struct server *s, struct error *e)
 static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
 {
     const struct settings *set = &s->settings;
+    int code = zone_open(&s->expiry_zone, set->expiry_zone, "expiry_zone", e);
+    if (code)
+        return code;
     const struct engine_config config = {
         .node = (uint16_t)set->node,
         .hash_seed = hash_seed,
@@ -164,6 +169,7 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
         .user_holds_max = (uint32_t)set->user_holds_max,
         .order_retention_ms = set->order_retention_ms,
         .order_memory_max = (uint32_t)set->order_memory_max,
+        .expiry_zone = s->expiry_zone,
     };
     return engine_create(&s->engine_thread.lane.engine, &config, e);
 }
@@ -202,6 +208,7 @@ static int create_workers(struct server *s, uint64_t hash_seed, struct error *e)
     struct worker_config config = {.settings = &s->settings,
                                    .host = host,
                                    .hash_seed = hash_seed,
+                                   .expiry_zone = s->expiry_zone,
                                    .pot = &s->pot,
                                    .engine_thread = &s->engine_thread,
                                    .waiting = s->waiting,
@@ -453,6 +460,7 @@ static void stop(struct server *s)
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
     intake_thread_destroy(&s->intake);
+    zone_close(s->expiry_zone);
     webhook_destroy(s->engine_thread.webhook);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);

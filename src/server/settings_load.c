@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/zone.h"
 #include "obs/log.h"
 #include "server/settings.h"
 
@@ -249,6 +250,10 @@ int settings_check(const struct settings *s, struct error *e)
     if (log_level_parse(s->log_level) < 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "log_level",
                          "log_level = %s: must be debug, info, warn or error", s->log_level);
+    struct zone *zone;
+    if ((code = zone_open(&zone, s->expiry_zone, "expiry_zone", e)) != 0)
+        return code;
+    zone_close(zone);
     if (s->gate_order_filter_bytes & (s->gate_order_filter_bytes - 1))
         return error_set(e, TLY_EINVALID_ARGUMENT, "gate_order_filter_bytes",
                          "gate_order_filter_bytes = %" PRId64 ": must be a power of two",

@@ -147,6 +147,12 @@ static const struct lot_dims *host_lot_dims(void *context, lot_id id)
     return engine_lot_dims(w->engine_thread->lane.engine, id);
 }
 
+static bool host_lot_signs(void *context, lot_id id, struct lot_signs *out)
+{
+    struct worker *w = context;
+    return engine_lot_signs(w->engine_thread->lane.engine, id, out);
+}
+
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct worker *w = context;
@@ -420,6 +426,8 @@ static int create_service(struct worker *w, struct error *e)
         .now_ms = host_now_ms,
         .lot_dims = host_lot_dims,
         .sale_id = host_sale_id,
+        .lot_signs = host_lot_signs,
+        .expiry_zone = w->config.expiry_zone,
         .events_read = host_events_read,
         .events_newest = host_events_newest,
         .webhook_failures = w->engine_thread->webhook ? host_webhook_failures : NULL,

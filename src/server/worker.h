@@ -36,6 +36,7 @@ struct worker_config {
     uint16_t port; /* 0: any */
     uint64_t change_epoch;
     uint64_t hash_seed;
+    const struct zone *expiry_zone;
     struct budget_pot *pot; /* memory that all workers share */
     struct engine_thread *engine_thread;
     struct waiting_rooms *waiting;

@@ -7,10 +7,11 @@
  */
 #include <string.h>
 
+#include "base/zone.h"
 #include "service/service_internal.h"
 #include "wire/codec_writer.h"
 
-enum { LINES_TOLD_MAX = 8, SENTENCE_BYTES = 160, DAY_MS = 86400000 };
+enum { LINES_TOLD_MAX = 8, SENTENCE_BYTES = 160 };
 
 struct str line_name(uint16_t i, const char *member, struct arena *a)
 {
@@ -154,7 +155,9 @@ static void put_line(struct writer *w, const struct service *s, const struct res
         break;
     }
     put_line_name(w, i, "");
-    if (want->trouble == WANT_NO_LOT)
+    if (want->trouble == WANT_WITHDRAWN)
+        WRITER_LITERAL(w, ": withdrawn from sale is ");
+    else if (want->trouble == WANT_NO_LOT)
         WRITER_LITERAL(w, ": there is no lot ");
     else if (want->trouble == WANT_NO_SKU)
         WRITER_LITERAL(w, ": there is no sku ");
@@ -263,12 +266,19 @@ struct failure order_failure(const struct service *s, const struct reserve_comma
     return f;
 }
 
-/* The gate counts the units of an expired lot as well. */
-static bool has_expired(const struct service *s, lot_id id)
+/* The gate counts the units of an expired lot as well, and says of a withdrawn one that it has
+ * none. */
+static enum want_trouble trouble_of(const struct service *s, lot_id id)
 {
-    const struct lot_dims *dims = id ? s->host.lot_dims(s->host.context, id) : NULL;
-    return dims && dims->expires_on != LOT_NEVER_EXPIRES &&
-           dims->expires_on < s->host.now_ms(s->host.context) / DAY_MS;
+    const struct service_host *host = &s->host;
+    struct lot_signs signs;
+    if (!id || !host->lot_signs(host->context, id, &signs))
+        return WANT_SHORT;
+    if (signs.withdrawn)
+        return WANT_WITHDRAWN;
+    int32_t today = zone_day(host->expiry_zone, host->now_ms(host->context), NULL);
+    bool expired = signs.last_day != LOT_NEVER_EXPIRES && signs.last_day < today;
+    return expired ? WANT_EXPIRED : WANT_SHORT;
 }
 
 void order_sold_out(const struct service *s, struct reserve_command *order,
@@ -281,10 +291,9 @@ void order_sold_out(const struct service *s, struct reserve_command *order,
         struct want *want = &order->wants[i];
         if (!line->is_short && i != ask->failed_line)
             continue;
-        bool expired = has_expired(s, line->lot_id);
-        want->trouble = expired ? WANT_EXPIRED : WANT_SHORT;
-        want->available = expired ? 0 : line->available;
-        want->expired = expired ? line->available : 0;
+        want->trouble = (uint8_t)trouble_of(s, line->lot_id);
+        want->available = want->trouble == WANT_SHORT ? line->available : 0;
+        want->expired = want->trouble == WANT_EXPIRED ? line->available : 0;
         want->for_others = 0;
     }
     order->available = order->wants[ask->failed_line].available;

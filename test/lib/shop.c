@@ -81,7 +81,7 @@ void shop_reopen(struct shop *s)
     lot_id lots = 0;
     for (uint32_t i = 0; i < s->row_count; i++) {
         if (s->rows[i].kind == MOVE_CREATE &&
-            engine_load_lot(s->engine, ++lots, s->rows[i].dims, &(struct stock){0}, NULL))
+            engine_load_lot(s->engine, ++lots, s->rows[i].dims, NULL, &(struct stock){0}, NULL))
             abort();
     }
     shop_load_sales(s);
@@ -92,7 +92,7 @@ void shop_reopen(struct shop *s)
     }
     engine_recovered(s->engine, s->now_ms);
     for (lot_id id = 1; id <= lots && id < 64; id++)
-        s->gate[id] = shop_available(s, id);
+        s->gate[id] = shop_sellable(s, id);
     s->gate_lots = lots;
     engine_advance(s->engine, s->now_ms, 1);
 }
@@ -272,6 +272,13 @@ struct ask *shop_adjust(struct shop *s, const char *lot, int64_t delta, const ch
     return a;
 }
 
+struct ask *shop_update_lot(struct shop *s, const char *lot)
+{
+    struct ask *a = shop_ask(s, COMMAND_UPDATE_LOT);
+    a->c.update_lot.key = str_of(lot);
+    return a;
+}
+
 struct ask *shop_get(struct shop *s, int64_t reservation_id, const char *order_id)
 {
     struct ask *a = shop_ask(s, COMMAND_GET_RESERVATION);
@@ -329,6 +336,8 @@ void shop_keep_row(struct shop *s, const struct move *m)
         row->lines = shop_keep(s, m->lines, m->line_count * sizeof *m->lines);
     if (m->kind == MOVE_SALE)
         row->sale_terms = shop_keep_terms(s, m->sale_terms);
+    if ((m->kind == MOVE_CREATE || m->kind == MOVE_LOT_TERMS) && m->terms)
+        row->terms = shop_keep(s, m->terms, sizeof *m->terms);
     if (m->dims) {
         struct lot_dims dims = *m->dims;
         dims.key = shop_keep_str(s, dims.key);
@@ -458,7 +467,7 @@ void shop_collect(struct shop *s)
     while (s->gate_lots < engine_lot_count(s->engine)) {
         lot_id id = ++s->gate_lots;
         if (id < 64 && engine_lot(s->engine, id, &(struct lot_view){0}))
-            s->gate[id] = shop_available(s, id);
+            s->gate[id] = shop_sellable(s, id);
     }
 }
 
@@ -475,6 +484,12 @@ struct stock shop_stock(struct shop *s, lot_id lot)
     bool found = engine_lot(s->engine, lot, &view);
     assert(found);
     return view.stock;
+}
+
+int64_t shop_sellable(struct shop *s, lot_id lot)
+{
+    struct lot_view view = {0};
+    return engine_lot(s->engine, lot, &view) ? engine_gate_units(&view) : 0;
 }
 
 int64_t shop_available(struct shop *s, lot_id lot)

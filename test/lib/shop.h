@@ -91,6 +91,8 @@ struct ask *shop_move_by_order(struct shop *s, enum command_kind kind, const cha
 void shop_move_want(struct ask *a, const char *lot, int64_t quantity);
 struct ask *shop_adjust(struct shop *s, const char *lot, int64_t delta, const char *adjustment_id);
 struct ask *shop_get(struct shop *s, int64_t reservation_id, const char *order_id);
+/* To be given its terms, and sent. */
+struct ask *shop_update_lot(struct shop *s, const char *lot);
 struct ask *shop_get_lot(struct shop *s, const char *lot);
 /* An ask of a kind, for what has no line of its own here. */
 struct ask *shop_ask(struct shop *s, enum command_kind kind);
@@ -128,6 +130,7 @@ void shop_advance(struct shop *s, int64_t by_ms);
 
 struct stock shop_stock(struct shop *s, lot_id lot);
 int64_t shop_available(struct shop *s, lot_id lot);
+int64_t shop_sellable(struct shop *s, lot_id lot); /* what the gate's count should be */
 struct engine_stats shop_stats(struct shop *s);
 /* Committed rows of a kind. */
 uint32_t shop_rows(const struct shop *s, enum move_kind kind);

@@ -353,7 +353,7 @@ static struct engine *with_many(void)
     assert_int_equal(engine_create(&e, &config, &err), 0);
     const struct lot_dims dims = {
         .key = STR("cola#00000001"), .sku = STR("cola"), .expires_on = LOT_NEVER_EXPIRES};
-    assert_int_equal(engine_load_lot(e, 1, &dims, &(struct stock){.on_hand = MANY}, &err), 0);
+    assert_int_equal(engine_load_lot(e, 1, &dims, NULL, &(struct stock){.on_hand = MANY}, &err), 0);
     for (int i = 0; i < MANY; i++) {
         char id[16];
         snprintf(id, sizeof id, "%d", i);

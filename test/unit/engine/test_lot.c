@@ -294,7 +294,7 @@ static void a_lot_costs_at_most_256_bytes(void **state)
         struct lot_dims dims = {str_of(key),      {key, 12},     STR("cola-red"),
                                 STR("330ml_can"), str_of(batch), LOT_NEVER_EXPIRES};
         assert_int_equal(
-            engine_load_lot(e, (lot_id)i + 1, &dims, &(struct stock){.on_hand = 1}, NULL), 0);
+            engine_load_lot(e, (lot_id)i + 1, &dims, NULL, &(struct stock){.on_hand = 1}, NULL), 0);
     }
     engine_recovered(e, SHOP_START_MS);
     struct engine_stats stats = {0};

@@ -145,7 +145,7 @@ static int load(const struct move *first, const struct move *second)
     struct lot_dims dims = {STR("cola#00000001"), STR("cola"), STR("c"), STR("s"), STR("b"),
                             LOT_NEVER_EXPIRES};
     struct stock stock = {.on_hand = 10, .version = 1};
-    assert_int_equal(engine_load_lot(e, 1, &dims, &stock, NULL), 0);
+    assert_int_equal(engine_load_lot(e, 1, &dims, NULL, &stock, NULL), 0);
     struct error error = {0};
     int code = engine_load_move(e, first, false, &error);
     if (!code && second)

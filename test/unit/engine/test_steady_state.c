@@ -173,8 +173,8 @@ static void after_warm_up_100000_orders_allocate_nothing(void **state)
     struct lot_dims two = {STR("lime#00000002"), STR("lime"), STR("l"), STR("s"), STR("b"),
                            LOT_NEVER_EXPIRES};
     struct stock stock = {.on_hand = 1000000};
-    assert_int_equal(engine_load_lot(b.engine, 1, &one, &stock, NULL), 0);
-    assert_int_equal(engine_load_lot(b.engine, 2, &two, &stock, NULL), 0);
+    assert_int_equal(engine_load_lot(b.engine, 1, &one, NULL, &stock, NULL), 0);
+    assert_int_equal(engine_load_lot(b.engine, 2, &two, NULL, &stock, NULL), 0);
     engine_recovered(b.engine, b.now_ms);
     for (int i = 0; i < 10 * SEGMENT / BATCH; i++)
         cycle(&b);

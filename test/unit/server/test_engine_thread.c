@@ -168,7 +168,7 @@ static void add_lot(void)
                                          .batch = {"BATCH-20261122-A", 16},
                                          .expires_on = LOT_NEVER_EXPIRES};
     const struct stock stock = {.on_hand = LOT_UNITS, .version = 1};
-    assert_int_equal(engine_load_lot(t->lane.engine, 1, &cola, &stock, NULL), 0);
+    assert_int_equal(engine_load_lot(t->lane.engine, 1, &cola, NULL, &stock, NULL), 0);
 }
 
 static int begin(void **state)

@@ -251,6 +251,17 @@ static int64_t host_now_ms(void *context)
     return INT64_C(1795000000000);
 }
 
+static bool host_lot_signs(void *context, lot_id id, struct lot_signs *out)
+{
+    struct fixture *f = context;
+    if (id < 1 || id > FAKE_LOTS)
+        return false;
+    *out = (struct lot_signs){.last_day = f->dims[id - 1].expires_on,
+                              .expected_on = LOT_NEVER_EXPIRES,
+                              .withdrawn = f->withdrawn == id};
+    return true;
+}
+
 static const struct lot_dims *host_lot_dims(void *context, lot_id id)
 {
     struct fixture *f = context;
@@ -443,6 +454,7 @@ struct fixture *fixture_open(void)
                                     .lot_expected_on = host_lot_expected_on,
                                     .lots_tell_more = host_lots_tell_more,
                                     .sale_id = host_sale_id,
+                                    .lot_signs = host_lot_signs,
                                     .events_read = host_events_read,
                                     .events_newest = host_events_newest,
                                     .request_done = host_request_done,

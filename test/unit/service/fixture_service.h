@@ -59,6 +59,7 @@ struct fixture {
     int64_t retried;   /* the id that was asked for last */
     enum readiness readiness;
     struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */
+    lot_id withdrawn;                /* this one is */
     struct lot_view lots[FAKE_LOTS];
     bool lots_tell_more;
     struct request_summary summary; /* of the last request_done; texts in `summary_text` */

@@ -179,6 +179,18 @@ static void the_gate_says_expired_where_that_is_the_reason(void **state)
     assert_true(answer_says(x, "lines[0]: 3 of cola#bbbbbbbb asked for, 2 available"));
 }
 
+static void the_gate_says_withdrawn_where_that_is_the_reason(void **state)
+{
+    struct fixture *f = *state;
+    f->gate.verdict = GATE_SOLD_OUT;
+    f->withdrawn = 1;
+    struct fake_exchange *x =
+        http(f, "POST", "/v1/reservations", "{\"user_id\":\"ann\",\"lines\":[" B "]}");
+    assert_int_equal(x->status, 409);
+    assert_true(answer_says(x, "lines[0]: withdrawn from sale is cola#bbbbbbbb"));
+    assert_true(answer_says(x, "\"available\":0"));
+}
+
 static void a_lot_may_be_sold_on_its_last_day(void **state)
 {
     struct fixture *f = *state;
@@ -233,6 +245,7 @@ int main(void)
         TEST(one_wording_in_reserve_and_in_reserve_batch),
         TEST(of_many_lines_in_trouble_the_first_are_named),
         TEST(the_gate_says_expired_where_that_is_the_reason),
+        TEST(the_gate_says_withdrawn_where_that_is_the_reason),
         TEST(a_lot_may_be_sold_on_its_last_day),
         TEST(the_bound_of_pending_holds_is_called_by_its_setting),
         TEST(a_refusal_of_the_ledger_does_not_speak_of_lines),

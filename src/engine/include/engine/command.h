@@ -55,6 +55,7 @@ enum want_trouble {
     WANT_NO_MATCH,      /* the sku has no lot of those dimensions */
     WANT_NO_FLAVOR,     /* the sku does not have the flavor */
     WANT_TOO_MANY_LOTS, /* it takes more lots than an answer can list */
+    WANT_WITHDRAWN,     /* the lot is withdrawn from sale */
 };
 
 /* What a count of units means. */
@@ -275,7 +276,8 @@ struct command {
     union {
         struct {
             struct lot_dims dims;   /* asked; the engine copies it */
-            struct lot_terms terms; /* asked; not withdrawn */
+            struct lot_terms terms; /* asked, if has_terms; not withdrawn; expires_on as in dims */
+            bool has_terms;         /* false: plain */
             int64_t quantity;
             struct lot_view lot; /* answered; also with ALREADY_EXISTS: the lot that is there */
         } create;
@@ -379,6 +381,7 @@ struct command {
                 sets_expected_on;
             struct lot_terms terms; /* those that are set */
             struct lot_view lot;
+            bool changed; /* answered: false: the lot had all these terms already */
         } update_lot;
         struct sale_command *sale; /* the caller's */
         struct {

@@ -35,6 +35,7 @@
 #include "model/model.h"
 
 struct engine;
+struct zone;
 
 struct engine_config {
     uint16_t node;      /* 0..NODE_MAX: stands in every sequence number */
@@ -53,7 +54,8 @@ struct engine_config {
     int64_t refund_window_ms;  /* 72 h */
     uint32_t user_holds_max;   /* PENDING holds of one user; 0: any number */
     int64_t order_retention_ms;
-    uint32_t order_memory_max; /* order_ids in the index's memory part */
+    const struct zone *expiry_zone; /* base/zone.h: what zone a lot's last day is of; NULL: UTC */
+    uint32_t order_memory_max;      /* order_ids in the index's memory part */
 };
 
 int engine_create(struct engine **out, const struct engine_config *config,
@@ -62,10 +64,11 @@ void engine_destroy(struct engine *e); /* NULL is fine. Commands inside are drop
 
 /* ---- recovery: before the first command, in this order ---- */
 
-/* A lot with the stock of the last snapshot. Ids come as 1, 2, 3, ...; those of a
- * shared ledger in any order, with gaps. */
+/* A lot with the stock of the last snapshot, and its terms (NULL: plain) of then or later. Ids come
+ * as 1, 2, 3, ...; those of a shared ledger in any order, with gaps. */
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
-                    const struct stock *snapshot, struct error *err) MUST_CHECK;
+                    const struct lot_terms *terms, const struct stock *snapshot,
+                    struct error *err) MUST_CHECK;
 /* A sale as it stands now, in order of number, after all lots. created_seq: of its first SALE. */
 int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t created_seq,
                      struct error *err) MUST_CHECK;
@@ -137,6 +140,17 @@ uint32_t engine_lot_count(const struct engine *e); /* lots whose creation is com
 const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
 /* A sale's sale_id, or {0}. Any thread, as before. */
 struct str engine_sale_id(const struct engine *e, sale_number number);
+
+/* What answers say of a lot besides its dimensions. Any thread, as engine_lot_dims(), of a moment
+ * ago: decisions go by the engine's own. */
+struct lot_signs {
+    int32_t last_day;
+    int32_t expected_on;
+    bool withdrawn;
+};
+bool engine_lot_signs(const struct engine *e, lot_id id, struct lot_signs *out);
+/* What the gate is told of a lot: the units that it sells. */
+int64_t engine_gate_units(const struct lot_view *lot);
 
 /* Counters since start, and gauges. Declared once: name, kind (counter or gauge), help. */
 #define ENGINE_STATS(X)                                                                            \

@@ -61,7 +61,9 @@ const char *refund_reason_name(enum refund_reason reason); /* "EXPIRED"; "" for 
 int refund_reason_parse(struct str name);
 
 /* A lot's dimensions: immutable. `key` is sku#hhhhhhhh. expires_on is a date as days since
- * 1970-01-01, the last day on which the lot may be sold (UTC), or LOT_NEVER_EXPIRES. */
+ * 1970-01-01, the last day on which the lot may be sold (in the zone of the shop's choosing), or
+ * LOT_NEVER_EXPIRES: as it was when the lot was read, or created. The lot's terms have the present
+ * one. */
 #define LOT_NEVER_EXPIRES INT32_MAX
 struct lot_dims {
     struct str key;
@@ -78,10 +80,17 @@ struct lot_terms {
     int32_t expected_on;     /* the day on which more units come; LOT_NEVER_EXPIRES: not known */
     int64_t per_user_limit;  /* units of one user outside sales; 0: no limit */
     int64_t backorder_limit; /* available may fall to minus this */
+    int64_t backorder_most;  /* the highest backorder_limit that it ever had */
     bool withdrawn;          /* sells nothing */
 };
 
-/* available = on_hand - reserved - confirmed; all four >= 0 at every instant (I1). */
+static inline struct lot_terms lot_terms_plain(const struct lot_dims *dims)
+{
+    return (struct lot_terms){.expires_on = dims->expires_on, .expected_on = LOT_NEVER_EXPIRES};
+}
+
+/* available = on_hand - reserved - confirmed; the other three are >= 0 at every instant, and
+ * available is >= -backorder_limit when units are taken (I1). */
 struct stock {
     int64_t on_hand;
     int64_t reserved;

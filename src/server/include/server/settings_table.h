@@ -30,6 +30,9 @@
     X(feed_dir, TEXT, "", 0, 1000, START,                                                          \
       "folder into which files of new batches and corrections are renamed, to be applied once; "   \
       "made if it is not there; empty: none")                                                      \
+    X(expiry_zone, TEXT, "UTC", 1, 64, START,                                                      \
+      "time zone in which a lot's expires_on is its last day of sale: a name of the tz database "  \
+      "(/usr/share/zoneinfo), such as Asia/Shanghai")                                              \
     X(log_level, TEXT, "info", 4, 5, RELOAD,                                                       \
       "least level that is logged: debug, info, warn or error")                                    \
     X(log_requests, SWITCH, false, 0, 1, RELOAD,                                                   \

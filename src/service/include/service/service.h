@@ -110,6 +110,9 @@ struct service_host {
     bool (*lots_tell_more)(void *context);
     /* The sale_id of a sale that an answered command names; may be NULL. */
     struct str (*sale_id)(void *context, sale_number sale);
+    /* What besides changes about it; false if there is no such lot. */
+    bool (*lot_signs)(void *context, lot_id id, struct lot_signs *out);
+    const struct zone *expiry_zone; /* base/zone.h: that its last day is of */
     /* May be NULL. Called before the answer leaves: for every request if settings->log_requests,
      * else for refused ones, except SOLD_OUT, which is a sale's everyday business. */
     void (*request_done)(void *context, const struct request_summary *summary);
