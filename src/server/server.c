@@ -57,8 +57,8 @@ struct server {
     sigset_t signals;
     struct settings settings;
     struct zone *expiry_zone; /* NULL: UTC */
-    char listen[300];   /* the address that was bound */
-    int64_t open_files; /* the limit */
+    char listen[300];         /* the address that was bound */
+    int64_t open_files;       /* the limit */
     bool ledger_started;
     bool engine_started;
 };
