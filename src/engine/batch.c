@@ -138,6 +138,7 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
     for (uint16_t i = 0; i < line_count; i++) {
         quantity += lines[i].quantity;
         stock_apply(e, kind, lines[i].lot, lines[i].quantity, +1);
+        backorder_moved(e, lines[i].lot, m, lines[i].quantity, +1);
         lots_at(&e->lots, lines[i].lot)->touched |= b->bit;
     }
     m->line.quantity = quantity;
@@ -276,6 +277,12 @@ static int64_t oldest_pending(const struct engine *e)
     return sale && sale->created_seq < oldest ? sale->created_seq : oldest;
 }
 
+static int64_t oldest_needed(struct engine *e)
+{
+    int64_t pending = oldest_pending(e), waiting = backorder_oldest(e);
+    return pending < waiting ? pending : waiting;
+}
+
 static struct engine_batch *spare(struct engine *e)
 {
     for (uint32_t i = 0; i < sizeof e->batches / sizeof e->batches[0]; i++) {
@@ -304,7 +311,7 @@ struct batch *engine_seal(struct engine *e)
         .moves = b->moves,
         .move_count = b->count,
         .number = ++e->batch_number,
-        .oldest_pending = e->config.shared ? 0 : oldest_pending(e),
+        .oldest_pending = e->config.shared ? 0 : oldest_needed(e),
         .load = e->config.shared ? &e->shared.loads[e->shared.current] : NULL,
     };
     return &b->batch;

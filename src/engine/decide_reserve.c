@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "engine/engine_internal.h"
@@ -65,6 +66,19 @@ static void answer_record(struct reserve_command *r, const struct reservation_re
         answer_lines(r, record->reserved_lines, record->line_count_reserved);
 }
 
+/* What became of each line's units since, and which are to come. */
+static void answer_after(const struct engine *e, struct reserve_command *r,
+                         const struct reservation_record *record)
+{
+    if (!r->extra)
+        return;
+    struct line_after *after = r->extra->after;
+    memset(after, 0, r->line_count * sizeof *after);
+    if (record && record->after && record->line_count == r->line_count)
+        memcpy(after, record->after, r->line_count * sizeof *after);
+    backorder_show(e, r->reservation_id, r->lines, r->line_count, after);
+}
+
 /* A retry, or another order under the same order_id: what is stored. Its batch may not be committed
  * yet, and then never be. */
 static void answer_stored(struct engine *e, struct reserve_command *r,
@@ -79,6 +93,7 @@ static void answer_stored(struct engine *e, struct reserve_command *r,
         answer_hold(e, r, h);
     else
         answer_record(r, seen->record);
+    answer_after(e, r, seen->record);
     r->replayed = seen->verdict == SEEN_REPLAY;
     e->stats.replayed_total += r->replayed;
     if (r->replayed)
@@ -97,7 +112,7 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
         *code = TLY_EOVERLOADED;
         return NULL;
     }
-    if (!batch_make_room(e, 2, r->line_count)) {
+    if (!batch_make_room(e, 2, r->line_count) || !backorder_make_room(e, r->lines, r->line_count)) {
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;
     }
@@ -217,6 +232,7 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
     r->expires_ms = h->deadline_ms;
     r->state = HOLD_PENDING;
     r->rests_on = e->batch_number + 1;
+    answer_after(e, r, NULL);
     e->stats.reserved_total++;
     return 0;
 }

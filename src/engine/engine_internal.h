@@ -22,6 +22,7 @@
  *   due.c             holds that have come to their deadline
  *   shared.c          gathers, loads, installs, where others write to the ledger too
  *   lot_terms.c       what a lot is sold on
+ *   backorder.c       who waits for units that are to come
  *   stock.c           the only place where stock changes
  */
 #ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
@@ -218,6 +219,11 @@ struct engine {
     uint32_t questions_busy;
     /* Segments of the index, ever: an answer about the disk is of one such number. */
     uint32_t segments_stored;
+
+    lot_id backorder_first;   /* lots with a line */
+    uint32_t backorder_lots;  /* so many */
+    uint32_t backorder_looks; /* until they are looked at for: */
+    int64_t backorder_oldest; /* no move before it took a place in any */
 
     uint64_t change;
     lot_id change_oldest;

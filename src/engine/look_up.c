@@ -116,6 +116,8 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
         batch_attach_again(e, c, h->touched);
     } else if (c->get.search.record && c->get.search.record->reservation_id == id) {
         c->get.record = c->get.search.record;
+        backorder_show(e, id, c->get.record->lines, c->get.record->line_count,
+                       c->get.record->after);
         if (c->get.record->state == HOLD_PENDING && c->get.record->deadline_ms <= e->now_ms) {
             c->get.record->state = HOLD_REFUNDED;
             c->get.record->reason = REASON_EXPIRED;

@@ -67,7 +67,9 @@ void lots_drop_terms(struct lots *ls, lot_id id)
     struct lot *lot = lots_at(ls, id);
     if (!lot->extra)
         return;
-    lots_extra(ls, lot->extra)->next_free = ls->extra_free;
+    struct lot_extra *extra = lots_extra(ls, lot->extra);
+    free(extra->backorders.places);
+    *extra = (struct lot_extra){.next_free = ls->extra_free};
     ls->extra_free = lot->extra;
     lot->extra = 0;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/backorder.h"
 #include "model/model.h"
 
 enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
@@ -16,6 +17,7 @@ enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
 /* What few lots have. Never moves, and is given back only with a lot that nobody heard of. */
 struct lot_extra {
     struct lot_terms terms; /* expires_on, expected_on, withdrawn: other threads read them */
+    struct backorder_line backorders;
     uint32_t next_free;
 };
 

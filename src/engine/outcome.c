@@ -81,6 +81,7 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
         const struct line *lines = move_lines(m);
         for (uint16_t j = 0; j < m->line_count; j++) {
             stock_apply(e, m->kind, lines[j].lot, lines[j].quantity, -1);
+            backorder_moved(e, lines[j].lot, m, lines[j].quantity, -1);
             lots_at(&e->lots, lines[j].lot)->touched &= (uint8_t)~b->bit;
         }
         if (u->hold && u->hold->in_sale)
@@ -119,6 +120,7 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
         const struct line *lines = move_lines(m);
         for (uint16_t j = 0; j < m->line_count; j++) {
             struct lot *lot = lots_at(&e->lots, lines[j].lot);
+            backorder_committed(e, lines[j].lot, m->kind, lines[j].quantity);
             if (!(lot->touched & b->bit))
                 continue;
             lot->touched &= (uint8_t)~b->bit;

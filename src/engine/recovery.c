@@ -359,6 +359,8 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock, stru
     int code = check_lines(e, m, err);
     if (!code && !in_stock)
         code = load_stock(e, m, err);
+    for (uint16_t i = 0; !code && i < m->line_count; i++)
+        backorder_moved(e, move_lines(m)[i].lot, m, move_lines(m)[i].quantity, +1);
     if (!code)
         code = load_by_kind(e, m, err);
     if (!code && e->sales.count)
@@ -423,6 +425,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     }
     e->created = e->gate_lots = e->lots.count;
     user_units_close(&e->loading_sales);
+    backorder_loaded(e);
     engine_index_complete(e);
     order_index_set_loading(e->orders, e->config.shared); /* what a load brings is all there is */
     do

@@ -354,6 +354,7 @@ bool shop_seal(struct shop *s)
     struct batch *b = engine_seal(s->engine);
     if (b) {
         s->flights[s->flight_count++] = b;
+        s->oldest_pending = b->oldest_pending;
         engine_sealed(s->engine);
     }
     s->flight = s->flights[0];

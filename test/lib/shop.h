@@ -41,7 +41,8 @@ struct shop {
     uint32_t text_room;
     int64_t gate[64]; /* the gate's counts by lot, kept from the deltas */
     uint32_t gate_lots;
-    bool ledger_silent; /* reads are answered UNAVAILABLE */
+    int64_t oldest_pending; /* as the newest batch says */
+    bool ledger_silent;     /* reads are answered UNAVAILABLE */
     /* Over a shared ledger: */
     struct shop *truth;          /* whose rows are the ledger; NULL: its own, not shared */
     struct shop_load *load;      /* held, or assumed */
