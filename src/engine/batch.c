@@ -139,6 +139,7 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
         quantity += lines[i].quantity;
         stock_apply(e, kind, lines[i].lot, lines[i].quantity, +1);
         backorder_moved(e, lines[i].lot, m, lines[i].quantity, +1);
+        lot_users_moved(e, lines[i].lot, h, kind, lines[i].quantity, +1);
         lots_at(&e->lots, lines[i].lot)->touched |= b->bit;
     }
     m->line.quantity = quantity;
@@ -279,8 +280,11 @@ static int64_t oldest_pending(const struct engine *e)
 
 static int64_t oldest_needed(struct engine *e)
 {
-    int64_t pending = oldest_pending(e), waiting = backorder_oldest(e);
-    return pending < waiting ? pending : waiting;
+    const int64_t needed[] = {backorder_oldest(e), lot_users_oldest(e)};
+    int64_t oldest = oldest_pending(e);
+    for (unsigned i = 0; i < 2; i++)
+        oldest = needed[i] < oldest ? needed[i] : oldest;
+    return oldest;
 }
 
 static struct engine_batch *spare(struct engine *e)

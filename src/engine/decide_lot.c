@@ -47,6 +47,8 @@ static bool new_lot_terms(struct engine *e, const struct command *c, lot_id id,
         return true;
     if (!lots_make_terms(&e->lots, id))
         return false;
+    if (terms.per_user_limit && !lot_users_begin(e, id))
+        return false;
     lots_set_terms(&e->lots, id, &terms);
     *kept = batch_keep_terms(e, &terms);
     return true;
@@ -58,6 +60,7 @@ static void create(struct engine *e, struct command *c)
     const struct lot_terms *terms;
     struct lot *lot = batch_make_room(e, 1, 1) ? lots_put(&e->lots, id, &c->create.dims) : NULL;
     if (lot && !new_lot_terms(e, c, id, &terms)) {
+        lot_users_end(e, id);
         lots_drop(&e->lots, id);
         lot = NULL;
     }

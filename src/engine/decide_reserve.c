@@ -162,7 +162,9 @@ static int judge(struct engine *e, struct command *c, struct reserve_command *r,
         code = sale_limits(e, c, r, *sale);
     if (!code && e->config.user_holds_max)
         code = user_holds_limit(e, c, r);
-    return code ? code : allocate_order(e, r, *sale);
+    if (!code)
+        code = allocate_order(e, r, *sale);
+    return code || *sale ? code : lot_users_limit(e, c, r);
 }
 
 /* The group that an OPEN_GROUP's order is going to be the first in; NULL for other orders. */

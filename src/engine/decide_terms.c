@@ -58,7 +58,8 @@ static int put_terms(struct engine *e, struct command *c, lot_id id)
         return 0;
     if (!engine_takes_writes(e))
         return TLY_EUNAVAILABLE;
-    if (!batch_make_room(e, 1, 1) || !lots_make_terms(&e->lots, id))
+    if (!batch_make_room(e, 1, 1) || !lots_make_terms(&e->lots, id) ||
+        (terms.per_user_limit && !lot_users_begin(e, id)))
         return engine_say(c, TLY_EOVERLOADED, "out of memory");
     struct undo *u;
     struct line line = {.lot = id};

@@ -49,6 +49,7 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->open = &e->batches[0];
     e->loading = true;
     e->day_ends_ms = INT64_MIN;
+    e->limited_first = INT64_MAX;
     e->timers = timers_create();
     if (!e->timers || lots_init(&e->lots, config->lots_max, config->hash_seed) ||
         holds_init(&e->holds, config->holds_max) || questions_init(e) ||
@@ -80,6 +81,7 @@ void engine_destroy(struct engine *e)
     groups_close(&e->groups);
     user_units_close(&e->user_holds);
     user_units_close(&e->loading_sales);
+    user_units_close(&e->loading_users);
     unknown_forget(e);
     shared_close(e);
     questions_close(e);
@@ -268,6 +270,7 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)
     engine_pump(e);
     if (e->now_ms - e->forgot_ms >= FORGET_INTERVAL_MS) {
         e->forgot_ms = e->now_ms;
+        lot_users_sweep(e);
         order_index_forget(e->orders, seq_first_of_ms(e->now_ms - e->config.order_retention_ms));
         sales_sweep(e);
     }

@@ -22,6 +22,7 @@
  *   due.c             holds that have come to their deadline
  *   shared.c          gathers, loads, installs, where others write to the ledger too
  *   lot_terms.c       what a lot is sold on
+ *   lot_users.c       how many units users have of it
  *   backorder.c       who waits for units that are to come
  *   stock.c           the only place where stock changes
  */
@@ -33,6 +34,7 @@
 #include "engine/groups.h"
 #include "engine/hold_moves.h"
 #include "engine/holds.h"
+#include "engine/lot_users.h"
 #include "engine/lots.h"
 #include "engine/order_index.h"
 #include "engine/sale_order.h"
@@ -174,6 +176,7 @@ struct engine {
     struct user_units user_holds; /* PENDING holds by user, if that is bounded */
     /* Loading: of each reservation in a sale (as `user`) its user's hash and its sale. */
     struct user_units loading_sales;
+    struct user_units loading_users; /* the same, of lots that count: its user's hash */
 
     int64_t now_ms;
     int64_t day_ends_ms; /* `today` is right until then */
@@ -224,6 +227,10 @@ struct engine {
     uint32_t backorder_lots;  /* so many */
     uint32_t backorder_looks; /* until they are looked at for: */
     int64_t backorder_oldest; /* no move before it took a place in any */
+
+    lot_id limited_lots;   /* lots that count the units of users */
+    lot_id limited_sweep;  /* where the next sweep begins */
+    int64_t limited_first; /* the oldest reservation that any of them ever counted */
 
     uint64_t change;
     lot_id change_oldest;

@@ -62,13 +62,19 @@ void lots_set_terms(struct lots *ls, lot_id id, const struct lot_terms *terms)
         lots_join_sale(ls, id);
 }
 
+void lots_clear_extra(struct lot_extra *extra)
+{
+    free(extra->backorders.places);
+    user_units_close(&extra->users);
+}
+
 void lots_drop_terms(struct lots *ls, lot_id id)
 {
     struct lot *lot = lots_at(ls, id);
     if (!lot->extra)
         return;
     struct lot_extra *extra = lots_extra(ls, lot->extra);
-    free(extra->backorders.places);
+    lots_clear_extra(extra);
     *extra = (struct lot_extra){.next_free = ls->extra_free};
     ls->extra_free = lot->extra;
     lot->extra = 0;

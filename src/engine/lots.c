@@ -39,7 +39,7 @@ void lots_close(struct lots *ls)
     for (uint32_t i = 0; ls->sku_chunks && i <= ls->max / LOT_CHUNK; i++)
         free(ls->sku_chunks[i]);
     for (uint32_t i = 1; i <= ls->extra_count; i++)
-        free(lots_extra(ls, i)->backorders.places);
+        lots_clear_extra(lots_extra(ls, i));
     for (uint32_t i = 0; ls->extra_chunks && i <= ls->max / LOT_CHUNK; i++)
         free(ls->extra_chunks[i]);
     for (uint32_t i = 0; i < ls->text_count; i++)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "engine/backorder.h"
+#include "engine/user_units.h"
 #include "model/model.h"
 
 enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
@@ -18,6 +19,11 @@ enum { LOT_CHUNK = 1024, LOT_TEXT_CHUNK_BYTES = 65536 };
 struct lot_extra {
     struct lot_terms terms; /* expires_on, expected_on, withdrawn: other threads read them */
     struct backorder_line backorders;
+    struct user_units users; /* units that users have outside sales, if it has a limit */
+    uint32_t sweep;          /* where the next look for what is over begins in it */
+    lot_id limited_previous; /* lots that count */
+    lot_id limited_next;
+    bool counts_users;
     uint32_t next_free;
 };
 
@@ -104,6 +110,7 @@ bool lots_make_terms(struct lots *ls, lot_id id);
  * sale. */
 void lots_set_terms(struct lots *ls, lot_id id, const struct lot_terms *terms);
 bool lot_terms_equal(const struct lot_terms *a, const struct lot_terms *b);
+void lots_clear_extra(struct lot_extra *extra);
 void lots_drop_terms(struct lots *ls, lot_id id);
 
 static inline struct lot_extra *lots_extra(const struct lots *ls, uint32_t number)

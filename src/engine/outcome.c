@@ -82,6 +82,7 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
         for (uint16_t j = 0; j < m->line_count; j++) {
             stock_apply(e, m->kind, lines[j].lot, lines[j].quantity, -1);
             backorder_moved(e, lines[j].lot, m, lines[j].quantity, -1);
+            lot_users_moved(e, lines[j].lot, u->hold, m->kind, lines[j].quantity, -1);
             lots_at(&e->lots, lines[j].lot)->touched &= (uint8_t)~b->bit;
         }
         if (u->hold && u->hold->in_sale)
@@ -98,6 +99,8 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
             order_index_remove(e->orders, u->key_hash, m->seq);
         if (m->kind == MOVE_LOT_TERMS)
             engine_put_terms(e, m->line.lot, u->old_terms);
+        if (m->kind == MOVE_CREATE)
+            lot_users_end(e, m->line.lot);
         if (m->kind == MOVE_CREATE)
             lots_drop(&e->lots, m->line.lot);
     }
@@ -130,6 +133,8 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
                 e->created = e->config.shared ? e->lots.count : e->created + 1;
             }
             stock_changed(e, lines[j].lot);
+            if (m->kind == MOVE_LOT_TERMS)
+                lot_users_settle(e, lines[j].lot);
         }
         if (m->kind == MOVE_SALE)
             sale_committed(e, u, b->bit);

@@ -22,7 +22,7 @@ static bool load_terms(struct engine *e, lot_id id, const struct lot_terms *term
     if (!lots_make_terms(&e->lots, id))
         return false;
     lots_set_terms(&e->lots, id, &all);
-    return true;
+    return !all.per_user_limit || lot_users_begin(e, id);
 }
 
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
@@ -362,6 +362,8 @@ int engine_load_move(struct engine *e, const struct move *m, bool in_stock, stru
     for (uint16_t i = 0; !code && i < m->line_count; i++)
         backorder_moved(e, move_lines(m)[i].lot, m, move_lines(m)[i].quantity, +1);
     if (!code)
+        code = lot_users_load(e, m, err);
+    if (!code)
         code = load_by_kind(e, m, err);
     if (!code && e->sales.count)
         code = load_in_sale(e, m, err);
@@ -425,6 +427,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     }
     e->created = e->gate_lots = e->lots.count;
     user_units_close(&e->loading_sales);
+    user_units_close(&e->loading_users);
     backorder_loaded(e);
     engine_index_complete(e);
     order_index_set_loading(e->orders, e->config.shared); /* what a load brings is all there is */

@@ -287,6 +287,11 @@ static const struct {
     [MOVE_DISCARD] = {0, -1},
 };
 
+int move_units_of_user(enum move_kind kind)
+{
+    return effects[kind].pending + effects[kind].confirmed;
+}
+
 void sale_count_of(struct sale *sale, uint64_t user, int64_t reservation_id, enum move_kind kind,
                    int64_t quantity, int sign)
 {
@@ -296,8 +301,7 @@ void sale_count_of(struct sale *sale, uint64_t user, int64_t reservation_id, enu
     sale->orders_made += kind == MOVE_RESERVE ? sign : 0;
     sale->orders_back += kind == MOVE_REFUND ? sign : 0;
     if (user && sale->live)
-        user_units_add(&sale->users, user, reservation_id,
-                       (effects[kind].pending + effects[kind].confirmed) * units);
+        user_units_add(&sale->users, user, reservation_id, move_units_of_user(kind) * units);
 }
 
 void sale_count(const struct hold *h, enum move_kind kind, int64_t quantity, int sign)

@@ -249,6 +249,55 @@ void user_units_add(struct user_units *t, uint64_t user, int64_t reservation_id,
     t->count++;
 }
 
+void user_units_take(struct user_units *t, uint64_t user, int64_t reservation_id, int64_t units)
+{
+    struct user_shard *s = t->directory ? t->directory[place_of(t, user)] : NULL;
+    if (!s)
+        return;
+    units -= take(t, s, user, reservation_id, units);
+    if (units)
+        take(t, s, user, 0, units);
+}
+
+static void drop(struct user_units *t, struct user_shard *s, uint32_t i)
+{
+    close_gap(s, i);
+    s->count--;
+    t->count--;
+}
+
+void user_units_forget(struct user_units *t, uint64_t user, user_units_over_fn *over,
+                       const void *context)
+{
+    struct user_shard *s = t->directory ? t->directory[place_of(t, user)] : NULL;
+    if (!s)
+        return;
+    for (uint32_t i = home_of(user, s->room); s->entries[i].units;) {
+        const struct user_entry *at = &s->entries[i];
+        if (at->user == user && over(context, at->reservation_id))
+            drop(t, s, i); /* another may stand there now */
+        else
+            i = next(i, s->room);
+    }
+}
+
+void user_units_sweep(struct user_units *t, uint32_t *place, user_units_over_fn *over,
+                      const void *context)
+{
+    if (!t->directory)
+        return;
+    if (*place >> t->depth)
+        *place = 0;
+    struct user_shard *s = t->directory[*place];
+    for (uint32_t i = 0; i < s->room;) {
+        if (s->entries[i].units && over(context, s->entries[i].reservation_id))
+            drop(t, s, i);
+        else
+            i++;
+    }
+    *place += UINT32_C(1) << (t->depth - s->depth);
+}
+
 int64_t user_units_of(const struct user_units *t, uint64_t user, int64_t *ids, uint16_t max,
                       uint16_t *count)
 {

@@ -40,6 +40,16 @@ bool user_units_make_room(struct user_units *t, uint64_t user) __attribute__((wa
 /* The reservation has so many units more (or less). Room was made for a new one; to put back what
  * was taken away since the last room was made, none is needed. */
 void user_units_add(struct user_units *t, uint64_t user, int64_t reservation_id, int64_t units);
+/* The same downwards, as far as the reservation has them. */
+void user_units_take(struct user_units *t, uint64_t user, int64_t reservation_id, int64_t units);
+/* Is it to be forgotten? (The entry that several share has reservation_id 0.) */
+typedef bool user_units_over_fn(const void *context, int64_t reservation_id);
+/* The user's entries that are over. */
+void user_units_forget(struct user_units *t, uint64_t user, user_units_over_fn *over,
+                       const void *context);
+/* The entries of one shard that are over; *place, 0 at first, goes from shard to shard. */
+void user_units_sweep(struct user_units *t, uint32_t *place, user_units_over_fn *over,
+                      const void *context);
 /* All that the user has. `ids` gets the reservations that have entries of their own, at
  * most `max` of them. */
 int64_t user_units_of(const struct user_units *t, uint64_t user, int64_t *ids, uint16_t max,
