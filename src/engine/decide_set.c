@@ -28,7 +28,8 @@ static int check_new(const struct engine *e, const struct command *c, struct set
     return 0;
 }
 
-static int check_old(const struct command *c, struct set_item *i, const struct lot *lot)
+static int check_old(const struct engine *e, const struct command *c, struct set_item *i,
+                     const struct lot *lot)
 {
     const struct lot_dims *have = &lot->dims;
     const struct stock *s = &lot->stock;
@@ -36,7 +37,7 @@ static int check_old(const struct command *c, struct set_item *i, const struct l
     if (!str_equal(have->flavor, i->dims.flavor) || !str_equal(have->size, i->dims.size) ||
         !str_equal(have->batch, i->dims.batch))
         return fault(i, SET_COLLIDES);
-    if (i->dated && have->expires_on != i->dims.expires_on)
+    if (i->dated && lots_last_day(&e->lots, lot) != i->dims.expires_on)
         return fault(i, SET_OTHER_EXPIRY);
     int64_t target = !i->counts                     ? s->on_hand
                      : c->set.mode == SET_ON_HAND   ? i->quantity
@@ -63,7 +64,7 @@ static void check(const struct engine *e, struct command *c)
         i->action = SET_PASSED;
         i->delta = i->held = 0;
         i->lot = engine_find_lot(e, i->dims.key);
-        c->set.faults += (uint32_t)(i->lot ? check_old(c, i, lots_at(&e->lots, i->lot))
+        c->set.faults += (uint32_t)(i->lot ? check_old(e, c, i, lots_at(&e->lots, i->lot))
                                            : check_new(e, c, i, creates));
         creates += i->action == SET_CREATE;
     }

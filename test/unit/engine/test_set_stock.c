@@ -162,6 +162,36 @@ static void a_count_may_mean_what_can_be_sold(void **state)
     assert_int_equal(shop_stock(s, 1).on_hand, 14);
 }
 
+static void a_count_below_what_is_owed_is_taken_if_it_is_higher_than_before(void **state)
+{
+    struct shop *s = *state;
+    struct ask *terms = shop_update_lot(s, "cola#00000001");
+    terms->c.update_lot.sets_backorder_limit = true;
+    terms->c.update_lot.terms.backorder_limit = 20;
+    shop_send(s, terms);
+    shop_reserve(s, "o-1", "cola#00000001", 15);
+    shop_commit(s);
+    begin(s, item("cola#00000001", 12), item("cola#00000001", 0), 1)->set.mode = SET_ON_HAND;
+    assert_int_equal(send(s), 0);
+    assert_int_equal(shop_stock(s, 1).on_hand, 12);
+    begin(s, item("cola#00000001", 11), item("cola#00000001", 0), 1)->set.mode = SET_ON_HAND;
+    assert_int_equal(send(s), TLY_EINVALID_ARGUMENT);
+    assert_int_equal(asked.items[0].fault, SET_HELD);
+}
+
+static void a_day_that_was_put_right_is_the_lots_day(void **state)
+{
+    struct shop *s = *state;
+    struct ask *terms = shop_update_lot(s, "cola#00000001");
+    terms->c.update_lot.sets_expires_on = true;
+    terms->c.update_lot.terms.expires_on = 30000;
+    shop_send(s, terms);
+    begin(s, item("cola#00000001", 12), item("cola#00000001", 0), 1);
+    asked.items[0].dated = true;
+    asked.items[0].dims.expires_on = 30000;
+    assert_int_equal(send(s), 0);
+}
+
 static void only_what_rises_may_be_asked_for(void **state)
 {
     struct shop *s = *state;
@@ -208,6 +238,8 @@ int main(void)
         T(a_check_changes_nothing),
         T(what_is_as_it_shall_be_is_no_move),
         T(a_count_may_mean_what_can_be_sold),
+        T(a_count_below_what_is_owed_is_taken_if_it_is_higher_than_before),
+        T(a_day_that_was_put_right_is_the_lots_day),
         T(only_what_rises_may_be_asked_for),
         T(existing_lots_only),
         T(a_batch_that_fails_takes_all_of_it_back),
