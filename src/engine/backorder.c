@@ -15,7 +15,7 @@
 
 #include "engine/engine_internal.h"
 
-enum { ROOM_MIN = 16, EMPTY_MIN = 64, LOTS_A_LOOK = 64 };
+enum { ROOM_MIN = 16, EMPTY_MIN = 64, LOTS_A_LOOK = 64, PLACES_MAX = 16 };
 
 static struct backorder_line *line_of(const struct engine *e, lot_id id)
 {
@@ -108,11 +108,13 @@ static bool is_late(const struct backorder *p)
     return p->seq != p->reservation_id;
 }
 
-/* By the move that reserved it; those who joined again stand further back. */
-static struct backorder *find(const struct backorder_line *l, int64_t reservation_id)
+/* The places of an order, oldest first: one by the move that reserved it, and one for each time
+ * that it took more. Returns how many. */
+static uint32_t find(const struct backorder_line *l, int64_t reservation_id, struct backorder **out)
 {
     struct backorder *places = l->places + l->first;
-    uint32_t low = 0, high = l->count;
+    struct backorder *later[PLACES_MAX];
+    uint32_t low = 0, high = l->count, count = 0, found = 0;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (places[middle].seq < reservation_id)
@@ -120,15 +122,50 @@ static struct backorder *find(const struct backorder_line *l, int64_t reservatio
         else
             high = middle;
     }
-    if (low < l->count && places[low].reservation_id == reservation_id)
-        return &places[low];
+    if (low < l->count && places[low].seq == reservation_id)
+        out[count++] = &places[low];
     uint32_t late = l->late;
     for (uint32_t i = l->count; late && i-- > low;) {
-        if (places[i].reservation_id == reservation_id)
-            return &places[i];
         late -= is_late(&places[i]);
+        if (places[i].reservation_id == reservation_id && is_late(&places[i]))
+            later[found++] = &places[i];
     }
-    return NULL;
+    while (found)
+        out[count++] = later[--found];
+    return count;
+}
+
+/* Units that belong to orders which are in no line: older than all that are. */
+static int64_t units_before(const struct engine *e, lot_id id, const struct backorder_line *l)
+{
+    const struct stock *s = &lots_at(&e->lots, id)->stock;
+    return s->reserved + s->confirmed - l->listed;
+}
+
+/* Of an order, if so many units are there for the line. */
+static int64_t owed_of(const struct backorder_line *l, int64_t reservation_id, int64_t there)
+{
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = find(l, reservation_id, of_order);
+    const struct backorder *at = l->places + l->first;
+    int64_t owed = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct backorder *p = of_order[i];
+        for (; at != p && there > 0; at++)
+            there -= at->units;
+        int64_t units = p->units;
+        owed += there <= 0 ? units : units > there ? units - there : 0;
+    }
+    return owed;
+}
+
+/* The same before `left` of its units were taken from the lot's stock. */
+static int64_t owed_before(const struct engine *e, lot_id id, const struct backorder_line *l,
+                           int64_t reservation_id, int64_t left)
+{
+    const struct stock *s = &lots_at(&e->lots, id)->stock;
+    int64_t there = s->on_hand + left - (units_before(e, id, l) + left);
+    return owed_of(l, reservation_id, there);
 }
 
 static void set_units(struct engine *e, struct backorder_line *l, struct backorder *p,
@@ -138,29 +175,31 @@ static void set_units(struct engine *e, struct backorder_line *l, struct backord
     l->empty += units == 0;
     l->empty -= p->units == 0;
     p->units = (uint32_t)units;
-    if (p->size < p->units)
-        p->size = p->units;
     p->batch = e->loading ? 0 : e->batch_number + 1;
 }
 
+/* At the end of the line, whatever place the order has already. */
 static void add(struct engine *e, lot_id id, struct backorder_line *l, const struct move *m,
                 int64_t units)
 {
-    struct backorder *p = find(l, m->reservation_id);
-    if (p) {
-        set_units(e, l, p, p->units + units);
-        return;
-    }
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = l->count ? find(l, m->reservation_id, of_order) : 0;
+    struct backorder *p = count ? of_order[count - 1] : NULL;
     bool all_there = stock_available(&lots_at(&e->lots, id)->stock) >= 0;
-    if ((l->count == 0 && all_there && !e->loading) || !make_room(e, l))
-        return;
-    p = &l->places[l->first + l->count];
-    *p = (struct backorder){.seq = m->seq, .reservation_id = m->reservation_id};
-    if (l->count++ == 0)
-        line_begins(e, id, l, m->seq);
-    l->empty++;
-    l->late += is_late(p);
-    set_units(e, l, p, units);
+    for (uint32_t i = 0; i < count; i++)
+        of_order[i]->size = of_order[i]->units;
+    if (!p || (count < PLACES_MAX - 1 && p != &l->places[l->first + l->count - 1])) {
+        if ((l->count == 0 && all_there && !e->loading) || !make_room(e, l))
+            return;
+        p = &l->places[l->first + l->count];
+        *p = (struct backorder){.seq = m->seq, .reservation_id = m->reservation_id};
+        if (l->count++ == 0)
+            line_begins(e, id, l, m->seq);
+        l->empty++;
+        l->late += is_late(p);
+    }
+    set_units(e, l, p, p->units + units);
+    p->size = p->units;
 }
 
 static void drop_last(struct engine *e, struct backorder_line *l)
@@ -190,29 +229,72 @@ static void compact(struct engine *e, struct backorder_line *l)
         line_ends(e, l);
 }
 
-static void take(struct engine *e, struct backorder_line *l, const struct move *m, int64_t units,
-                 bool undone)
+/* What an order gives back are the units that it took last. */
+static void take(struct engine *e, struct backorder_line *l, const struct move *m, int64_t units)
 {
-    struct backorder *p = find(l, m->reservation_id);
-    if (!p)
-        return;
-    set_units(e, l, p, p->units > units ? p->units - units : 0);
-    bool last = p == &l->places[l->first + l->count - 1];
-    if (undone && last && p->seq == m->seq)
-        drop_last(e, l);
-    else if (e->loading)
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = l->count ? find(l, m->reservation_id, of_order) : 0;
+    while (units && count-- > 0) {
+        struct backorder *p = of_order[count];
+        int64_t taken = p->units < units ? p->units : units;
+        set_units(e, l, p, p->units - taken);
+        units -= taken;
+    }
+    if (e->loading)
         compact(e, l);
+}
+
+/* Undo of add(). */
+static void take_back(struct engine *e, struct backorder_line *l, const struct move *m,
+                      int64_t units)
+{
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = l->count ? find(l, m->reservation_id, of_order) : 0;
+    if (!count)
+        return;
+    struct backorder *p = of_order[count - 1];
+    set_units(e, l, p, p->units > units ? p->units - units : 0);
+    p->size = p->units;
+    if (p->units == 0 && p->seq == m->seq && p == &l->places[l->first + l->count - 1])
+        drop_last(e, l);
 }
 
 /* Undo of take(). */
 static void give_back(struct engine *e, struct backorder_line *l, const struct move *m,
                       int64_t units)
 {
-    struct backorder *p = find(l, m->reservation_id);
-    if (!p)
-        return;
-    int64_t then = p->units + units;
-    set_units(e, l, p, then < p->size ? then : p->size);
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = l->count ? find(l, m->reservation_id, of_order) : 0;
+    for (uint32_t i = 0; i < count && units; i++) {
+        struct backorder *p = of_order[i];
+        int64_t missing = (int64_t)p->size - p->units;
+        int64_t given = i + 1 == count || missing > units ? units : missing;
+        set_units(e, l, p, p->units + given);
+        p->size = p->size < p->units ? p->units : p->size;
+        units -= given;
+    }
+}
+
+/* Units that leave the house are those that are there: of the places that were taken first. What is
+ * not in the line any more was there as well, so undo leaves it at that. */
+static void leave(struct engine *e, lot_id id, struct backorder_line *l, const struct move *m,
+                  int64_t units)
+{
+    struct backorder *of_order[PLACES_MAX];
+    uint32_t count = l->count ? find(l, m->reservation_id, of_order) : 0;
+    int64_t listed = 0, owed = e->loading ? 0 : owed_before(e, id, l, m->reservation_id, units);
+    for (uint32_t i = 0; i < count; i++)
+        listed += of_order[i]->units;
+    units = units < listed - owed ? units : listed - owed;
+    for (uint32_t i = 0; i < count && units > 0; i++) {
+        struct backorder *p = of_order[i];
+        int64_t left = p->units < units ? p->units : units;
+        p->size -= (uint32_t)left;
+        set_units(e, l, p, p->units - left);
+        units -= left;
+    }
+    if (e->loading)
+        compact(e, l);
 }
 
 /* Units that come to be available by it; none if they are taken. */
@@ -235,21 +317,16 @@ void backorder_moved(struct engine *e, lot_id id, const struct move *m, int64_t 
         l->supply = 0;
     if (!m->reservation_id || !held)
         return;
-    if (held > 0 && sign > 0)
+    if (effect->on_hand < 0 && sign > 0)
+        leave(e, id, l, m, -held);
+    else if (held > 0 && sign > 0)
         add(e, id, l, m, held);
     else if (held > 0)
-        take(e, l, m, held, true);
+        take_back(e, l, m, held);
     else if (sign > 0)
-        take(e, l, m, -held, false);
-    else
+        take(e, l, m, -held);
+    else if (effect->on_hand == 0)
         give_back(e, l, m, -held);
-}
-
-/* Units that belong to orders which are in no line: older than all that are. */
-static int64_t units_before(const struct engine *e, lot_id id, const struct backorder_line *l)
-{
-    const struct stock *s = &lots_at(&e->lots, id)->stock;
-    return s->reserved + s->confirmed - l->listed;
 }
 
 static void let_go(struct engine *e, lot_id id, struct backorder_line *l)
@@ -296,14 +373,7 @@ int64_t backorder_units(const struct engine *e, lot_id id, int64_t reservation_i
     const struct stock *s = &lots_at(&e->lots, id)->stock;
     if (!l || !l->count || stock_available(s) >= 0)
         return 0;
-    const struct backorder *p = find(l, reservation_id);
-    if (!p)
-        return 0;
-    int64_t there = s->on_hand - units_before(e, id, l);
-    for (const struct backorder *q = l->places + l->first; q != p && there > 0; q++)
-        there -= q->units;
-    int64_t units = p->units;
-    return there <= 0 ? units : units > there ? units - there : 0;
+    return owed_of(l, reservation_id, s->on_hand - units_before(e, id, l));
 }
 
 void backorder_show(const struct engine *e, int64_t reservation_id, const struct line *lines,

@@ -4,8 +4,8 @@
  * the order's place in the line, so nothing is handed out when units arrive, and nothing but the
  * line has to be undone. A line begins with the first order that does not get all that it wants,
  * and lets go of its first ones when they have all, for good: orders that are in no line are older
- * than all that are, and have theirs. An order that takes more units later, when it has left the
- * line, joins it again at the end.
+ * than all that are, and have theirs. An order that takes more units later gets another place, at
+ * the end.
  */
 #ifndef TALLY_ENGINE_BACKORDER_H
 #define TALLY_ENGINE_BACKORDER_H
@@ -23,7 +23,7 @@ struct backorder {
     int64_t reservation_id;
     uint64_t batch; /* the last that changed it */
     uint32_t units;
-    uint32_t size; /* the most that it had: what is undone fills it up again */
+    uint32_t size; /* that it had at first: what is undone fills it up again */
 };
 
 struct backorder_line {
@@ -32,7 +32,7 @@ struct backorder_line {
     uint32_t count;
     uint32_t room;
     uint32_t empty;  /* places without units */
-    uint32_t late;   /* places of orders that were in the line before */
+    uint32_t late;   /* places of orders that took more */
     int64_t listed;  /* units of all places */
     int64_t supply;  /* units that came or came back in batches that are not decided */
     lot_id previous; /* lots with a line */

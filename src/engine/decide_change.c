@@ -60,10 +60,13 @@ static int write(struct engine *e, struct moving *m, const struct line *lines, u
             return 0;
         by[by_count++] = (struct line){.lot = lines->lot};
     }
+    int code = lot_users_allow(e, m->c, h, by, by_count);
+    if (code)
+        return code;
     struct line *many = count > 1 ? holds_lines_take(&e->holds, count) : NULL;
     if (count > 1 && !many)
         return move_no_memory(m->c);
-    if (!batch_make_room(e, 1, by_count)) {
+    if (!batch_make_room(e, 1, by_count) || !backorder_make_room(e, by, by_count)) {
         if (many)
             holds_lines_give(&e->holds, many, count);
         return move_no_memory(m->c);

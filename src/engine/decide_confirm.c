@@ -127,6 +127,14 @@ static int confirmed_before(const struct engine *e, struct command *c,
     return 0;
 }
 
+static int sold_since(struct engine *e, struct command *c, const struct reserve_command *order)
+{
+    c->move.available = order->available;
+    e->stats.sold_out_total++;
+    return engine_say(c, TLY_ESOLD_OUT, "its units were sold since: %lld of lot %.*s are available",
+                      (long long)order->available, STR_ARG(order->wants[order->failed_want].lot));
+}
+
 /* Its units are free, as for an order that names their lots. */
 static int find_free(struct engine *e, struct command *c, const struct hold *h,
                      const struct line *lines, uint16_t count)
@@ -144,13 +152,14 @@ static int find_free(struct engine *e, struct command *c, const struct hold *h,
         .wants = wants, .want_count = count, .lines = found, .line_max = ORDER_LINES_MAX};
     int code = allocate_order(e, &order, h->in_sale ? hold_sale(h)->sale : NULL);
     if (code == 0)
-        return sale_allows_more(e, c, h, lines, count, units);
-    if (code != TLY_ESOLD_OUT)
-        return code;
-    c->move.available = order.available;
-    e->stats.sold_out_total++;
-    return engine_say(c, code, "its units were sold since: %lld of lot %.*s are available",
-                      (long long)order.available, STR_ARG(wants[order.failed_want].lot));
+        code = sale_allows_more(e, c, h, lines, count, units);
+    else if (code == TLY_ESOLD_OUT)
+        return sold_since(e, c, &order);
+    if (code == 0)
+        code = lot_users_allow(e, c, h, lines, count);
+    if (code == 0 && !backorder_make_room(e, lines, count))
+        code = move_no_memory(c);
+    return code;
 }
 
 static int check_reclaim(struct engine *e, struct moving *m)

@@ -125,7 +125,7 @@ static void clear_answer(struct command *c)
     c->move.expires_ms = 0;
 }
 
-static void fill_answer(const struct moving *m)
+static void fill_answer(const struct engine *e, const struct moving *m)
 {
     struct command *c = m->c;
     const struct hold *h = m->h;
@@ -144,6 +144,7 @@ static void fill_answer(const struct moving *m)
         if (c->move.after)
             c->move.after[i] = m->after[i];
     }
+    backorder_show(e, h->reservation_id, c->move.lines, c->move.line_count, c->move.after);
 }
 
 /* It was CONFIRMED once, and what became of its units since then only the record tells. */
@@ -250,7 +251,7 @@ static void decide_hold(struct engine *e, struct command *c, struct hold *h)
     bool due = hold_is_due(e, h);
     c->code = due && !(engine_takes_writes(e) && hold_expire(e, h)) ? TLY_EUNAVAILABLE
                                                                     : decide_kind(e, &m);
-    fill_answer(&m);
+    fill_answer(e, &m);
     uint8_t touched = (uint8_t)h->touched;
     search_reset(&c->move.search);
     hold_release(e, h);

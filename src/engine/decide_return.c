@@ -100,6 +100,26 @@ static int sort_out(struct engine *e, struct moving *m, struct coming *r)
     return 0;
 }
 
+/* Units that have not come yet cannot be written off. */
+static int check_there(const struct engine *e, const struct moving *m, const struct coming *r)
+{
+    struct line one;
+    const struct line *held = hold_lines(m->h, &one);
+    for (uint16_t i = 0; i < r->house_count; i++) {
+        uint8_t j = 0;
+        while (held[j].lot != r->house[i].lot)
+            j++;
+        int64_t owed = backorder_units(e, held[j].lot, m->h->reservation_id);
+        int64_t house = held[j].quantity - m->after[j].shipped - m->after[j].returned;
+        if (owed && r->house[i].quantity > house - owed)
+            return engine_say(m->c, TLY_EINVALID_TRANSITION,
+                              "%lld of its units of lot %.*s have not come yet and cannot be "
+                              "written off",
+                              (long long)owed, STR_ARG(lots_at(&e->lots, held[j].lot)->dims.key));
+    }
+    return 0;
+}
+
 static int check_fit(const struct engine *e, struct command *c, const struct coming *r,
                      enum move_kind house, enum move_kind shipped)
 {
@@ -132,6 +152,8 @@ static int refund_confirmed(struct engine *e, struct moving *m, enum refund_reas
     if (!code && !r.all && hold_is_in_open_group(m->h))
         return engine_say(c, TLY_EINVALID_TRANSITION,
                           "the reservation's group is OPEN: it goes as a whole or not at all");
+    if (!code && house == MOVE_WRITE_OFF)
+        code = check_there(e, m, &r);
     if (!code)
         code = check_fit(e, c, &r, house, shipped);
     if (!code && !batch_make_room(e, 2, m->h->line_count))

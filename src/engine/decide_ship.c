@@ -31,6 +31,21 @@ static bool has_shipped(const struct moving *m)
     return shipped > 0;
 }
 
+/* Units that are not there yet cannot leave. */
+static int check_there(const struct engine *e, struct command *c, const struct hold *h,
+                       const struct line *left, const int64_t *taken)
+{
+    for (uint8_t i = 0; i < h->line_count; i++) {
+        int64_t owed = backorder_units(e, left[i].lot, h->reservation_id);
+        if (taken[i] == 0 || taken[i] <= left[i].quantity - owed)
+            continue;
+        return engine_say(c, TLY_EINVALID_TRANSITION,
+                          "%lld of its units of lot %.*s have not come yet and cannot be shipped",
+                          (long long)owed, STR_ARG(lots_at(&e->lots, left[i].lot)->dims.key));
+    }
+    return 0;
+}
+
 int ship_decide(struct engine *e, struct moving *m)
 {
     struct command *c = m->c;
@@ -52,6 +67,8 @@ int ship_decide(struct engine *e, struct moving *m)
                                              "all its units have left or were returned");
     }
     code = move_take(e, c, left, h->line_count, "shipped", taken);
+    if (!code)
+        code = check_there(e, c, h, left, taken);
     if (code)
         return code;
     if (!engine_takes_writes(e))

@@ -138,6 +138,92 @@ static void an_answer_says_how_many_are_to_come(void **state)
     assert_int_equal(second.after[0].backordered, 2);
 }
 
+static struct ask *ship(struct shop *s, int64_t reservation_id, int64_t units)
+{
+    struct ask *a = shop_ask(s, COMMAND_SHIP);
+    a->c.move.reservation_id = reservation_id;
+    a->wants[0] = (struct want){.lot = STR(COLA), .quantity = units};
+    a->c.move.wants = a->wants;
+    a->c.move.want_count = units ? 1 : 0;
+    a->c.move.lines = a->lines;
+    a->c.move.line_max = ORDER_LINES_MAX;
+    shop_send(s, a);
+    shop_commit(s);
+    return a;
+}
+
+static void units_that_have_not_come_cannot_be_shipped(void **state)
+{
+    struct shop *s = *state;
+    stock(s, 3);
+    int64_t first = order(s, "o-1", 2), second = order(s, "o-2", 3);
+    shop_confirm(s, first);
+    shop_confirm(s, second);
+    shop_commit(s);
+    assert_int_equal(ship(s, second, 0)->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(ship(s, second, 2)->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(ship(s, second, 1)->c.code, 0);
+    assert_int_equal(owed(s, second), 2);
+    assert_int_equal(owed(s, first), 0);
+    assert_int_equal(ship(s, first, 0)->c.code, 0);
+    shop_adjust(s, COLA, 2, "");
+    shop_commit(s);
+    assert_int_equal(ship(s, second, 0)->c.code, 0);
+    assert_int_equal(shop_stock(s, 1).on_hand, 0);
+    assert_int_equal(shop_stock(s, 1).confirmed, 0);
+}
+
+static void units_that_have_not_come_cannot_be_written_off(void **state)
+{
+    struct shop *s = *state;
+    stock(s, 3);
+    int64_t first = order(s, "o-1", 2), second = order(s, "o-2", 3);
+    shop_confirm(s, first);
+    shop_confirm(s, second);
+    shop_commit(s);
+    for (int all = 1; all >= 0; all--) {
+        struct ask *a = shop_ask(s, COMMAND_REFUND);
+        a->c.move.reservation_id = second;
+        a->c.move.no_restock = true;
+        a->wants[0] = (struct want){.lot = STR(COLA), .quantity = 1};
+        a->c.move.wants = a->wants;
+        a->c.move.want_count = all ? 0 : 1;
+        shop_send(s, a);
+        shop_commit(s);
+        assert_int_equal(a->c.code, all ? TLY_EINVALID_TRANSITION : 0);
+    }
+    assert_int_equal(shop_stock(s, 1).on_hand, 2);
+    assert_int_equal(owed(s, first), 0);
+    assert_int_equal(owed(s, second), 2);
+}
+
+static void a_change_takes_its_units_from_the_end_of_the_line(void **state)
+{
+    struct shop *s = *state;
+    stock(s, 2);
+    int64_t first = order(s, "o-1", 2), second = order(s, "o-2", 1);
+    shop_commit(s);
+    for (int round = 0; round < 2; round++) {
+        struct ask *a = shop_ask(s, COMMAND_CHANGE);
+        a->c.move.reservation_id = first;
+        a->wants[0] = (struct want){.lot = STR(COLA), .quantity = round ? 2 : 4};
+        a->c.move.wants = a->wants;
+        a->c.move.want_count = 1;
+        shop_send(s, a);
+        if (round == 0) {
+            shop_adjust(s, COLA, 1, "");
+            assert_int_equal(owed(s, second), 0);
+            assert_int_equal(owed(s, first), 2);
+        }
+        shop_commit(s);
+        assert_int_equal(a->c.code, 0);
+        assert_int_equal(owed(s, first), round ? 0 : 2);
+        assert_int_equal(owed(s, second), 0);
+        shop_reopen(s);
+        assert_int_equal(owed(s, first), round ? 0 : 2);
+    }
+}
+
 /* ---- undo ---- */
 
 static void an_order_that_is_undone_leaves_the_line(void **state)
@@ -306,6 +392,9 @@ int main(void)
         T(who_waits_longer_is_served_before_who_is_paid),
         T(units_left_over_by_a_confirm_go_on),
         T(an_answer_says_how_many_are_to_come),
+        T(units_that_have_not_come_cannot_be_shipped),
+        T(units_that_have_not_come_cannot_be_written_off),
+        T(a_change_takes_its_units_from_the_end_of_the_line),
         T(an_order_that_is_undone_leaves_the_line),
         T(supply_that_is_undone_takes_nobody_out_of_the_line),
         T(the_line_is_found_again_after_a_restart),

@@ -90,6 +90,23 @@ static void an_order_by_sku_counts_as_well(void **state)
     assert_int_equal(a->c.reserve.failed_want, 0);
 }
 
+static void a_change_to_more_than_the_limit_is_refused(void **state)
+{
+    struct shop *s = *state;
+    int64_t first = bought(s, "o-1", "ann", 2);
+    for (int units = 4; units >= 3; units--) {
+        struct ask *a = shop_ask(s, COMMAND_CHANGE);
+        a->c.move.reservation_id = first;
+        a->wants[0] = (struct want){.lot = STR(COLA), .quantity = units};
+        a->c.move.wants = a->wants;
+        a->c.move.want_count = 1;
+        shop_send(s, a);
+        shop_commit(s);
+        assert_int_equal(a->c.code, units == 4 ? TLY_ELIMIT_EXCEEDED : 0);
+    }
+    refused(s, "ann", 1, 3);
+}
+
 static void an_order_without_a_user_is_refused(void **state)
 {
     struct shop *s = *state;
@@ -237,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_user_gets_no_more_than_the_limit),
         T(an_order_by_sku_counts_as_well),
+        T(a_change_to_more_than_the_limit_is_refused),
         T(an_order_without_a_user_is_refused),
         T(what_is_given_back_may_be_had_again),
         T(what_a_confirm_leaves_over_does_not_count),
