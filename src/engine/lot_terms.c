@@ -27,7 +27,7 @@ bool lots_make_terms(struct lots *ls, lot_id id)
     if (number == ls->extra_free)
         ls->extra_free = extra->next_free;
     else
-        ls->extra_count = number;
+        __atomic_store_n(&ls->extra_count, number, __ATOMIC_RELAXED);
     *extra = (struct lot_extra){.terms = lot_terms_plain(&lot->dims)};
     __atomic_store_n(&lot->extra, number, __ATOMIC_RELEASE);
     return true;
@@ -94,6 +94,11 @@ bool engine_lot_signs(const struct engine *e, lot_id id, struct lot_signs *out)
         out->withdrawn = __atomic_load_n(&terms->withdrawn, __ATOMIC_RELAXED);
     }
     return true;
+}
+
+bool engine_lots_tell_more(const struct engine *e)
+{
+    return __atomic_load_n(&e->lots.extra_count, __ATOMIC_RELAXED) > 0;
 }
 
 int64_t engine_gate_units(const struct lot_view *lot)

@@ -153,6 +153,18 @@ static bool host_lot_signs(void *context, lot_id id, struct lot_signs *out)
     return engine_lot_signs(w->engine_thread->lane.engine, id, out);
 }
 
+static int32_t host_lot_expected_on(void *context, lot_id id)
+{
+    struct lot_signs signs;
+    return host_lot_signs(context, id, &signs) ? signs.expected_on : LOT_NEVER_EXPIRES;
+}
+
+static bool host_lots_tell_more(void *context)
+{
+    struct worker *w = context;
+    return engine_lots_tell_more(w->engine_thread->lane.engine);
+}
+
 static enum readiness host_readiness(void *context, struct str *why)
 {
     struct worker *w = context;
@@ -427,6 +439,8 @@ static int create_service(struct worker *w, struct error *e)
         .lot_dims = host_lot_dims,
         .sale_id = host_sale_id,
         .lot_signs = host_lot_signs,
+        .lot_expected_on = host_lot_expected_on,
+        .lots_tell_more = host_lots_tell_more,
         .expiry_zone = w->config.expiry_zone,
         .events_read = host_events_read,
         .events_newest = host_events_newest,

@@ -58,6 +58,7 @@ int create_lot_start(struct service *s, struct call *c, struct error *e)
     if (code)
         return code;
     terms->expires_on = dims->expires_on;
+    c->command.create.has_terms = true;
     dims->sku = str_of(m->sku);
     dims->flavor = str_of(m->flavor);
     dims->batch = str_of(m->batch);

@@ -343,12 +343,14 @@ static void other_threads_see_a_lots_day(void **state)
     shop_lot(s, COLA, 5);
     assert_true(engine_lot_signs(s->engine, 1, &signs));
     assert_int_equal(signs.last_day, LOT_NEVER_EXPIRES);
+    assert_false(engine_lots_tell_more(s->engine));
     expire_on(s, COLA, 30002);
     withdraw(s, COLA, true);
     assert_true(engine_lot_signs(s->engine, 1, &signs));
     assert_int_equal(signs.last_day, 30002);
     assert_int_equal(signs.expected_on, LOT_NEVER_EXPIRES);
     assert_true(signs.withdrawn);
+    assert_true(engine_lots_tell_more(s->engine));
 }
 
 /* The shop stands at 2026-09-21T13:33:20Z. */

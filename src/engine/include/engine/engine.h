@@ -149,6 +149,8 @@ struct lot_signs {
     bool withdrawn;
 };
 bool engine_lot_signs(const struct engine *e, lot_id id, struct lot_signs *out);
+/* Some lot has, or had, terms that are not plain. Any thread. */
+bool engine_lots_tell_more(const struct engine *e);
 /* What the gate is told of a lot: the units that it sells. */
 int64_t engine_gate_units(const struct lot_view *lot);
 
