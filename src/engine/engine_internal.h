@@ -536,6 +536,9 @@ void look_up_lots(struct engine *e, struct command *c);
 void look_up_changes(struct engine *e, struct command *c);
 void look_up_reservation(struct engine *e, struct command *c);
 void look_up_stats(struct engine *e, struct command *c);
+void look_up_list(struct engine *e, struct command *c);
+void list_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
+                   bool last);
 void look_up_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                       bool last);
 

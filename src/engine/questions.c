@@ -118,6 +118,7 @@ bool question_ask(struct engine *e, struct command *c, uint32_t order, enum ques
         slot->read.reservation_id = reservation_id;
         slot->read.order_id = text;
         slot->read.order_hash = hash;
+        slot->read.list = kind == QUESTION_LIST ? &c->list_reservations.list : NULL;
     }
     if (slot->last)
         slot->last->next = w;

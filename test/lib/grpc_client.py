@@ -48,7 +48,8 @@ class GrpcClient:
         request = getattr(tally_pb2, name + "Request")
         response = getattr(tally_pb2, name + "Response")
         make = self.channel.unary_stream if streaming else self.channel.unary_unary
-        return request, make("/tally.v1.Inventory/" + name,
+        service = "Sales" if "Sale" in name or "Group" in name else "Inventory"
+        return request, make(f"/tally.v1.{service}/{name}",
                              request_serializer=request.SerializeToString,
                              response_deserializer=response.FromString)
 
