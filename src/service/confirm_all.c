@@ -57,6 +57,8 @@ static int check_twice(struct call *c, const int64_t *ids, size_t count, struct 
         sorted[i] = ids[i];
     qsort(sorted, count, sizeof *sorted, compare);
     for (size_t i = 1; i < count; i++) {
+        if (sorted[i] == INT64_MAX) /* a number that is larger than any */
+            return error_set(e, TLY_ENOT_FOUND, "reservation_ids", "there is no such reservation");
         if (sorted[i] == sorted[i - 1])
             return rule_broken(e, "reservation_ids", "has %lld twice", (long long)sorted[i]);
     }

@@ -87,9 +87,9 @@ int create_sale_start(struct service *s, struct call *c, struct error *e)
     if (!code)
         code = check_limits(s, m, terms, e);
     if (!code)
-        code = sale_group(m->group, terms, e);
+        code = sale_group(m->group, false, terms, e);
     if (!code)
-        code = sale_queue(m->queue, terms, e);
+        code = sale_queue(m->queue, false, terms, e);
     if (code)
         return code;
     c->finish = finish;

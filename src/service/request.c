@@ -237,7 +237,7 @@ int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error 
             return rule_broken(e, "grpc-timeout", "must be 1 to 8 digits and one of HMSmun");
         if (*timeout_ns < 1)
             *timeout_ns = 1;
-    } else if (http.len) {
+    } else if (http.p) {
         if (!decimal_parse(http, INT64_MAX, &ms) || ms == 0)
             return rule_broken(e, "x-request-timeout-ms",
                                "must be a positive whole number of milliseconds");

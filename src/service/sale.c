@@ -46,11 +46,12 @@ int sale_duration(int64_t ms, int64_t max_ms, const char *field, struct error *e
                        (long long)ms);
 }
 
-int sale_group(const Tally__V1__GroupTerms *group, struct sale_terms *terms, struct error *e)
+int sale_group(const Tally__V1__GroupTerms *group, bool may_be_none, struct sale_terms *terms,
+               struct error *e)
 {
     terms->group_size = 0;
     terms->group_window_ms = 0;
-    if (!group || group->size == 0)
+    if (!group || (may_be_none && group->size == 0))
         return 0;
     if (group->size < GROUP_SIZE_MIN || group->size > GROUP_SIZE_MAX)
         return rule_broken(e, "group.size", "must be %d to %d, is %d", GROUP_SIZE_MIN,
@@ -63,10 +64,11 @@ int sale_group(const Tally__V1__GroupTerms *group, struct sale_terms *terms, str
     return 0;
 }
 
-int sale_queue(const Tally__V1__QueueTerms *queue, struct sale_terms *terms, struct error *e)
+int sale_queue(const Tally__V1__QueueTerms *queue, bool may_be_none, struct sale_terms *terms,
+               struct error *e)
 {
     terms->queue = QUEUE_NONE;
-    if (!queue || !queue->mode[0])
+    if (!queue || (may_be_none && !queue->mode[0]))
         return 0;
     for (int mode = QUEUE_FIRST_COME; mode <= QUEUE_DRAWN; mode++) {
         if (strcmp(queue->mode, queue_mode_name((enum queue_mode)mode)) == 0) {

@@ -15,9 +15,10 @@ int sale_prepare(struct call *c, enum command_kind kind, const char *sale_id,
 int sale_time(const char *text, const char *field, int64_t *out, struct error *e) MUST_CHECK;
 int sale_title(const char *text, struct error *e) MUST_CHECK;
 int sale_duration(int64_t ms, int64_t max_ms, const char *field, struct error *e) MUST_CHECK;
-int sale_group(const Tally__V1__GroupTerms *group, struct sale_terms *terms,
+/* `may_be_none`: size 0, or no mode, takes it away. */
+int sale_group(const Tally__V1__GroupTerms *group, bool may_be_none, struct sale_terms *terms,
                struct error *e) MUST_CHECK;
-int sale_queue(const Tally__V1__QueueTerms *queue, struct sale_terms *terms,
+int sale_queue(const Tally__V1__QueueTerms *queue, bool may_be_none, struct sale_terms *terms,
                struct error *e) MUST_CHECK;
 /* Lots first; the engine finds a lot by its key, which stands as the item's sku. */
 int sale_items(struct call *c, char *const *lots, size_t lot_count, char *const *skus,

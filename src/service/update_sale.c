@@ -80,11 +80,11 @@ static int set_rest(struct call *c, const Tally__V1__UpdateSaleRequest *m, struc
     }
     if (!code && m->group) {
         sale->sets |= SALE_GROUP;
-        code = sale_group(m->group, &sale->terms, e);
+        code = sale_group(m->group, true, &sale->terms, e);
     }
     if (!code && m->queue) {
         sale->sets |= SALE_QUEUE;
-        code = sale_queue(m->queue, &sale->terms, e);
+        code = sale_queue(m->queue, true, &sale->terms, e);
     }
     return code;
 }

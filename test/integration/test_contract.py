@@ -32,7 +32,8 @@ PARAMETERS_OF = {
     "GetGroupRequest": ["GetGroup"],
 }
 # Schemas of a message where it stands in another one, and its rules are other ones.
-INSIDE = {"BatchOrder": "ReserveRequest", "BatchLine": "WantedLine", "ConfirmedLine": "Line"}
+INSIDE = {"BatchOrder": "ReserveRequest", "BatchLine": "WantedLine", "ConfirmedLine": "Line",
+          "GroupChange": "GroupTerms", "QueueChange": "QueueTerms"}
 # What may be "" or null counts as not given; a schema of its own says so.
 NOT_GIVEN = {"", None}
 TYPE_OF = {"string": "string", "int64": "integer", "int32": "integer", "bool": "boolean"}

@@ -117,6 +117,8 @@ static void a_sale_that_breaks_a_rule_is_refused(void **state)
         {"{\"skus\":[\"cola\"],\"hold_ms\":3600001," ENDS "}", "hold_ms: must be 0 to 3600000"},
         {"{\"skus\":[\"cola\"],\"group\":{\"size\":1,\"window_ms\":5}," ENDS "}",
          "group.size: must be 2 to 1000, is 1"},
+        {"{\"skus\":[\"cola\"],\"queue\":{}," ENDS "}", "queue.mode: must be FIRST_COME or DRAWN"},
+        {"{\"skus\":[\"cola\"],\"group\":{}," ENDS "}", "group.size: must be 2 to 1000, is 0"},
         {"{\"skus\":[\"cola\"],\"group\":{\"size\":3}," ENDS "}", "group.window_ms: must be 1 to"},
         {"{\"skus\":[\"cola\"],\"queue\":{\"mode\":\"LIFO\"}," ENDS "}",
          "queue.mode: must be FIRST_COME or DRAWN"},
