@@ -2,6 +2,7 @@
  * of one lot and of many, their confirms and expiries, refusals, and recovery.
  *
  *     engine_bench [ORDERS]     1,000,000 if not given
+ *     engine_bench ORDERS sale  only orders in sales and groups
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,125 @@ static void orders(const char *name, unsigned lots, unsigned count)
     engine_destroy(e);
 }
 
+/* ---- orders in a sale, with a limit per user and in a group, against the same without ---- */
+
+enum { SALES = 10000, GROUP_SIZE = 3 };
+
+static struct order_extra extras[BATCH];
+static char users[BATCH][24];
+
+static void load_sales(struct engine *e, unsigned count)
+{
+    static char names[SALES][24];
+    const struct sale_item item = {.lot = 1};
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "sale-%u", i);
+        const struct sale_terms terms = {.number = i + 1,
+                                         .sale_id = str_of(names[i]),
+                                         .starts_ms = START_MS,
+                                         .ends_ms = START_MS + INT64_C(86400000),
+                                         .per_user_limit = 5,
+                                         .total_limit = 2000000000,
+                                         .group_size = GROUP_SIZE,
+                                         .group_window_ms = 3600000,
+                                         .item_count = 1,
+                                         .items = &item};
+        if (engine_load_sale(e, &terms, i + 1, NULL))
+            exit(1);
+    }
+}
+
+/* Opens `count` groups, a sale after the other. */
+static int64_t open_groups(struct engine *e, unsigned sales, unsigned count)
+{
+    static struct command c;
+    static char name[24];
+    int64_t last = 0;
+    for (unsigned i = 0; i < count; i++) {
+        memset(&c, 0, sizeof c);
+        snprintf(name, sizeof name, "sale-%u", sales - 1 - i % sales);
+        c.kind = COMMAND_OPEN_GROUP;
+        c.group.sale_id = str_of(name);
+        engine_command(e, &c);
+        commit(e);
+        last = c.group.group.group_id;
+    }
+    return last;
+}
+
+/* A group of its own for every three orders, which are its members. */
+static double in_groups(struct engine *e, unsigned from)
+{
+    static struct command opens[BATCH / GROUP_SIZE + 1];
+    double spent = 0;
+    for (unsigned i = 0; i < BATCH; i++) {
+        fill(&batch[i], from + i, str_of(keys[0]), 1);
+        snprintf(users[i], sizeof users[i], "user-%u", from + i);
+        batch[i].c.reserve.user_id = str_of(users[i]);
+        extras[i] = (struct order_extra){.sale_id = STR("sale-0")};
+        batch[i].c.reserve.extra = &extras[i];
+    }
+    for (unsigned i = 0; i < BATCH; i += GROUP_SIZE) {
+        struct command *c = &opens[i / GROUP_SIZE];
+        memset(c, 0, sizeof *c);
+        c->kind = COMMAND_OPEN_GROUP;
+        c->group.sale_id = STR("sale-0");
+        engine_command(e, c);
+        for (unsigned j = i; j < i + GROUP_SIZE && j < BATCH; j++)
+            extras[j].group_id = c->group.group.group_id;
+    }
+    commit(e);
+    double t0 = seconds();
+    for (unsigned i = 0; i < BATCH; i++)
+        engine_command(e, &batch[i].c);
+    spent = seconds() - t0;
+    commit(e);
+    return spent;
+}
+
+static double plain(struct engine *e, unsigned from)
+{
+    for (unsigned i = 0; i < BATCH; i++) {
+        fill(&batch[i], from + i, str_of(keys[0]), 1);
+        snprintf(users[i], sizeof users[i], "user-%u", from + i);
+        batch[i].c.reserve.user_id = str_of(users[i]);
+    }
+    double t0 = seconds();
+    for (unsigned i = 0; i < BATCH; i++)
+        engine_command(e, &batch[i].c);
+    double spent = seconds() - t0;
+    commit(e);
+    return spent;
+}
+
+/* By turns, so that both meet the same machine. */
+static void in_sales(unsigned sales, unsigned groups, unsigned count)
+{
+    struct engine *e = engine_new();
+    load_lots(e, 1);
+    load_sales(e, sales);
+    engine_recovered(e, START_MS);
+    lot_key(keys[0], 1);
+    engine_advance(e, START_MS, 1);
+    open_groups(e, sales, groups);
+    double without = 0, with = 0;
+    for (unsigned n = 0; n < count; n += 2 * BATCH) {
+        engine_advance(e, START_MS + n / START, n);
+        without += plain(e, n);
+        with += in_groups(e, n + BATCH);
+        for (unsigned i = 0; i < BATCH; i++)
+            batch[i].c.reserve.extra = NULL;
+    }
+    printf("%u sales, %u groups OPEN besides:\n", sales, groups);
+    report("reserve, in no sale", without, count / 2);
+    report("reserve, in a sale with a user limit, in a group", with, count / 2);
+    struct engine_stats stats = stats_of(e);
+    if (stats.reserved_total != (int64_t)count)
+        printf("    only %lld of %u orders were accepted\n", (long long)stats.reserved_total,
+               count);
+    engine_destroy(e);
+}
+
 static void refusals(unsigned count)
 {
     struct engine *e = engine_new();
@@ -280,11 +400,18 @@ int main(int argc, char **argv)
 {
     unsigned count = argc > 1 ? (unsigned)atoi(argv[1]) : 1000000;
     count = count / BATCH / 2 * BATCH * 2;
+    if (argc > 2 && strcmp(argv[2], "sale") == 0) {
+        in_sales(1, 0, count);
+        in_sales(SALES, 1000000, count);
+        return 0;
+    }
     orders("one lot", 1, count);
     if (argc > 2)
         return 0;
     orders("100,000 lots", LOTS, count);
     refusals(count);
+    in_sales(1, 0, count);
+    in_sales(SALES, 1000000, count);
     recovery(count);
     return 0;
 }

@@ -19,7 +19,8 @@ static void disconnect(struct reader *r)
     sqlite3_finalize(r->begin);
     sqlite3_finalize(r->end);
     sqlite3_finalize(r->adjustment);
-    r->begin = r->end = r->adjustment = NULL;
+    sqlite3_finalize(r->group);
+    r->begin = r->end = r->adjustment = r->group = NULL;
     db_close(r->db);
     r->db = NULL;
 }
@@ -38,6 +39,13 @@ static int connect(struct reader *r, struct error *e)
         rc = db_prepare(r->db, &r->adjustment,
                         "SELECT seq, lot_id, quantity FROM move WHERE kind = 2 AND detail = ?"
                         " ORDER BY seq DESC LIMIT 1",
+                        e);
+    if (rc == 0)
+        rc = db_prepare(r->db, &r->group,
+                        "SELECT kind, sale, quantity, at_ms, deadline_ms FROM move"
+                        " WHERE seq = ?1 AND kind = 18 UNION ALL"
+                        " SELECT kind, sale, quantity, at_ms, deadline_ms FROM move"
+                        " WHERE group_id = ?1 AND kind > 18",
                         e);
     if (rc)
         disconnect(r);
@@ -74,6 +82,39 @@ static int read_adjustment(struct reader *r, struct question *read, struct error
     return rc;
 }
 
+/* Its GROUP_OPEN, and its end if that has come. */
+static void group_row(sqlite3_stmt *row, struct group_record *g)
+{
+    int kind = sqlite3_column_int(row, 0);
+    uint16_t quantity = (uint16_t)sqlite3_column_int(row, 2);
+    int64_t at_ms = sqlite3_column_int64(row, 3);
+    if (kind == MOVE_GROUP_OPEN) {
+        g->sale = (sale_number)sqlite3_column_int64(row, 1);
+        g->status = GROUP_IS_OPEN;
+        g->size = quantity;
+        g->opened_ms = at_ms;
+        g->ends_ms = sqlite3_column_int64(row, 4);
+    } else {
+        g->status = kind == MOVE_GROUP_SUCCEED ? GROUP_SUCCEEDED : GROUP_FAILED;
+        g->paid = quantity;
+        g->ended_ms = at_ms;
+    }
+}
+
+static int read_group(struct reader *r, struct question *read, struct error *e)
+{
+    int step;
+    read->group = (struct group_record){.group_id = read->reservation_id};
+    sqlite3_bind_int64(r->group, 1, read->reservation_id);
+    while ((step = sqlite3_step(r->group)) == SQLITE_ROW)
+        group_row(r->group, &read->group);
+    int rc = read->group.size ? 0 : TLY_ENOT_FOUND;
+    if (step != SQLITE_DONE)
+        rc = db_fail(r->db, "read a group", e);
+    sqlite3_reset(r->group);
+    return rc;
+}
+
 static int answer(struct reader *r, struct question *read, struct error *e)
 {
     switch (read->kind) {
@@ -81,6 +122,8 @@ static int answer(struct reader *r, struct question *read, struct error *e)
         return record_read(&r->records, read->reservation_id, NULL, &read->record, e);
     case QUESTION_ORDER:
         return read_order(r, read, e);
+    case QUESTION_GROUP:
+        return read_group(r, read, e);
     default:
         assert(read->kind == QUESTION_ADJUSTMENT);
         return read_adjustment(r, read, e);

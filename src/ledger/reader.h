@@ -24,6 +24,7 @@ struct reader {
     sqlite3_stmt *begin;
     sqlite3_stmt *end;
     sqlite3_stmt *adjustment;
+    sqlite3_stmt *group;
     struct record_reader records;
     struct mailbox box;
     struct wake wake;

@@ -25,6 +25,9 @@ ALTER TABLE lot ADD COLUMN backorder_limit INTEGER NOT NULL DEFAULT 0 /* availab
 ALTER TABLE lot ADD COLUMN backorder_limit_most INTEGER NOT NULL DEFAULT 0 /* that it ever had */;
 ALTER TABLE lot ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0 /* 1: sells nothing */;
 
+-- How a group ended, by its number.
+CREATE INDEX move_group ON move(group_id) WHERE group_id IS NOT NULL AND kind > 18;
+
 -- Sales as they stand now. Limits: 0 is none. Times are Unix milliseconds.
 CREATE TABLE sale(
     sale                  INTEGER PRIMARY KEY,  -- 1, 2, 3, ... in order of creation

@@ -175,6 +175,31 @@ static void groups_come_back_as_they_were_told(void **state)
     assert_true(rig->loaded.at[2].move.deadline_ms > rig->loaded.at[2].move.at_ms);
 }
 
+static void a_group_is_told_with_its_end(void **state)
+{
+    struct rig *rig = *state;
+    int64_t open = rig_group(rig, MOVE_GROUP_OPEN, 1, 0);
+    int64_t lost = rig_group(rig, MOVE_GROUP_OPEN, 1, 0);
+    rig_group(rig, MOVE_GROUP_FAIL, 1, lost);
+    rig->open.at[rig->open.count - 1].move.line.quantity = 2;
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    struct question read = {.kind = QUESTION_GROUP, .reservation_id = open};
+    assert_int_equal(rig_read(rig, &read), 0);
+    assert_int_equal(read.group.status, GROUP_IS_OPEN);
+    assert_int_equal(read.group.group_id, open);
+    assert_int_equal(read.group.size, 3);
+    assert_int_equal(read.group.sale, 1);
+    assert_int_equal(read.group.ended_ms, 0);
+    assert_true(read.group.ends_ms > read.group.opened_ms);
+    read.reservation_id = lost;
+    assert_int_equal(rig_read(rig, &read), 0);
+    assert_int_equal(read.group.status, GROUP_FAILED);
+    assert_int_equal(read.group.paid, 2);
+    assert_true(read.group.ended_ms > 0);
+    read.reservation_id = lost + 1;
+    assert_int_equal(rig_read(rig, &read), TLY_ENOT_FOUND);
+}
+
 static void a_lot_is_recovered_with_the_terms_of_now(void **state)
 {
     struct rig *rig = *state;
@@ -282,6 +307,7 @@ int main(void)
         IN_A_RIG(a_sale_of_a_rejected_batch_is_not_there),
         IN_A_RIG(the_orders_of_a_sale_that_goes_on_again_are_recovered),
         IN_A_RIG(groups_come_back_as_they_were_told),
+        IN_A_RIG(a_group_is_told_with_its_end),
         IN_A_RIG(a_lot_is_recovered_with_the_terms_of_now),
         IN_A_RIG(a_lot_may_be_created_with_terms),
         IN_A_RIG(units_that_are_not_there_are_held_up_to_the_limit_and_no_further),

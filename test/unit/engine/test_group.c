@@ -632,6 +632,103 @@ static void joins_of_one_turn_fill_a_group_and_no_more(void **state)
     assert_int_equal(group_of(s, group).places_left, 0);
 }
 
+static struct ask *move(struct shop *s, enum command_kind kind, int64_t id)
+{
+    struct ask *a = shop_ask(s, kind);
+    a->c.move.reservation_id = id;
+    a->c.move.lines = a->lines;
+    a->c.move.line_max = ORDER_LINES_MAX;
+    return a;
+}
+
+static void a_member_of_an_open_group_is_not_shipped_and_comes_back_as_a_whole(void **state)
+{
+    struct shop *s = *state;
+    int64_t group = open_group(s, NULL);
+    int64_t id = join(s, group, "o-2", "u-2");
+    pay(s, id);
+    struct ask *ship = move(s, COMMAND_SHIP, id);
+    shop_send(s, ship);
+    shop_commit(s);
+    assert_int_equal(ship->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(ship->c.move.group_id, group);
+    assert_int_equal(ship->c.move.sale, 1);
+    struct ask *part = move(s, COMMAND_REFUND, id);
+    part->c.move.wants = part->wants;
+    part->c.move.want_count = 1;
+    part->wants[0] = (struct want){.lot = str_of(key), .quantity = 1};
+    shop_send(s, part);
+    shop_commit(s);
+    assert_int_equal(part->c.code, TLY_EINVALID_TRANSITION);
+    shop_complete_group(s, group);
+    shop_commit(s);
+    ship = move(s, COMMAND_SHIP, id);
+    shop_send(s, ship);
+    shop_commit(s);
+    assert_int_equal(ship->c.code, 0);
+}
+
+static void a_group_whose_members_are_confirmed_in_one_call_succeeds(void **state)
+{
+    struct shop *s = *state;
+    int64_t ids[SIZE];
+    int64_t group = open_group(s, &ids[0]);
+    ids[1] = join(s, group, "o-2", "u-2");
+    ids[2] = join(s, group, "o-3", "u-3");
+    struct reservation_record *records[SIZE] = {NULL};
+    struct ask *a = shop_ask(s, COMMAND_CONFIRM_ALL);
+    a->c.confirm_all.reservation_ids = ids;
+    a->c.confirm_all.records = records;
+    a->c.confirm_all.count = SIZE;
+    shop_send(s, a);
+    shop_seal(s);
+    assert_int_equal(s->flight->move_count, SIZE + 1);
+    assert_int_equal(s->flight->moves[SIZE].kind, MOVE_GROUP_SUCCEED);
+    shop_outcome(s, LEDGER_COMMITTED);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(group_of(s, group).status, GROUP_SUCCEEDED);
+}
+
+static struct ask *reclaim(struct shop *s, int64_t id)
+{
+    struct ask *a = move(s, COMMAND_CONFIRM, id);
+    a->c.move.reclaim = true;
+    shop_send(s, a);
+    shop_commit(s);
+    return a;
+}
+
+static int64_t expired_member(struct shop *s, int64_t group, const char *order_id)
+{
+    struct ask *a = shop_order_in(s, "team", order_id, order_id);
+    a->extra.group_id = group;
+    a->c.reserve.hold_ms = 1000;
+    shop_want_lot(a, key, 1);
+    shop_send(s, a);
+    shop_commit(s);
+    shop_advance(s, 1000);
+    shop_commit(s);
+    return a->c.reserve.reservation_id;
+}
+
+static void a_late_payment_takes_the_place_again_if_it_is_free(void **state)
+{
+    struct shop *s = *state;
+    int64_t group = open_group(s, NULL);
+    int64_t late = expired_member(s, group, "o-2");
+    assert_int_equal(group_of(s, group).places_left, 2);
+    assert_int_equal(reclaim(s, late)->c.code, 0);
+    assert_int_equal(group_of(s, group).places_left, 1);
+    assert_int_equal(group_of(s, group).paid, 1);
+    int64_t later = expired_member(s, group, "o-3");
+    join(s, group, "o-4", "u-4");
+    assert_int_equal(reclaim(s, later)->c.code, TLY_EGROUP_FULL);
+    shop_advance(s, WINDOW_MS);
+    shop_commit(s);
+    assert_int_equal(reclaim(s, later)->c.code, TLY_EGROUP_CLOSED);
+    assert_int_equal(shop_available(s, 1), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +755,9 @@ int main(void)
         T(a_clock_that_was_set_back_keeps_groups_with_paid_members),
         T(recovery_reads_from_the_oldest_open_group),
         T(joins_of_one_turn_fill_a_group_and_no_more),
+        T(a_member_of_an_open_group_is_not_shipped_and_comes_back_as_a_whole),
+        T(a_group_whose_members_are_confirmed_in_one_call_succeeds),
+        T(a_late_payment_takes_the_place_again_if_it_is_free),
 #undef T
         cmocka_unit_test(a_large_group_fails_in_one_batch_however_small_batches_are),
     };
