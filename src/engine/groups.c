@@ -218,6 +218,12 @@ struct group *groups_find(const struct groups *gs, int64_t group_id)
     return NULL;
 }
 
+void groups_prefetch(const struct groups *gs, int64_t group_id, uint64_t user)
+{
+    pairs_prefetch(&gs->by_id, id_key(group_id));
+    pairs_prefetch(&gs->places, place_key(user, group_id));
+}
+
 bool groups_make_room(struct groups *gs, uint64_t user, int64_t group_id)
 {
     return pairs_make_room(&gs->places, place_key(user, group_id));

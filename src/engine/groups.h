@@ -73,6 +73,7 @@ int64_t groups_next_end(const struct groups *gs);        /* INT64_MAX: none is t
 /* The next that ends by now_ms becomes due; false: there is none. */
 bool groups_take_due(struct groups *gs, int64_t now_ms);
 
+void groups_prefetch(const struct groups *gs, int64_t group_id, uint64_t user);
 /* Room for one more place of that user; false: no memory. */
 bool groups_make_room(struct groups *gs, uint64_t user, int64_t group_id);
 void groups_join(struct groups *gs, struct group *g, struct hold *h);

@@ -43,6 +43,8 @@ static void reserve_prefetch(const struct engine *e, const struct command *c)
     lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
     if (lots_has(&e->lots, hint))
         lots_prefetch(&e->lots, hint);
+    if (c->reserve.extra && c->reserve.extra->sale_id.len)
+        sale_prefetch(e, &c->reserve);
 }
 
 static bool reserve_keys(struct engine *e, const struct command *c)

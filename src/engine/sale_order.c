@@ -57,6 +57,17 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
     return 0;
 }
 
+void sale_prefetch(const struct engine *e, const struct reserve_command *r)
+{
+    const struct sale *sale = sales_find(&e->sales, r->extra->sale_id);
+    if (!sale || str_empty(r->user_id))
+        return;
+    uint64_t user = hash64(r->user_id, e->config.hash_seed);
+    user_units_prefetch(&sale->users, user);
+    if (r->extra->group_id)
+        groups_prefetch(&e->groups, r->extra->group_id, user);
+}
+
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked)
 {
     int64_t most = sale ? sale->version->terms.hold_ms : 0;

@@ -14,6 +14,7 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
                struct sale **sale);
 /* Are its lots in the sale, and is it within the sale's limits? Makes room for its units. */
 int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, struct sale *sale);
+void sale_prefetch(const struct engine *e, const struct reserve_command *r);
 /* hold_ms of an order that asks for `asked` (0: nothing). */
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked);
 /* A group of that sale; NULL: `*code` says why. */
