@@ -94,7 +94,8 @@ static void fill_reserve(struct move_reader *r, sqlite3_stmt *row, struct move *
     m->order_id = text_of(row, COLUMN_order_id);
     m->user_id = text_of(row, COLUMN_user_id);
     m->order_hash = hash64(m->order_id, r->seed);
-    m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_reason); /* FENCE */
+    if (m->kind == MOVE_FENCE)
+        m->reason = (uint8_t)sqlite3_column_int(row, COLUMN_reason);
 }
 
 static bool reason_is_known(sqlite3_stmt *row)
@@ -129,7 +130,8 @@ int move_reader_fill(struct move_reader *r, sqlite3_stmt *row, struct move *m, s
     m->line = (struct line){(lot_id)lot, sqlite3_column_int64(row, COLUMN_quantity)};
     m->at_ms = sqlite3_column_int64(row, COLUMN_at_ms);
     m->sale = (sale_number)sqlite3_column_int64(row, COLUMN_sale);
-    m->group_id = sqlite3_column_int64(row, COLUMN_group_id);
+    if (m->sale) /* groups are a sale's */
+        m->group_id = sqlite3_column_int64(row, COLUMN_group_id);
     if (move_begins(m))
         fill_reserve(r, row, m);
     else

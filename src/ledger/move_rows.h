@@ -18,7 +18,9 @@
     NEXT(sale, "INTEGER", SOME_NUMBER, m->sale)                                                    \
     NEXT(group_id, "INTEGER", SOME_NUMBER, m->group_id)
 
-/* Those that a batch without a sale has: what is outside sales does not pay for them. */
+/* Those that a batch without a sale has. Each column of `batch` costs an order something, so what
+ * is outside sales does not pay for a sale's, and what is all RESERVE pays only for its own
+ * (MOVE_RESERVE_COLUMNS). */
 #define MOVE_PLAIN_COLUMN_LIST(FIRST, NEXT)                                                        \
     FIRST(seq, "INTEGER PRIMARY KEY", NUMBER, m->seq)                                              \
     NEXT(kind, "INTEGER", NUMBER, m->kind)                                                         \
@@ -43,6 +45,9 @@ enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE
 #define MOVE_COLUMNS                                  MOVE_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
 
 #define MOVE_PLAIN_COLUMNS                            MOVE_PLAIN_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
+
+#define MOVE_RESERVE_COLUMNS                                                                       \
+    "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id, fingerprint"
 
 /* "seq INTEGER PRIMARY KEY, kind INTEGER, ..." */
 #define MOVE_COLUMN_TYPE(name, type, put, value)      #name " " type

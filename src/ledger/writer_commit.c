@@ -158,20 +158,22 @@ static int put_lines(struct writer *w, const struct move *m, struct error *e)
     return rc;
 }
 
-static bool has_sale(const struct batch *b)
+/* The statement with no more columns than the batch has. */
+static enum writer_statement insert_for(const struct batch *b)
 {
+    bool reserves = true;
     for (uint32_t i = 0; i < b->move_count; i++) {
         if (b->moves[i].sale || b->moves[i].group_id)
-            return true;
+            return STATEMENT_INSERT_MOVES;
+        reserves = reserves && b->moves[i].kind == MOVE_RESERVE;
     }
-    return false;
+    return reserves ? STATEMENT_INSERT_RESERVES : STATEMENT_INSERT_PLAIN_MOVES;
 }
 
 static int put_moves(struct writer *w, const struct batch *b, struct error *e)
 {
     w->source = (struct batch_source){b->moves, b->move_count};
-    int rc = run(w, has_sale(b) ? STATEMENT_INSERT_MOVES : STATEMENT_INSERT_PLAIN_MOVES,
-                 "write moves", e);
+    int rc = run(w, insert_for(b), "write moves", e);
     w->source = (struct batch_source){0};
     for (uint32_t i = 0; rc == 0 && i < b->move_count; i++) {
         const struct move *m = &b->moves[i];
