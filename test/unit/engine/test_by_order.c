@@ -185,6 +185,7 @@ static void any_order_of_that_name_gets_it(void **state)
         shop_commit(s);
         assert_fenced(o);
     }
+    s->rows[s->row_count - 1].order_hash = 0; /* not all ledgers keep it */
     shop_reopen(s);
     struct ask *o = shop_reserve(s, "o-1", COLA, 2);
     shop_commit(s);

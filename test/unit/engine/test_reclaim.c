@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "shop.h"
+#include "shop_internal.h"
 
 #define COLA "cola#00000001"
 #define LIME "lime#00000002"
@@ -225,6 +225,30 @@ static void undone_it_has_expired_and_undone_with_its_expiry_it_is_due(void **st
     assert_stock(s, 1, 0, 4);
 }
 
+/* A question keeps the hold in memory after its undo. */
+static void undone_it_may_be_tried_again_at_once(void **state)
+{
+    struct shop *s = *state;
+    struct ask *get = shop_get(s, id, "");
+    struct question *old = engine_next_question(s->engine);
+    shop_adjust(s, COLA, 1, "");
+    shop_adjust(s, COLA, -1, "");
+    shop_seal(s);
+    shop_outcome(s, LEDGER_COMMITTED);
+    struct ask *one = send(s, id);
+    shop_answer_reads(s);
+    shop_seal(s);
+    shop_reject(s);
+    assert_int_equal(one->c.code, TLY_EOVERLOADED);
+    struct ask *two = send(s, id);
+    shop_commit(s);
+    assert_done(two);
+    old->record = shop_record(s, id, s->row_count);
+    engine_answered(s->engine, old);
+    shop_collect(s);
+    assert_true(get->answered);
+}
+
 static void of_unknown_outcome_the_stock_is_shown_without_it(void **state)
 {
     struct shop *s = *state;
@@ -313,6 +337,7 @@ int main(void)
         T(one_that_was_bought_and_returned_is_not_taken_again),
         T(a_hold_that_is_due_and_not_written_yet_is_taken_again_in_one_batch),
         T(undone_it_has_expired_and_undone_with_its_expiry_it_is_due),
+        T(undone_it_may_be_tried_again_at_once),
         T(of_unknown_outcome_the_stock_is_shown_without_it),
         T(it_can_be_taken_again_as_long_as_it_could_be_refunded),
         T(units_of_a_lot_that_has_expired_are_not_sold),
