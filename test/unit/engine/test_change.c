@@ -261,7 +261,21 @@ static void a_change_that_was_undone_leaves_the_lines_as_they_were(void **state)
     assert_reserved(s, 4, 2, 0);
     struct ask *get = change(s, "", 4, 2, 0);
     assert_replayed(get);
-    assert_done(change(s, "c-1", 0, 0, 5));
+    struct ask *again = send_change(s, "c-1", 0, 0, 5);
+    shop_seal(s); /* it never was changed: nothing is asked */
+    shop_outcome(s, LEDGER_COMMITTED);
+    assert_done(again);
+}
+
+static void a_change_after_one_that_was_undone_goes_by_its_record(void **state)
+{
+    struct shop *s = *state;
+    change(s, "c-1", 0, 0, 5);
+    send_change(s, "", 0, 0, 6);
+    shop_seal(s);
+    shop_reject(s);
+    assert_replayed(change(s, "c-1", 0, 0, 5));
+    assert_done(change(s, "c-2", 0, 0, 7));
 }
 
 /* Due with its new lines, undone with its old ones. */
@@ -370,6 +384,7 @@ int main(void)
         T(a_retry_of_the_order_is_answered_with_what_it_holds_now),
         T(what_was_changed_is_confirmed_in_part_by_its_new_lines),
         T(a_change_that_was_undone_leaves_the_lines_as_they_were),
+        T(a_change_after_one_that_was_undone_goes_by_its_record),
         T(a_hold_that_is_due_while_its_change_is_undone_gives_back_the_old_lines),
         T(a_change_of_unknown_outcome_is_settled_by_it),
         T(units_of_due_holds_come_before_a_change),

@@ -200,6 +200,42 @@ static void a_hold_that_is_due_and_not_written_yet_is_taken_again_in_one_batch(v
     assert_stock(s, 1, 0, 6);
 }
 
+static int64_t hold_for(struct shop *s, const char *order_id, const char *lot, int64_t quantity,
+                        int64_t hold_ms)
+{
+    struct ask *o = shop_order(s, order_id);
+    o->c.reserve.hold_ms = hold_ms;
+    shop_want_lot(o, lot, quantity);
+    shop_send(s, o);
+    shop_commit(s);
+    return o->c.reserve.reservation_id;
+}
+
+/* A batch of one move: one due hold is in it, another one waits when the record comes. */
+static void units_of_due_holds_come_first(void **state)
+{
+    (void)state;
+    struct engine_config config = shop_config();
+    config.batch_moves_max = 1;
+    struct shop *s = shop_open(&config);
+    shop_lot(s, COLA, 10);
+    shop_lot(s, LIME, 10);
+    int64_t expired = hold_for(s, "o-1", COLA, 4, 1000);
+    shop_advance(s, 1000);
+    shop_commit(s);
+    hold_for(s, "o-2", LIME, 1, 1000);
+    hold_for(s, "o-3", COLA, 10, 2000);
+    struct ask *a = send(s, expired);
+    shop_advance(s, 1000);
+    shop_advance(s, 1000);
+    shop_answer_reads(s);
+    assert_false(a->answered);
+    shop_commit(s);
+    assert_done(a);
+    assert_stock(s, 1, 0, 4);
+    shop_close(s);
+}
+
 static void undone_it_has_expired_and_undone_with_its_expiry_it_is_due(void **state)
 {
     struct shop *s = *state;
@@ -336,6 +372,7 @@ int main(void)
         T(one_that_ended_otherwise_is_not_taken_again),
         T(one_that_was_bought_and_returned_is_not_taken_again),
         T(a_hold_that_is_due_and_not_written_yet_is_taken_again_in_one_batch),
+        T(units_of_due_holds_come_first),
         T(undone_it_has_expired_and_undone_with_its_expiry_it_is_due),
         T(undone_it_may_be_tried_again_at_once),
         T(of_unknown_outcome_the_stock_is_shown_without_it),

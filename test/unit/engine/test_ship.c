@@ -207,6 +207,19 @@ static void shipping_all_again_without_a_name_is_a_replay(void **state)
     assert_int_equal(shop_rows(s, MOVE_SHIP), 1);
 }
 
+static void a_lot_named_twice_is_shipped_with_the_sum(void **state)
+{
+    struct shop *s = *state;
+    struct ask *a = shop_move(s, COMMAND_SHIP, id);
+    shop_move_want(a, COLA, 4);
+    shop_move_want(a, COLA, 1);
+    shop_send(s, a);
+    shop_commit(s);
+    assert_done(a);
+    assert_after(a, 0, 5, 0);
+    assert_stock(s, 1, 5, 1);
+}
+
 static void only_a_confirmed_reservation_is_shipped(void **state)
 {
     struct shop *s = *state;
@@ -231,6 +244,13 @@ static void a_shipment_names_what_is_held(void **state)
     shop_send(s, a);
     shop_commit(s);
     assert_int_equal(a->c.code, TLY_EINVALID_ARGUMENT);
+    struct ask *twice = shop_move(s, COMMAND_SHIP, id);
+    shop_move_want(twice, COLA, 4);
+    shop_move_want(twice, COLA, 3); /* 2 are left for it */
+    shop_send(s, twice);
+    shop_commit(s);
+    assert_int_equal(twice->c.code, TLY_EINVALID_ARGUMENT);
+    assert_int_equal(twice->c.move.failed_want, 1);
     char name[MOVE_ID_MAX + 2] = {0};
     memset(name, 's', MOVE_ID_MAX + 1);
     assert_int_equal(ship(s, name, 1, 0)->c.code, TLY_EINVALID_ARGUMENT);
@@ -318,6 +338,16 @@ static void with_the_last_unit_the_reservation_is_refunded(void **state)
     assert_after(again, 0, 4, 6);
 }
 
+static void what_was_given_back_is_not_given_back_again(void **state)
+{
+    struct shop *s = *state;
+    assert_done(give_back(s, "", 0, 0));
+    assert_replayed(give_back(s, "", 6, 3)); /* all of it, by name */
+    assert_int_equal(give_back(s, "", 1, 0)->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(give_back(s, "r-2", 1, 0)->c.code, TLY_EINVALID_TRANSITION);
+    assert_stock(s, 1, 10, 0);
+}
+
 static void a_return_counts_once(void **state)
 {
     struct shop *s = *state;
@@ -338,6 +368,8 @@ static void a_shipment_and_a_return_may_have_one_name(void **state)
     assert_done(ship(s, "x-1", 2, 0));
     assert_done(give_back(s, "x-1", 2, 0));
     assert_replayed(ship(s, "x-1", 2, 0));
+    assert_done(give_back(s, "x-2", 1, 0));
+    assert_done(ship(s, "x-2", 1, 0));
 }
 
 static void units_that_are_not_sold_again_are_written_off(void **state)
@@ -488,6 +520,7 @@ int main(void)
         T(two_shipments_of_one_turn_are_done_one_after_the_other),
         T(a_confirm_may_be_shipped_in_the_same_turn),
         T(shipping_all_again_without_a_name_is_a_replay),
+        T(a_lot_named_twice_is_shipped_with_the_sum),
         T(only_a_confirmed_reservation_is_shipped),
         T(a_shipment_names_what_is_held),
         T(after_a_shipment_the_shelf_is_on_hand),
@@ -495,6 +528,7 @@ int main(void)
         T(a_shipment_of_unknown_outcome_is_settled_by_it),
         T(units_that_have_not_left_come_back_first),
         T(with_the_last_unit_the_reservation_is_refunded),
+        T(what_was_given_back_is_not_given_back_again),
         T(a_return_counts_once),
         T(a_shipment_and_a_return_may_have_one_name),
         T(units_that_are_not_sold_again_are_written_off),
