@@ -155,8 +155,8 @@ static bool move_did(const struct engine *e, const struct command *c)
     return c->code == 0 && !c->move.replayed;
 }
 
-/* That it cannot be moved any more is certain: it does not wait for all that is due with it. (Unless
- * it wants some of that: decide_move.c.) */
+/* That it cannot be moved any more is certain: it does not wait for all that is due with it. (A
+ * reclaim does: decide_move.c.) */
 static bool move_of_due(const struct engine *e, const struct command *c)
 {
     const struct hold *h = by_order(c) ? NULL : holds_find(&e->holds, c->move.reservation_id);
