@@ -160,8 +160,7 @@ static bool move_did(const struct engine *e, const struct command *c)
 static bool move_of_due(const struct engine *e, const struct command *c)
 {
     const struct hold *h = by_order(c) ? NULL : holds_find(&e->holds, c->move.reservation_id);
-    return h && (h->state == HOLD_REFUNDED ||
-                 (hold_is_due(e, h) && !hold_ends_with_group(e, h)));
+    return h && (h->state == HOLD_REFUNDED || (hold_is_due(e, h) && !hold_ends_with_group(e, h)));
 }
 
 static void move_prefetch(const struct engine *e, const struct command *c)
