@@ -124,12 +124,15 @@ static int change(struct record_reader *r, struct reservation_record *record, co
     uint32_t count = 0;
     while (held < held_end || by < by_end) {
         struct line next;
-        if (by == by_end || (held < held_end && held->lot < by->lot))
+        if (by == by_end || (held < held_end && held->lot < by->lot)) {
             next = *held++;
-        else if (held == held_end || by->lot < held->lot)
+        } else if (held == held_end || by->lot < held->lot) {
             next = *by++;
-        else
-            next = (struct line){held->lot, held++->quantity + by++->quantity};
+        } else {
+            next = (struct line){held->lot, held->quantity + by->quantity};
+            held++;
+            by++;
+        }
         if (next.quantity < 0)
             return contradiction(m, e);
         if (next.quantity > 0)
