@@ -88,8 +88,8 @@ void decide_create(struct engine *e, struct command *c)
         return;
     }
     if (str_empty(dims->key) || dims->key.len > LOT_KEY_MAX || str_empty(dims->sku) ||
-        dims->sku.len > SKU_MAX || dims->flavor.len > FLAVOR_MAX ||
-        dims->size.len > SIZE_MAX_BYTES || dims->batch.len > BATCH_MAX_BYTES) {
+        dims->sku.len > SKU_MAX || dims->flavor.len > DIMENSION_MAX ||
+        dims->size.len > DIMENSION_MAX || dims->batch.len > DIMENSION_MAX) {
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "the lot's dimensions break a rule");
     } else if (c->create.quantity < 0 || c->create.quantity > QUANTITY_MAX) {
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "quantity is 0 to %d", QUANTITY_MAX);

@@ -107,8 +107,8 @@ static int corrupt(int64_t number, const char *what, struct error *e)
 
 static int read_texts(sqlite3_stmt *row, int64_t number, struct lot_row *out, struct error *e)
 {
-    static const uint32_t bounds[] = {LOT_KEY_MAX, SKU_MAX, FLAVOR_MAX, SIZE_MAX_BYTES,
-                                      BATCH_MAX_BYTES};
+    static const uint32_t bounds[] = {LOT_KEY_MAX, SKU_MAX, DIMENSION_MAX, DIMENSION_MAX,
+                                      DIMENSION_MAX};
     struct lot_dims *dims = &out->dims;
     struct str *const fields[] = {&dims->key, &dims->sku, &dims->flavor, &dims->size, &dims->batch};
     char *text = out->text;

@@ -8,7 +8,7 @@
 #include "model/model.h"
 
 enum {
-    LOT_TEXT_MAX = LOT_KEY_MAX + SKU_MAX + FLAVOR_MAX + SIZE_MAX_BYTES + BATCH_MAX_BYTES,
+    LOT_TEXT_MAX = LOT_KEY_MAX + SKU_MAX + 3 * DIMENSION_MAX,
     DATE_SIZE = 11, /* "2026-11-22" and the terminating zero */
 };
 

@@ -33,7 +33,7 @@ static void tell_rules(void *context, enum stock_rules *rules, struct str *flavo
     pthread_mutex_lock(&t->lock);
     memcpy(t->flavors, t->flavors_next, sizeof t->flavors);
     pthread_mutex_unlock(&t->lock);
-    *rules = STOCK_DRINKS;
+    *rules = t->rules;
     *flavors = str_of(t->flavors);
 }
 
@@ -158,6 +158,7 @@ int intake_thread_create(struct intake_thread *t, const struct settings *setting
                                      .trouble = trouble};
     t->engine_thread = engine_thread;
     pthread_mutex_init(&t->lock, NULL);
+    t->rules = settings_dimensions(settings) == DIMENSIONS_FREE ? STOCK_FREE : STOCK_DRINKS;
     intake_thread_reload(t, settings);
     t->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (t->event_fd < 0)

@@ -31,6 +31,7 @@ struct intake_thread {
 
     /* the main thread's orders */
     pthread_mutex_t lock;
+    enum stock_rules rules;                                   /* the setting `dimensions` */
     char flavors_next[sizeof((struct settings *)0)->flavors]; /* guarded */
     _Atomic bool drain_wanted, end_wanted;
     _Atomic bool idle;

@@ -250,6 +250,9 @@ int settings_check(const struct settings *s, struct error *e)
     if (log_level_parse(s->log_level) < 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "log_level",
                          "log_level = %s: must be debug, info, warn or error", s->log_level);
+    if (strcmp(s->dimensions, "drinks") != 0 && strcmp(s->dimensions, "free") != 0)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "dimensions",
+                         "dimensions = %s: must be drinks or free", s->dimensions);
     struct zone *zone;
     if ((code = zone_open(&zone, s->expiry_zone, "expiry_zone", e)) != 0)
         return code;
@@ -277,6 +280,11 @@ int settings_check(const struct settings *s, struct error *e)
     if (s->archive_after_ms && (code = IN_ORDER(refund_window_ms, archive_after_ms)) != 0)
         return code;
     return 0;
+}
+
+enum dimension_rules settings_dimensions(const struct settings *s)
+{
+    return strcmp(s->dimensions, "free") == 0 ? DIMENSIONS_FREE : DIMENSIONS_DRINKS;
 }
 
 int settings_split_address(const char *listen, char *host, size_t host_size, uint16_t *port,

@@ -29,15 +29,16 @@ static int check_terms(const Tally__V1__CreateLotRequest *m, struct lot_terms *t
 static int check(struct service *s, const Tally__V1__CreateLotRequest *m, struct lot_dims *dims,
                  char size[SIZE_MAX_BYTES + 1], struct error *e)
 {
+    enum dimension_rules rules = (enum dimension_rules)s->host.settings->dimensions;
     int code = rule_sku(str_of(m->sku), "sku", e);
     if (!code)
-        code = rule_flavor(str_of(m->flavor), "flavor", e);
+        code = rule_dimension_flavor(rules, str_of(m->flavor), &dims->flavor, e);
+    if (!code && rules == DIMENSIONS_DRINKS)
+        code = rule_flavor_allowed(dims->flavor, s->host.settings->flavors, "flavor", e);
     if (!code)
-        code = rule_flavor_allowed(str_of(m->flavor), s->host.settings->flavors, "flavor", e);
+        code = rule_dimension_size(rules, str_of(m->size), &dims->size, size, e);
     if (!code)
-        code = rule_size(str_of(m->size), "size", size, e);
-    if (!code)
-        code = rule_batch(str_of(m->batch), "batch", e);
+        code = rule_dimension_batch(rules, str_of(m->batch), &dims->batch, e);
     if (!code)
         code = rule_quantity(m->quantity, 0, "quantity", e);
     dims->expires_on = LOT_NEVER_EXPIRES;
@@ -60,10 +61,7 @@ int create_lot_start(struct service *s, struct call *c, struct error *e)
     terms->expires_on = dims->expires_on;
     c->command.create.has_terms = true;
     dims->sku = str_of(m->sku);
-    dims->flavor = str_of(m->flavor);
-    dims->batch = str_of(m->batch);
-    dims->size.len = (uint32_t)strlen(size);
-    dims->size.p = arena_copy(&c->arena, size, dims->size.len);
+    dims->size.p = arena_copy(&c->arena, dims->size.p, dims->size.len);
     if (!dims->size.p)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     dims->key.len = (uint32_t)lot_key_make(dims->sku, dims->flavor, dims->size, dims->batch, key);

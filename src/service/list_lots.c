@@ -27,17 +27,19 @@ static void finish(struct service *s, struct call *c)
         reply_unsaid(s, &c->origin);
 }
 
-static int check(const Tally__V1__ListLotsRequest *m, char size[SIZE_MAX_BYTES + 1], int64_t *after,
+static int check(const struct service *s, const Tally__V1__ListLotsRequest *m,
+                 struct command *command, char room[SIZE_MAX_BYTES + 1], int64_t *after,
                  struct error *e)
 {
+    enum dimension_rules rules = (enum dimension_rules)s->host.settings->dimensions;
     int code = 0;
-    size[0] = 0;
+    command->list.flavor = command->list.size = (struct str){"", 0};
     if (m->sku[0])
         code = rule_sku(str_of(m->sku), "sku", e);
     if (!code && m->flavor[0])
-        code = rule_flavor(str_of(m->flavor), "flavor", e);
+        code = rule_dimension_flavor(rules, str_of(m->flavor), &command->list.flavor, e);
     if (!code && m->size[0])
-        code = rule_size(str_of(m->size), "size", size, e);
+        code = rule_dimension_size(rules, str_of(m->size), &command->list.size, room, e);
     if (code)
         return code;
     if (m->page_size < 0 || m->page_size > PAGE_SIZE_MAX)
@@ -52,16 +54,14 @@ int list_lots_start(struct service *s, struct call *c, struct error *e)
 {
     const Tally__V1__ListLotsRequest *m = (const Tally__V1__ListLotsRequest *)c->request;
     struct command *command = &c->command;
-    char size[SIZE_MAX_BYTES + 1];
+    char room[SIZE_MAX_BYTES + 1];
     int64_t after = 0;
-    int code = check(m, size, &after, e);
+    int code = check(s, m, command, room, &after, e);
     if (code)
         return code;
     command->kind = COMMAND_LIST_LOTS;
     command->list.sku = str_of(m->sku);
-    command->list.flavor = str_of(m->flavor);
-    command->list.size.len = (uint32_t)strlen(size);
-    command->list.size.p = arena_copy(&c->arena, size, command->list.size.len);
+    command->list.size.p = arena_copy(&c->arena, command->list.size.p, command->list.size.len);
     command->list.after = (lot_id)after;
     command->list.page_size = m->page_size ? (uint32_t)m->page_size : PAGE_SIZE_DEFAULT;
     command->list.lots =

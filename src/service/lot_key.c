@@ -10,12 +10,12 @@
 size_t lot_key_make(struct str sku, struct str flavor, struct str size, struct str batch,
                     char out[LOT_KEY_MAX + 1])
 {
-    char joined[FLAVOR_MAX + 1 + SIZE_MAX_BYTES + 1 + BATCH_MAX_BYTES];
+    char joined[3 * DIMENSION_MAX + 2];
     const struct str parts[] = {flavor, size, batch};
     size_t len = 0;
     char digits[33];
-    assert(sku.len <= SKU_MAX && flavor.len <= FLAVOR_MAX && size.len <= SIZE_MAX_BYTES &&
-           batch.len <= BATCH_MAX_BYTES);
+    assert(sku.len <= SKU_MAX && flavor.len <= DIMENSION_MAX && size.len <= DIMENSION_MAX &&
+           batch.len <= DIMENSION_MAX);
     for (size_t i = 0; i < 3; i++) {
         if (i > 0)
             joined[len++] = '|';

@@ -11,7 +11,7 @@
 enum {
     PAGE_SIZE_DEFAULT = 100,
     SMALL_BYTES = 1024,      /* a usual answer, with the beginning of its arena */
-    LOT_BYTES = 2880,        /* a lot of a page: as the engine's, as a message, as JSON */
+    LOT_BYTES = 3712,        /* a lot of a page: as the engine's, as a message, as JSON */
     SALE_BYTES = 96 << 10,   /* a sale with as many lots as there may be, in all its forms */
     LISTED_BYTES = 26 << 10, /* a reservation of a page, with as many lines as there may be */
     MOVE_BYTES = 6 << 10,    /* a reservation's lines, and what became of them */

@@ -33,21 +33,19 @@ static int in_line(struct error *e, size_t i)
 static int prepare_dimensions(struct call *c, const Tally__V1__WantedLine *line, struct want *want,
                               struct error *e)
 {
+    enum dimension_rules rules = (enum dimension_rules)c->service->host.settings->dimensions;
     char size[SIZE_MAX_BYTES + 1];
     int code = rule_sku(want->sku, "sku", e);
-    want->flavor = str_of(line->flavor);
-    want->batch = str_of(line->batch);
-    if (!code && want->flavor.len)
-        code = rule_flavor(want->flavor, "flavor", e);
-    if (!code && want->batch.len)
-        code = rule_batch(want->batch, "batch", e);
+    if (!code && line->flavor[0])
+        code = rule_dimension_flavor(rules, str_of(line->flavor), &want->flavor, e);
+    if (!code && line->batch[0])
+        code = rule_dimension_batch(rules, str_of(line->batch), &want->batch, e);
     if (code || !line->size[0])
         return code;
-    code = rule_size(str_of(line->size), "size", size, e);
+    code = rule_dimension_size(rules, str_of(line->size), &want->size, size, e);
     if (code)
         return code;
-    want->size.len = (uint32_t)strlen(size);
-    want->size.p = arena_copy(&c->arena, size, want->size.len);
+    want->size.p = arena_copy(&c->arena, want->size.p, want->size.len);
     return want->size.p ? 0 : no_memory(e);
 }
 
@@ -72,7 +70,7 @@ static uint64_t hash_want(const struct want *w, uint64_t seed)
 {
     if (w->lot.len)
         return hash64(w->lot, seed + 1);
-    char joined[SKU_MAX + FLAVOR_MAX + SIZE_MAX_BYTES + BATCH_MAX_BYTES + 4];
+    char joined[SKU_MAX + 3 * DIMENSION_MAX + 4];
     const struct str parts[] = {w->sku, w->flavor, w->size, w->batch};
     uint32_t len = 0;
     for (size_t i = 0; i < 4; i++) {

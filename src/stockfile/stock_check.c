@@ -104,25 +104,13 @@ static const char *without_field(const struct error *e)
     return named ? e->text + len + 1 + strspn(e->text + len + 1, " ") : e->text;
 }
 
-/* Printable text, compared after trimming: the rule of shops that sell anything. */
-static int check_free(struct str text, size_t max, const char *field, struct error *e)
-{
-    int code = rule_text(text, max, field, e);
-    if (!code && memchr(text.p, '|', text.len))
-        code = rule_broken(e, field, "must have no '|', is \"%.*s\"", STR_ARG(text));
-    return code;
-}
-
 static int check_dimension(enum stock_rules rules, enum stock_field i, struct stock_row *row,
                            struct error *e)
 {
     struct str cell = row->fields[i];
     const char *name = stock_field_names[i];
-    size_t max = i == STOCK_flavor ? FLAVOR_MAX
-                 : i == STOCK_size ? SIZE_MAX_BYTES
-                                   : BATCH_MAX_BYTES;
     if (rules == STOCK_FREE)
-        return check_free(cell, max, name, e);
+        return rule_free(cell, name, &row->fields[i], e);
     if (i == STOCK_flavor)
         return rule_flavor(cell, name, e);
     if (i == STOCK_batch)

@@ -216,6 +216,9 @@ static void settings_that_contradict_each_other_are_refused(void **state)
         {"--archive-after-ms=1d", NULL, "order_retention_ms = 7d: must be at most archive"},
         {"--header-line-max=64KiB", NULL, "must be at most header_bytes_max"},
         {"--gate-order-filter-bytes=3MiB", NULL, "must be a power of two"},
+        {"--dimensions=shoes", NULL, "dimensions = shoes: must be drinks or free"},
+        {"--expiry-zone=Mars/Olympus", NULL,
+         "expiry_zone: there is no time zone 'Mars/Olympus' in the tz database"},
         {"--log-level=loud", NULL, "log_level = loud: must be debug, info, warn or error"},
         {"--listen=7070", NULL, "listen = 7070: must be HOST:PORT"},
     };

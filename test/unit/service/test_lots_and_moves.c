@@ -1,5 +1,6 @@
 /* Lots, batches of orders, and what happens to a reservation later. */
 #include "fixture_service.h"
+#include "service/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,38 @@ static void a_lot_that_is_only_validated_is_not_created(void **state)
     x = http(f, "POST", "/v1/lots", "{" LOT_FIELDS ",\"validate_only\":true}");
     assert_int_equal(f->submitted, 0);
     assert_int_equal(x->status, 400);
+}
+
+static void free_dimensions_are_taken_as_they_are_without_the_spaces_around_them(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.dimensions = DIMENSIONS_FREE;
+    f->settings.flavors = STR("cherry"); /* of drinks */
+    http(f, "POST", "/v1/lots",
+         "{\"sku\":\"SHOE\",\"flavor\":\" Dark Blue\",\"size\":\"42 \xC2\xBD \","
+         "\"batch\":\"spring 27\"}");
+    struct command *c = fixture_command(f);
+    assert_true(str_equal(c->create.dims.flavor, STR("Dark Blue")));
+    assert_true(str_equal(c->create.dims.size, STR("42 \xC2\xBD")));
+    assert_true(str_equal(c->create.dims.batch, STR("spring 27")));
+    assert_int_equal(c->create.dims.key.len, 13);
+    fixture_answer(f, c, TLY_EALREADY_EXISTS);
+    http(f, "GET", "/v1/lots?sku=SHOE&flavor=Dark%20Blue%20&size=42", "");
+    assert_true(str_equal(fixture_command(f)->list.flavor, STR("Dark Blue")));
+    assert_true(str_equal(fixture_command(f)->list.size, STR("42")));
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    f->gate.verdict = GATE_BLIND;
+    http(f, "POST", "/v1/reservations",
+         "{\"user_id\":\"ann\",\"lines\":[{\"sku\":\"SHOE\",\"size\":\" 42\",\"batch\":\"any "
+         "\",\"quantity\":1}]}");
+    assert_true(str_equal(fixture_command(f)->reserve.wants[0].size, STR("42")));
+    assert_true(str_equal(fixture_command(f)->reserve.wants[0].batch, STR("any")));
+    fixture_answer(f, fixture_command(f), TLY_EOVERLOADED);
+    struct fake_exchange *x = http(f, "POST", "/v1/lots",
+                                   "{\"sku\":\"SHOE\",\"flavor\":\"a|b\",\"size\":\"42\","
+                                   "\"batch\":\"s\"}");
+    assert_int_equal(x->status, 400);
+    assert_true(answer_says(x, "flavor: must have no '|'"));
 }
 
 static void lots_that_break_a_rule_are_refused(void **state)
@@ -462,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_lot_is_created_under_its_key),
         TEST(a_lot_that_is_only_validated_is_not_created),
+        TEST(free_dimensions_are_taken_as_they_are_without_the_spaces_around_them),
         TEST(lots_that_break_a_rule_are_refused),
         TEST(lots_are_listed_a_page_at_a_time),
         TEST(stock_that_is_held_cannot_be_written_off),

@@ -78,14 +78,14 @@ static void assert_enough(size_t need, size_t before, const char *what)
 static struct lot_dims *long_dims(void)
 {
     static struct lot_dims dims;
-    static char sku[SKU_MAX + 1], flavor[FLAVOR_MAX + 1], key[LOT_KEY_MAX + 1];
+    static char sku[SKU_MAX + 1], free_text[DIMENSION_MAX + 1], key[LOT_KEY_MAX + 1];
     memset(sku, 'S', SKU_MAX);
-    memset(flavor, 'f', FLAVOR_MAX);
+    memset(free_text, '"', DIMENSION_MAX); /* twice as long in JSON */
     snprintf(key, sizeof key, "%s#01234567", sku);
     dims = (struct lot_dims){.sku = str_of(sku),
-                             .flavor = str_of(flavor),
-                             .size = STR("10000000ml_abcdefghijklmnopqrstu"),
-                             .batch = STR("BATCH-20260101-A"),
+                             .flavor = str_of(free_text),
+                             .size = str_of(free_text),
+                             .batch = str_of(free_text),
                              .key = str_of(key),
                              .expires_on = 20818};
     return &dims;

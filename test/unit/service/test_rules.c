@@ -211,10 +211,60 @@ static void a_long_wrong_value_is_cut_between_characters(void **state)
     assert_string_equal(e.text + strlen(e.text) - 3, "\xC3\xA9\"");
 }
 
+static struct str free_text(const char *in)
+{
+    struct str out = {0};
+    struct error e;
+    return rule_free(str_of(in), "size", &out, &e) ? (struct str){0} : out;
+}
+
+static void free_dimensions_are_compared_without_the_spaces_around_them(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"42 \xC2\xBD", "  42 \xC2\xBD ", "\t42 \xC2\xBD\r\n",
+                                       "\xE3\x80\x80"
+                                       "42 \xC2\xBD\xC2\xA0",
+                                       "\xEF\xBB\xBF"
+                                       "42 \xC2\xBD"};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        assert_true(str_equal(free_text(same[i]), STR("42 \xC2\xBD")));
+    assert_true(str_equal(free_text("a  b"), STR("a  b")));
+    assert_true(str_equal(free_text("\xE6\xB7\xB1\xE8\x93\x9D"), STR("\xE6\xB7\xB1\xE8\x93\x9D")));
+}
+
+static void free_dimensions_are_1_to_64_bytes_that_can_be_seen(void **state)
+{
+    (void)state;
+    char longest[80];
+    memset(longest, 'x', sizeof longest);
+    longest[64] = 0;
+    assert_int_equal(free_text(longest).len, 64);
+    longest[64] = 'x';
+    longest[65] = 0;
+    static const char *const wrong[] = {"",
+                                        "  ",
+                                        "\xE3\x80\x80",
+                                        "a|b",
+                                        "|",
+                                        "a\tb",
+                                        "a\x7F",
+                                        "a\xC2\x85z",
+                                        "a\xE2\x80\x8B",
+                                        "\xE2\x80\xAEtxt",
+                                        "a\xEF\xBB\xBFz",
+                                        "a\xE2\x81\xA0z"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(free_text(wrong[i]).len, 0);
+    assert_int_equal(free_text(longest).len, 0);
+    assert_int_equal(free_text("\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB").len, 11);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_normalised),
+        cmocka_unit_test(free_dimensions_are_compared_without_the_spaces_around_them),
+        cmocka_unit_test(free_dimensions_are_1_to_64_bytes_that_can_be_seen),
         cmocka_unit_test(sizes_that_do_not_fit_the_grammar_are_refused),
         cmocka_unit_test(a_normalised_size_stays_what_it_is),
         cmocka_unit_test(batches_have_a_real_date),

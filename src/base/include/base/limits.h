@@ -7,7 +7,8 @@ enum {
     ORDER_ID_MAX = 64,         /* bytes */
     USER_ID_MAX = 64,          /* bytes */
     SKU_MAX = 64,              /* bytes: [A-Za-z0-9._-], first one alphanumeric */
-    FLAVOR_MAX = 32,           /* bytes: a lower-case word */
+    DIMENSION_MAX = 64,        /* bytes of a flavor, a size or a batch, whatever the rules */
+    FLAVOR_MAX = 32,           /* bytes: a lower-case word; of drinks, as the next two */
     SIZE_MAX_BYTES = 32,       /* bytes, normalised */
     BATCH_MAX_BYTES = 16,      /* "BATCH-20261122-A" */
     LOT_KEY_MAX = SKU_MAX + 9, /* sku#hhhhhhhh */

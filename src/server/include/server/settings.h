@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "model/model.h"
 #include "server/settings_table.h"
+#include "service/rules.h"
 
 enum { SETTING_TEXT_MAX = 1001 }; /* bytes of a text with its terminating zero */
 
@@ -83,6 +84,9 @@ int settings_load_flags(struct settings *s, int argc, char *const *argv,
 int settings_load(struct settings *s, int argc, char *const *argv, char *const *environment,
                   struct error *e) MUST_CHECK;
 int settings_check(const struct settings *s, struct error *e) MUST_CHECK;
+
+/* The setting `dimensions`, checked before. */
+enum dimension_rules settings_dimensions(const struct settings *s);
 
 /* The value as text, in the largest unit that it is a whole number of; "" is an empty text. */
 void setting_format(const struct setting *row, const struct settings *s, char *out, size_t size);

@@ -25,8 +25,11 @@
       "address to listen on, HOST:PORT or [HOST]:PORT; port 0 takes any free one")                 \
     X(node, NUMBER, 0, 0, NODE_MAX, START,                                                         \
       "this node's number; it stands in every reservation id")                                     \
+    X(dimensions, TEXT, "drinks", 4, 6, START,                                                     \
+      "what a lot's flavor, size and batch may be: drinks (a word, a size that is normalised, "    \
+      "BATCH-YYYYMMDD-X), or free (any printable text up to 64 bytes)")                            \
     X(flavors, TEXT, "", 0, 1000, RELOAD,                                                          \
-      "flavors that a lot may have, separated by commas; empty: any lower-case word")              \
+      "flavors that a lot may have, separated by commas; empty: any lower-case word. Of drinks")              \
     X(feed_dir, TEXT, "", 0, 1000, START,                                                          \
       "folder into which files of new batches and corrections are renamed, to be applied once; "   \
       "made if it is not there; empty: none")                                                      \

@@ -46,6 +46,22 @@ enum { SIZE_NUMBER_MAX = 10000000 };
 int rule_size(struct str size, const char *field, char out[SIZE_MAX_BYTES + 1],
               struct error *e) MUST_CHECK;
 
+/* What a flavor, a size or a batch may be, if the setting `dimensions` is free: 1 to DIMENSION_MAX
+ * bytes of printable text (UTF-8, valid already) without '|', when spaces around it are taken away.
+ * *out is the part of `text` that is left. */
+int rule_free(struct str text, const char *field, struct str *out, struct error *e) MUST_CHECK;
+
+/* By which rules dimensions are checked: the setting `dimensions`. */
+enum dimension_rules { DIMENSIONS_DRINKS, DIMENSIONS_FREE };
+
+/* The three dimensions by either, normalised. *out is a part of `text`, or stands in `room`. */
+int rule_dimension_flavor(enum dimension_rules rules, struct str text, struct str *out,
+                          struct error *e) MUST_CHECK;
+int rule_dimension_size(enum dimension_rules rules, struct str text, struct str *out,
+                        char room[SIZE_MAX_BYTES + 1], struct error *e) MUST_CHECK;
+int rule_dimension_batch(enum dimension_rules rules, struct str text, struct str *out,
+                         struct error *e) MUST_CHECK;
+
 /* Writes YYYY-MM-DD and a zero. */
 enum { DATE_SIZE = 11 };
 void date_format(int32_t days, char out[DATE_SIZE]);

@@ -38,6 +38,7 @@ struct service_settings {
     int64_t hold_max_ms;
     uint64_t import_max;       /* bytes of a stock file */
     uint32_t retry_after_s;    /* in refusals that pass */
+    uint8_t dimensions;        /* enum dimension_rules: what flavors, sizes and batches may be */
     struct str flavors;        /* allowed flavors, comma-separated; empty: any */
     uint32_t inflight_max;     /* commands of this worker with the engine: beyond it they wait */
     uint32_t queue_max;        /* so many: beyond it OVERLOADED */
