@@ -102,9 +102,14 @@ static void take_from_ledger(struct lane *l)
 
 /* ---- commands ---- */
 
-/* Orders of a batch do not come through the gate: it must know of them before they take units. */
+/* Orders of a batch, those that open a group, and fences do not come through the gate: it must know
+ * of them before they are decided, or it refuses their retries for the stock. */
 static void tell_gate_of_orders(struct lane *l, const struct command *c)
 {
+    if (c->kind == COMMAND_OPEN_GROUP && c->group.order)
+        l->gate->ops->order_seen(l->gate, c->group.order->order_hash);
+    if (c->kind == COMMAND_REFUND && c->move.fence)
+        l->gate->ops->order_seen(l->gate, c->move.order_hash);
     if (c->kind != COMMAND_RESERVE_BATCH)
         return;
     for (uint32_t i = 0; i < c->batch.count; i++)

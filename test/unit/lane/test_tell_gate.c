@@ -14,6 +14,7 @@ static struct told {
     size_t order_count;
     struct gate_stock stocks[TOLD_MAX];
     size_t stock_count;
+    uint64_t seen;          /* the newest order_id that did not come through it */
     size_t answered_before; /* commands that had left when the newest order was told */
     lot_id known;
     int64_t known_version, known_available;
@@ -43,7 +44,8 @@ static void committed(struct gate *g, const struct gate_settlement *orders, size
 
 static void order_seen(struct gate *g, uint64_t order_hash)
 {
-    (void)g, (void)order_hash;
+    (void)g;
+    told.seen = order_hash;
 }
 
 static void orders_complete(struct gate *g, bool complete)
@@ -255,6 +257,32 @@ static void a_new_lot_is_told_as_its_commit_left_it_without_what_was_decided_sin
     assert_int_equal(told.stocks[told.stock_count - 1].available, 5);
 }
 
+static void a_fence_is_an_order_id_that_was_used(void **state)
+{
+    struct rig *r = *state;
+    struct command c = {.kind = COMMAND_REFUND,
+                        .move = {.by_order_id = STR("a"), .order_hash = 77, .fence = true}};
+    rig_send(r, &c);
+    rig_turn(r);
+    assert_int_equal(told.seen, 77);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(c.code, 0);
+}
+
+static void an_order_that_opens_a_group_did_not_come_through_the_gate(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order o;
+    rig_order(&o, "a", 1);
+    struct reserve_command order = o.command.reserve;
+    struct command c = {.kind = COMMAND_OPEN_GROUP, .group = {.order = &order}};
+    order.order_hash = 78;
+    rig_send(r, &c);
+    rig_turn(r);
+    assert_int_equal(told.seen, 78);
+    assert_int_equal(c.code, TLY_EINVALID_ARGUMENT); /* in no sale */
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, begin, rig_finish)
 
 int main(void)
@@ -270,6 +298,8 @@ int main(void)
         RIG_TEST(each_order_of_a_batch_is_told),
         RIG_TEST(a_new_lot_is_told_as_its_commit_left_it_without_what_was_decided_since),
         RIG_TEST(what_is_no_order_settles_nothing),
+        RIG_TEST(a_fence_is_an_order_id_that_was_used),
+        RIG_TEST(an_order_that_opens_a_group_did_not_come_through_the_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
