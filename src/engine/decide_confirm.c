@@ -87,8 +87,8 @@ static bool same_units(const struct engine *e, const struct command *c,
                        const struct reservation_record *was)
 {
     if (!c->move.want_count)
-        return was->line_count == was->line_count_reserved &&
-               !memcmp(was->lines, was->reserved_lines, was->line_count * sizeof *was->lines);
+        return lines_equal(was->lines, was->line_count, was->reserved_lines,
+                           was->line_count_reserved);
     int64_t left[ORDER_LINES_MAX];
     for (uint32_t i = 0; i < was->line_count; i++)
         left[i] = was->lines[i].quantity;

@@ -211,10 +211,13 @@ static bool confirm_all_keys(struct engine *e, const struct command *c)
     return room;
 }
 
+/* It may wait for several answers, and is dropped with each. */
 static void confirm_all_drop(struct command *c)
 {
-    for (uint32_t i = 0; i < c->confirm_all.count; i++)
+    for (uint32_t i = 0; i < c->confirm_all.count; i++) {
         free(c->confirm_all.records[i]);
+        c->confirm_all.records[i] = NULL;
+    }
 }
 
 static bool confirm_all_did(const struct engine *e, const struct command *c)

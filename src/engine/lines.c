@@ -30,3 +30,14 @@ uint16_t lines_without_empty(struct line *lines, uint16_t count)
     }
     return kept;
 }
+
+bool lines_equal(const struct line *a, uint32_t a_count, const struct line *b, uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++) {
+        if (a[i].lot != b[i].lot || a[i].quantity != b[i].quantity)
+            return false;
+    }
+    return true;
+}

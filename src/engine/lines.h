@@ -11,4 +11,6 @@ uint16_t lines_sum(const struct line *a, uint16_t a_count, const struct line *b,
 /* Takes lines of 0 units out; how many are left. */
 uint16_t lines_without_empty(struct line *lines, uint16_t count);
 
+bool lines_equal(const struct line *a, uint32_t a_count, const struct line *b, uint32_t b_count);
+
 #endif

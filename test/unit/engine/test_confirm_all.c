@@ -11,11 +11,11 @@ enum { ORDERS = 3 };
 static int64_t ids[ORDERS]; /* PENDING, of 1, 2, 3 cola, of 10 */
 static struct reservation_record *records[CONFIRM_ALL_MAX + 1];
 
-static int open_shop(void **state)
+static struct shop *open_with(uint32_t questions_max)
 {
     const char *const names[] = {"o-1", "o-2", "o-3"};
     struct engine_config config = shop_config();
-    config.questions_max = 2; /* fewer than there are orders */
+    config.questions_max = questions_max;
     struct shop *s = shop_open(&config);
     shop_lot(s, COLA, 10);
     for (int i = 0; i < ORDERS; i++) {
@@ -23,7 +23,12 @@ static int open_shop(void **state)
         shop_commit(s);
         ids[i] = a->c.reserve.reservation_id;
     }
-    *state = s;
+    return s;
+}
+
+static int open_shop(void **state)
+{
+    *state = open_with(2); /* fewer than there are orders */
     return 0;
 }
 
@@ -229,6 +234,18 @@ static void while_the_ledger_is_silent_nothing_is_confirmed(void **state)
     assert_int_equal(confirm_all(s, "payment-1")->c.code, 0);
 }
 
+static void an_engine_that_ends_drops_it_once_with_all_that_it_waits_for(void **state)
+{
+    (void)state;
+    struct shop *s = open_with(ORDERS);
+    for (int i = 0; i < ORDERS; i++)
+        shop_confirm(s, ids[i]);
+    shop_commit(s);
+    send_of(s, ids, ORDERS, "payment-1");
+    assert_true(shop_answer_one_read(s));
+    shop_close(s); /* two answers are missing, one is there */
+}
+
 static void none_and_too_many_are_refused(void **state)
 {
     struct shop *s = *state;
@@ -257,6 +274,7 @@ int main(void)
         T(of_unknown_outcome_it_is_asked_for_later),
         T(what_happens_between_two_reads_counts),
         T(while_the_ledger_is_silent_nothing_is_confirmed),
+        cmocka_unit_test(an_engine_that_ends_drops_it_once_with_all_that_it_waits_for),
         T(none_and_too_many_are_refused),
 #undef T
     };
