@@ -59,7 +59,10 @@ static void move_answered(struct world *w, struct request *q)
                                   .state = c->move.state,
                                   .reason = c->move.state_reason,
                                   .lines = c->move.lines,
-                                  .line_count = c->move.line_count};
+                                  .line_count = c->move.line_count,
+                                  .after = c->move.after};
+    if (c->code == 0 && q->call)
+        q->call->done = true;
     tell_auditor(w, q, 0, &answer);
 }
 
@@ -118,8 +121,15 @@ void request_answered(struct world *w, struct command *c)
     case COMMAND_CONFIRM:
     case COMMAND_REFUND:
     case COMMAND_EXTEND:
+    case COMMAND_SHIP:
+    case COMMAND_CHANGE:
         move_answered(w, q);
         break;
+    case COMMAND_CONFIRM_ALL: {
+        struct audit_answer answer = {.code = c->code, .replayed = c->confirm_all.replayed};
+        tell_auditor(w, q, 0, &answer);
+        break;
+    }
     case COMMAND_GET_RESERVATION: {
         struct audit_answer answer = {.code = c->code, .record = c->get.record};
         tell_auditor(w, q, 0, &answer);

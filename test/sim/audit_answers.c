@@ -21,6 +21,35 @@ static bool ended(const struct audit_step *step, int64_t now_ms)
     return step->state == HOLD_PENDING && step->deadline_ms <= now_ms;
 }
 
+static bool shows(const struct audit_step *step, const struct audit_answer *answer)
+{
+    if (!audit_lines_equal(answer->lines, answer->line_count, step->held->lines,
+                           step->held->line_count))
+        return false;
+    for (uint32_t i = 0; answer->after && i < answer->line_count; i++)
+        if (answer->after[i].shipped != step->held->units[i].shipped ||
+            answer->after[i].returned != step->held->units[i].returned)
+            return false;
+    return true;
+}
+
+/* The hold was so at some instant of the span, to the unit. */
+static bool was_shown(const struct audit_hold *h, const struct audit_answer *answer,
+                      const struct span *span)
+{
+    for (uint32_t i = 0; i < h->step_count; i++) {
+        const struct audit_step *step = &h->steps[i];
+        bool over = i + 1 < h->step_count && h->steps[i + 1].row < span->from;
+        bool as_it_is = (enum hold_state)step->state == answer->state &&
+                        (enum refund_reason)step->reason == answer->reason;
+        bool as_ended = answer->state == HOLD_REFUNDED && answer->reason == REASON_EXPIRED &&
+                        ended(step, span->to_ms);
+        if (!over && (as_it_is || as_ended) && shows(step, answer))
+            return true;
+    }
+    return false;
+}
+
 /* ---- orders ---- */
 
 static void reserved(struct auditor *a, const struct audit_ask *ask,
@@ -42,25 +71,14 @@ static void reserved(struct auditor *a, const struct audit_ask *ask,
     if (answer->at_ms != h->created_ms)
         audit_fail(a, "I4", "request %u heard of another time for order %s", ask->number,
                    h->order_id);
-    bool state_was_so = false;
-    for (uint32_t i = 0; i < h->step_count; i++) {
-        bool over = i + 1 < h->step_count && h->steps[i + 1].row < span->from;
-        state_was_so = state_was_so || (h->steps[i].state == answer->state && !over);
-        state_was_so = state_was_so || (answer->state == HOLD_REFUNDED && !over &&
-                                        ended(&h->steps[i], span->to_ms));
-    }
-    if (!state_was_so)
-        audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not", ask->number,
-                   h->order_id, hold_state_name(answer->state));
-    if (answer->state == HOLD_PENDING && h->state == HOLD_PENDING &&
-        !audit_lines_equal(answer->lines, answer->line_count, h->lines, h->line_count))
-        audit_fail(a, "I4", "request %u heard of other lines for order %s", ask->number,
-                   h->order_id);
-    if (!audit_same_content(a, ask, h))
+    if (!was_shown(h, answer, span))
+        audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not, or not so",
+                   ask->number, h->order_id, hold_state_name(answer->state));
+    if (!h->fence && !audit_same_content(a, ask, h))
         audit_fail(a, "I4", "request %u got order %s, which is not what it asked for", ask->number,
                    h->order_id);
     audit_count(a, answer->replayed ? AUDIT_OUTCOME_REPLAYED : AUDIT_OUTCOME_RESERVED);
-    if (!answer->replayed && h->first_line_count > 1)
+    if (!answer->replayed && first->held->line_count > 1)
         audit_count(a, AUDIT_OUTCOME_RESERVED_LINES);
 }
 
@@ -74,34 +92,68 @@ static bool ever(const struct audit_hold *h, enum move_kind kind)
     return false;
 }
 
-static void moved(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer)
+static void count_move(struct auditor *a, const struct audit_ask *ask, bool replayed)
 {
-    const struct audit_hold *h = audit_hold_find(a, ask->reservation_id);
+    bool named = !str_empty(ask->call_id);
+    switch (ask->kind) {
+    case AUDIT_EXTEND:
+        audit_count(a, replayed ? AUDIT_OUTCOME_EXTEND_REPLAYED : AUDIT_OUTCOME_EXTENDED);
+        break;
+    case AUDIT_CONFIRM:
+        audit_count(a, replayed          ? AUDIT_OUTCOME_CONFIRM_REPLAYED
+                       : ask->want_count ? AUDIT_OUTCOME_PART_CONFIRMED
+                                         : AUDIT_OUTCOME_CONFIRMED);
+        break;
+    case AUDIT_REFUND:
+        if (replayed)
+            audit_count(a, named ? AUDIT_OUTCOME_RETURN_REPLAYED : AUDIT_OUTCOME_REFUND_REPLAYED);
+        break;
+    case AUDIT_SHIP:
+        if (replayed)
+            audit_count(a, AUDIT_OUTCOME_SHIP_REPLAYED);
+        break;
+    case AUDIT_CHANGE:
+        if (replayed)
+            audit_count(a, AUDIT_OUTCOME_CHANGE_REPLAYED);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Whatever was asked for, the answer shows the hold as it was then. */
+static void moved(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
+                  const struct span *span)
+{
+    const struct audit_hold *h = audit_hold_find(a, answer->reservation_id);
+    bool named = h && (str_empty(ask->by_order) ? h->id == ask->reservation_id
+                                                : str_equal(str_of(h->order_id), ask->by_order));
     bool deadline_known = false;
     for (uint32_t i = 0; h && i < h->step_count; i++)
         deadline_known = deadline_known || h->steps[i].deadline_ms == answer->expires_ms;
-    bool durable = h && ((ask->kind == AUDIT_CONFIRM && ever(h, MOVE_CONFIRM)) ||
-                         (ask->kind == AUDIT_REFUND && h->state == HOLD_REFUNDED) ||
-                         (ask->kind == AUDIT_EXTEND && deadline_known));
-    if (!durable) {
+    bool durable =
+        named && (ask->kind != AUDIT_CONFIRM || ever(h, MOVE_CONFIRM) || ever(h, MOVE_RECLAIM));
+    durable = durable && (ask->kind != AUDIT_SHIP || ever(h, MOVE_SHIP));
+    durable = durable && (ask->kind != AUDIT_EXTEND || deadline_known);
+    if (!durable)
         audit_fail(a, "I3", "request %u was told of a move that is not durable", ask->number);
-        return;
+    else if (!was_shown(h, answer, span))
+        audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not, or not so",
+                   ask->number, h->order_id, hold_state_name(answer->state));
+    count_move(a, ask, answer->replayed);
+}
+
+static void all_confirmed(struct auditor *a, const struct audit_ask *ask)
+{
+    for (uint32_t i = 0; i < ask->id_count; i++) {
+        const struct audit_hold *h = audit_hold_find(a, ask->ids[i]);
+        if (!h || !(ever(h, MOVE_CONFIRM) || ever(h, MOVE_RECLAIM)))
+            audit_fail(a, "I3",
+                       "request %u was told that %" PRId64 " is confirmed, which is not "
+                       "durable",
+                       ask->number, ask->ids[i]);
     }
-    if (ask->kind == AUDIT_REFUND &&
-        (answer->state != HOLD_REFUNDED || answer->reason != h->reason))
-        audit_fail(a, "I4", "request %u heard of another end of order %s", ask->number,
-                   h->order_id);
-    if (ask->kind == AUDIT_CONFIRM && answer->state == h->state &&
-        !audit_lines_equal(answer->lines, answer->line_count, h->lines, h->line_count))
-        audit_fail(a, "I4", "request %u heard of other lines of order %s", ask->number,
-                   h->order_id);
-    if (ask->kind == AUDIT_EXTEND)
-        audit_count(a, answer->replayed ? AUDIT_OUTCOME_EXTEND_REPLAYED : AUDIT_OUTCOME_EXTENDED);
-    else if (answer->replayed)
-        audit_count(a, ask->kind == AUDIT_CONFIRM ? AUDIT_OUTCOME_CONFIRM_REPLAYED
-                                                  : AUDIT_OUTCOME_REFUND_REPLAYED);
-    else if (ask->kind == AUDIT_CONFIRM)
-        audit_count(a, ask->want_count ? AUDIT_OUTCOME_PART_CONFIRMED : AUDIT_OUTCOME_CONFIRMED);
+    audit_count(a, AUDIT_OUTCOME_ALL_CONFIRMED);
 }
 
 /* ---- look-ups ---- */
@@ -132,10 +184,10 @@ static int64_t due_units(const struct auditor *a, lot_id id, size_t rows, int64_
         const struct audit_step *step = audit_step_at(h, rows);
         if (!step || !ended(step, by_ms))
             continue;
-        for (uint32_t j = 0; j < h->first_line_count; j++) {
-            if (h->first_lines[j].lot != id)
+        for (uint32_t j = 0; j < step->held->line_count; j++) {
+            if (step->held->lines[j].lot != id)
                 continue;
-            units += h->first_lines[j].quantity;
+            units += step->held->lines[j].quantity;
             ++*count;
         }
     }
@@ -255,8 +307,9 @@ static void record_seen(struct auditor *a, const struct audit_ask *ask,
     if (r->move_count < least || !was_so)
         audit_fail(a, "I4", "request %u saw a state of order %s that it was not in", ask->number,
                    h->order_id);
-    if (r->move_count == h->step_count &&
-        !audit_lines_equal(r->lines, r->line_count, h->lines, h->line_count))
+    const struct audit_answer shown = {
+        .lines = r->lines, .line_count = r->line_count, .after = r->after};
+    if (seen && !shows(seen, &shown))
         audit_fail(a, "I4", "request %u saw other lines of order %s", ask->number, h->order_id);
     bool named = str_empty(ask->order_id) ? r->reservation_id == ask->reservation_id
                                           : str_equal(r->order_id, ask->order_id);
@@ -305,7 +358,12 @@ static void done(struct auditor *a, const struct audit_ask *ask, const struct au
     case AUDIT_CONFIRM:
     case AUDIT_REFUND:
     case AUDIT_EXTEND:
-        moved(a, ask, answer);
+    case AUDIT_SHIP:
+    case AUDIT_CHANGE:
+        moved(a, ask, answer, span);
+        break;
+    case AUDIT_CONFIRM_ALL:
+        all_confirmed(a, ask);
         break;
     case AUDIT_CREATE:
         audit_count(a, AUDIT_OUTCOME_LOT_CREATED);

@@ -26,21 +26,12 @@ static struct stock stock_at(const struct audit_lot *lot, size_t rows)
     return lot->versions[version];
 }
 
-static bool due(const struct audit_step *s, const struct audit_instant *in)
+bool audit_due(const struct audit_step *s, const struct audit_instant *in)
 {
     return s->state == HOLD_PENDING && s->deadline_ms <= in->at_ms && !in->rows_only;
 }
 
-static const struct line *lines_at(const struct audit_hold *h, const struct audit_step *s,
-                                   uint32_t *count)
-{
-    bool pending = s->state == HOLD_PENDING;
-    *count = pending ? h->first_line_count : h->line_count;
-    return pending ? h->first_lines : h->lines;
-}
-
-/* Free units of every lot. */
-static void free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units)
+void audit_free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units)
 {
     for (uint32_t i = 0; i < a->lot_count; i++) {
         struct stock s = stock_at(&a->lots[i], in->rows);
@@ -49,9 +40,9 @@ static void free_units(const struct auditor *a, const struct audit_instant *in, 
     for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_hold *h = a->holds[i];
         const struct audit_step *s = audit_step_at(h, in->rows);
-        if (s && due(s, in))
-            for (uint32_t j = 0; j < h->first_line_count; j++)
-                units[h->first_lines[j].lot - 1] += h->first_lines[j].quantity;
+        if (s && audit_due(s, in))
+            for (uint32_t j = 0; j < s->held->line_count; j++)
+                units[s->held->lines[j].lot - 1] += s->held->lines[j].quantity;
     }
 }
 
@@ -60,7 +51,7 @@ static uint32_t pending_count(const struct auditor *a, const struct audit_instan
     uint32_t count = 0;
     for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_step *s = audit_step_at(a->holds[i], in->rows);
-        count += s && s->state == HOLD_PENDING && !due(s, in);
+        count += s && s->state == HOLD_PENDING && !audit_due(s, in);
     }
     return count;
 }
@@ -145,10 +136,13 @@ bool audit_names_nothing(const struct auditor *a, const struct audit_ask *ask, i
 }
 
 int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
-                     const struct audit_instant *in, struct line *lines, uint32_t *count)
+                     const struct audit_instant *in, const struct audit_held *has,
+                     struct line *lines, uint32_t *count)
 {
     int64_t units[AUDIT_LOTS_MAX], taken[AUDIT_LOTS_MAX] = {0};
-    free_units(a, in, units);
+    audit_free_units(a, in, units);
+    for (uint32_t i = 0; has && i < has->line_count; i++)
+        units[has->lines[i].lot - 1] += has->lines[i].quantity;
     *count = 0;
     for (unsigned level = 4; level-- > 0;) { /* lots by name first, then what says most */
         for (uint32_t i = 0; i < ask->want_count; i++) {
@@ -177,128 +171,15 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
     int64_t hold_ms = ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms;
     out->either = h && forgotten(a, h, in->at_ms);
     if (h && !out->either) {
-        out->replayed = audit_same_content(a, ask, h);
+        out->replayed = h->fence || audit_same_content(a, ask, h);
         out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
     } else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms) {
         out->code = TLY_EINVALID_ARGUMENT;
     } else {
-        out->code = audit_allocation(a, ask, in, out->lines, &out->line_count);
+        out->code = audit_allocation(a, ask, in, NULL, out->lines, &out->line_count);
         if (!out->code && pending_count(a, in) >= a->rules.holds_max)
             out->code = TLY_EOVERLOADED; /* it passes */
     }
-}
-
-/* ---- moves of a hold ---- */
-
-/* Every lot named is held with so many units, all lines of it together. */
-static bool holds_wants(const struct auditor *a, const struct audit_ask *ask,
-                        const struct line *lines, uint32_t count)
-{
-    for (uint32_t i = 0; i < ask->want_count; i++) {
-        int64_t wanted = 0, held = 0;
-        for (uint32_t j = 0; j < ask->want_count; j++)
-            wanted += str_equal(ask->wants[i].lot, ask->wants[j].lot) ? ask->wants[j].quantity : 0;
-        for (uint32_t j = 0; j < count; j++)
-            if (str_equal(str_of(a->lots[lines[j].lot - 1].key), ask->wants[i].lot))
-                held += lines[j].quantity;
-        if (wanted > held)
-            return false;
-    }
-    return true;
-}
-
-static int64_t units_of(const struct auditor *a, const struct line *lines, uint32_t count,
-                        struct str lot)
-{
-    int64_t units = 0;
-    for (uint32_t i = 0; i < count; i++)
-        units += str_equal(str_of(a->lots[lines[i].lot - 1].key), lot) ? lines[i].quantity : 0;
-    return units;
-}
-
-/* Without lines all was wanted that was reserved. */
-static bool confirms_the_same(const struct auditor *a, const struct audit_ask *ask,
-                              const struct audit_hold *h, const struct line *lines, uint32_t count)
-{
-    int64_t wanted = 0, confirmed = 0;
-    if (!ask->want_count)
-        return audit_lines_equal(lines, count, h->first_lines, h->first_line_count);
-    for (uint32_t i = 0; i < ask->want_count; i++) {
-        int64_t of_lot = 0;
-        for (uint32_t j = 0; j < ask->want_count; j++)
-            of_lot += str_equal(ask->wants[i].lot, ask->wants[j].lot) ? ask->wants[j].quantity : 0;
-        if (of_lot != units_of(a, lines, count, ask->wants[i].lot))
-            return false;
-        wanted += ask->wants[i].quantity;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        confirmed += lines[i].quantity;
-    return wanted == confirmed;
-}
-
-static void expect_confirm(const struct auditor *a, const struct audit_ask *ask,
-                           const struct audit_hold *h, const struct audit_step *s,
-                           struct audit_expected *out)
-{
-    uint32_t count;
-    const struct line *lines = lines_at(h, s, &count);
-    if (s->state == HOLD_CONFIRMED) {
-        out->replayed = confirms_the_same(a, ask, h, lines, count);
-        out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
-    } else if (s->state != HOLD_PENDING)
-        out->code = TLY_EINVALID_TRANSITION;
-    else if (!holds_wants(a, ask, lines, count))
-        out->code = TLY_EINVALID_ARGUMENT;
-}
-
-static void expect_refund(const struct auditor *a, const struct audit_ask *ask,
-                          const struct audit_hold *h, const struct audit_step *s,
-                          const struct audit_instant *in, struct audit_expected *out)
-{
-    bool other = ask->reason && ask->reason != h->reason;
-    if (s->state == HOLD_REFUNDED && other && h->state == HOLD_REFUNDED &&
-        h->reason != REASON_EXPIRED)
-        out->code = TLY_EORDER_MISMATCH;
-    else if (s->state == HOLD_REFUNDED)
-        out->replayed = true;
-    else if (s->state == HOLD_CONFIRMED && in->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
-        out->code = TLY_EINVALID_TRANSITION;
-}
-
-static void expect_extend(const struct auditor *a, const struct audit_ask *ask,
-                          const struct audit_hold *h, const struct audit_step *s,
-                          const struct audit_instant *in, struct audit_expected *out)
-{
-    int64_t hold_ms = ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms;
-    int64_t deadline_ms = in->at_ms + hold_ms;
-    if (s->state != HOLD_PENDING)
-        out->code = TLY_EINVALID_TRANSITION;
-    else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms)
-        out->code = TLY_EINVALID_ARGUMENT;
-    else if (deadline_ms <= s->deadline_ms)
-        out->replayed = true;
-    else if (deadline_ms > h->created_ms + a->rules.hold_total_max_ms)
-        out->code = TLY_ELIMIT_EXCEEDED;
-}
-
-static void expect_move(const struct auditor *a, const struct audit_ask *ask,
-                        const struct audit_instant *in, struct audit_expected *out)
-{
-    const struct audit_hold *h = audit_hold_find(a, ask->reservation_id);
-    const struct audit_step *there = h ? audit_step_at(h, in->rows) : NULL;
-    if (!there) {
-        out->code = TLY_ENOT_FOUND;
-        return;
-    }
-    struct audit_step s = *there;
-    if (due(there, in))
-        s.state = HOLD_REFUNDED;
-    if (ask->kind == AUDIT_CONFIRM)
-        expect_confirm(a, ask, h, &s, out);
-    else if (ask->kind == AUDIT_REFUND)
-        expect_refund(a, ask, h, &s, in, out);
-    else
-        expect_extend(a, ask, h, &s, in, out);
 }
 
 /* ---- lots ---- */
@@ -322,7 +203,7 @@ static void expect_adjust(const struct auditor *a, const struct audit_ask *ask,
         out->code = same ? 0 : TLY_EORDER_MISMATCH;
         return;
     }
-    free_units(a, in, units);
+    audit_free_units(a, in, units);
     if (units[lot - a->lots] + ask->quantity < 0)
         out->code = TLY_ESOLD_OUT;
 }
@@ -357,7 +238,12 @@ void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct a
     case AUDIT_CONFIRM:
     case AUDIT_REFUND:
     case AUDIT_EXTEND:
-        expect_move(a, ask, in, out);
+    case AUDIT_SHIP:
+    case AUDIT_CHANGE:
+        audit_expect_move(a, ask, in, out);
+        break;
+    case AUDIT_CONFIRM_ALL:
+        audit_expect_all(a, ask, in, out);
         break;
     case AUDIT_GET_LOT:
         out->code = there ? 0 : TLY_ENOT_FOUND;

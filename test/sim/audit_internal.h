@@ -15,12 +15,42 @@ struct audit_lot {
     size_t version_room, version_row_room;
 };
 
+enum { AUDIT_LINES_MAX = 32 };
+
+/* Where the units of a line are that were confirmed; shipped and returned are counted for ever. */
+struct audit_units {
+    int64_t house, out; /* not left; left, and not back */
+    int64_t shipped, returned;
+};
+
+/* What a hold has. */
+struct audit_held {
+    struct line lines[AUDIT_LINES_MAX];
+    struct audit_units units[AUDIT_LINES_MAX]; /* of each line, once CONFIRMED */
+    uint32_t line_count;
+    struct line reserved[AUDIT_LINES_MAX]; /* as last held while PENDING */
+    uint32_t reserved_count;
+};
+
+/* A call that was made under an id of its own. */
+struct audit_call {
+    char *id;
+    enum audit_kind kind; /* SHIP, REFUND, CHANGE */
+    size_t row, commit;
+    struct audit_want wants[AUDIT_WANTS_MAX];
+    uint32_t want_count;
+    enum refund_reason reason;
+    bool no_restock;
+};
+
 struct audit_step {
     size_t row;
+    struct audit_held *held; /* after it */
     int64_t at_ms;
     int64_t deadline_ms; /* after it */
     uint8_t kind;
-    uint8_t state; /* after it */
+    uint8_t state;  /* after it */
+    uint8_t reason; /* after it */
 };
 
 enum { AUDIT_STEPS_MAX = 64 };
@@ -33,12 +63,14 @@ struct audit_hold {
     enum hold_state state;
     enum refund_reason reason;
     int64_t created_ms, deadline_ms, confirmed_ms;
-    struct line lines[ORDER_LINES_MAX];
-    uint32_t line_count;
-    struct line first_lines[ORDER_LINES_MAX]; /* as reserved */
-    uint32_t first_line_count;
-    struct line left_over[ORDER_LINES_MAX]; /* a RELEASE of these must follow */
+    bool fence;
+    char *payment_id; /* NULL: never confirmed */
+    struct audit_held now;
+    struct line left_over[AUDIT_LINES_MAX]; /* a row of these must follow at once */
     uint32_t left_over_count;
+    uint8_t left_over_kind; /* RELEASE, or the second row of a return */
+    struct audit_call *calls;
+    size_t call_count, call_room;
     struct audit_step steps[AUDIT_STEPS_MAX];
     uint32_t step_count;
     bool answered_first; /* somebody heard of it with replayed == false */
@@ -122,21 +154,57 @@ bool audit_lines_equal(const struct line *a, uint32_t a_count, const struct line
                        uint32_t b_count);
 /* The state that a hold was in when `rows` rows were durable. */
 const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows);
+/* The newest reservation of an order_id among the first rows. */
+struct audit_hold *audit_hold_of_order_at(const struct auditor *a, struct str order_id,
+                                          size_t rows);
+
+/* ---- what is wanted (audit_content.c) ---- */
 /* Whether these lines are what the ask wanted: each unit serves one want, and none is left. */
 bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
                        uint32_t count);
 /* The ask is what the order was reserved with: the same user, the same lines. */
 bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h);
-/* The newest reservation of an order_id among the first rows. */
-struct audit_hold *audit_hold_of_order_at(const struct auditor *a, struct str order_id,
-                                          size_t rows);
 
 /* ---- the right answer (audit_expect.c) ---- */
 void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct audit_instant *in,
                   struct audit_expected *out);
-/* Which lots an order's units come from: 0 and the lines, or why not. */
+/* Which lots an order's units come from: 0 and the lines, or why not. `has`: what it has already,
+ * or NULL. */
 int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
-                     const struct audit_instant *in, struct line *lines, uint32_t *count);
+                     const struct audit_instant *in, const struct audit_held *has,
+                     struct line *lines, uint32_t *count);
+/* Free units of every lot. */
+void audit_free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units);
+bool audit_due(const struct audit_step *s, const struct audit_instant *in);
+
+/* ---- what is done with a hold (audit_moves.c) ---- */
+/* The hold that the ask is about, among the first rows. */
+struct audit_hold *audit_named(const struct auditor *a, const struct audit_ask *ask, size_t rows);
+void audit_expect_move(const struct auditor *a, const struct audit_ask *ask,
+                       const struct audit_instant *in, struct audit_expected *out);
+void audit_expect_all(const struct auditor *a, const struct audit_ask *ask,
+                      const struct audit_instant *in, struct audit_expected *out);
+/* CONFIRM_ALL: one of them could not be confirmed, for that reason. */
+bool audit_all_fails(const struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_instant *in, int code);
+/* How many units of each line the ask takes, of which there are `most`. False: it names others. */
+bool audit_takes(const struct auditor *a, const struct audit_ask *ask,
+                 const struct audit_held *held, const int64_t *most, int64_t *taken);
+
+/* ---- rows of what comes after buying (audit_after.c) ---- */
+/* The ask would make just this row now. */
+bool audit_asks_for_move(struct auditor *a, const struct audit_ask *ask, const struct move *m);
+void audit_check_ship(struct auditor *a, struct audit_hold *h, const struct move *m);
+void audit_check_back(struct auditor *a, struct audit_hold *h, const struct move *m,
+                      const struct audit_ask *cause);
+void audit_check_change(struct auditor *a, struct audit_hold *h, const struct move *m,
+                        const struct audit_ask *cause);
+void audit_check_reclaim(struct auditor *a, struct audit_hold *h, const struct move *m);
+/* The row is the first of a call with an id. */
+void audit_note_call(struct auditor *a, struct audit_hold *h, const struct move *m,
+                     const struct audit_ask *cause);
+/* Every unit that is reserved or confirmed is somebody's. */
+void audit_balance(struct auditor *a);
 
 /* A line of it names what there was not, or not of that flavor, when it was asked for. */
 bool audit_names_nothing(const struct auditor *a, const struct audit_ask *ask, int code);
@@ -157,6 +225,8 @@ void audit_count(struct auditor *a, enum audit_outcome outcome);
 /* ---- what was asked (auditor.c) ---- */
 /* An ask under way (or a ghost) that may have caused this row; NULL if nobody asked for it. */
 struct audit_ask *audit_cause(struct auditor *a, const struct move *m);
+/* The CONFIRM_ALL that this CONFIRM is of; NULL: none. */
+const struct audit_ask *audit_all_of(const struct auditor *a, const struct move *m);
 /* ---- what was answered (audit_answers.c) ---- */
 void audit_answer(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
                   int64_t now_ms);

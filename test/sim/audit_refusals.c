@@ -22,7 +22,8 @@ static const char *const kind_names[] = {
     [AUDIT_CREATE] = "create",           [AUDIT_ADJUST] = "adjust",  [AUDIT_RESERVE] = "reserve",
     [AUDIT_CONFIRM] = "confirm",         [AUDIT_REFUND] = "refund",  [AUDIT_EXTEND] = "extend",
     [AUDIT_GET_LOT] = "look at",         [AUDIT_LIST_LOTS] = "list", [AUDIT_CHANGES] = "watch",
-    [AUDIT_GET_RESERVATION] = "look up",
+    [AUDIT_GET_RESERVATION] = "look up", [AUDIT_SHIP] = "ship",      [AUDIT_CHANGE] = "change",
+    [AUDIT_CONFIRM_ALL] = "confirm all",
 };
 
 const char *audit_kind_name(enum audit_kind kind)
@@ -43,6 +44,8 @@ static bool right_at(struct auditor *a, const struct audit_ask *ask, int code, b
     audit_expect(a, ask, in, x);
     if (x->either && (code == 0 || code == TLY_EORDER_MISMATCH))
         return true;
+    if (code && ask->kind == AUDIT_CONFIRM_ALL) /* whichever was found wanting first */
+        return audit_all_fails(a, ask, in, code);
     return x->code == code && (code || x->replayed == replayed);
 }
 
@@ -62,6 +65,15 @@ bool audit_right(struct auditor *a, const struct audit_ask *ask, int code, bool 
 
 /* ---- sold out ---- */
 
+static int64_t reclaimed_units(const struct auditor *a, const struct audit_ask *ask, lot_id lot)
+{
+    const struct audit_hold *h = audit_named(a, ask, a->row_count);
+    int64_t units = 0;
+    for (uint32_t i = 0; h && i < h->now.line_count; i++)
+        units += h->now.lines[i].lot == lot ? h->now.lines[i].quantity : 0;
+    return units;
+}
+
 /* Units that other requests under way may have been promised, but that are not durable yet. */
 static int64_t spoken_for(struct auditor *a, const struct audit_ask *ask, lot_id lot)
 {
@@ -73,7 +85,9 @@ static int64_t spoken_for(struct auditor *a, const struct audit_ask *ask, lot_id
         if (other->kind == AUDIT_ADJUST && str_equal(other->lot, str_of(l->key)) &&
             other->quantity < 0)
             units -= other->quantity;
-        if (other->kind != AUDIT_RESERVE)
+        if (other->kind == AUDIT_CONFIRM && other->reclaim)
+            units += reclaimed_units(a, other, lot);
+        if (other->kind != AUDIT_RESERVE && other->kind != AUDIT_CHANGE)
             continue;
         for (uint32_t i = 0; i < other->want_count; i++)
             if (audit_lot_matches(l, &other->wants[i]))
@@ -82,12 +96,22 @@ static int64_t spoken_for(struct auditor *a, const struct audit_ask *ask, lot_id
     return units;
 }
 
+static bool may_be_about(const struct audit_ask *ask, const struct audit_hold *h)
+{
+    for (uint32_t i = 0; i < ask->id_count; i++)
+        if (ask->ids[i] == h->id)
+            return true;
+    return str_empty(ask->by_order) ? ask->reservation_id == h->id
+                                    : str_equal(ask->by_order, str_of(h->order_id));
+}
+
 /* Somebody pays or extends, which may be decided already although it is not durable. */
 static bool may_go_on(const struct auditor *a, const struct audit_hold *h)
 {
     for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
-        if ((ask->kind == AUDIT_CONFIRM || ask->kind == AUDIT_EXTEND) &&
-            ask->reservation_id == h->id)
+        if ((ask->kind == AUDIT_CONFIRM || ask->kind == AUDIT_EXTEND ||
+             ask->kind == AUDIT_CONFIRM_ALL) &&
+            may_be_about(ask, h))
             return true;
     return false;
 }
@@ -109,8 +133,8 @@ static int64_t least_available(struct auditor *a, const struct audit_want *w,
         const struct audit_hold *h = a->holds[i];
         if (h->state != HOLD_PENDING || h->deadline_ms > span->from_ms || may_go_on(a, h))
             continue;
-        for (uint32_t j = 0; j < h->line_count; j++)
-            units += matches[h->lines[j].lot] ? h->lines[j].quantity : 0;
+        for (uint32_t j = 0; j < h->now.line_count; j++)
+            units += matches[h->now.lines[j].lot] ? h->now.lines[j].quantity : 0;
     }
     int64_t least = units;
     for (size_t i = a->effect_count; i-- > 0 && a->effects[i].row >= span->from;) {
@@ -252,9 +276,13 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
         if (ask->kind == AUDIT_RESERVE)
             audit_count(a, answer->from_gate ? AUDIT_OUTCOME_SOLD_OUT_AT_GATE
                                              : AUDIT_OUTCOME_SOLD_OUT);
+        else if (ask->kind == AUDIT_CHANGE)
+            audit_count(a, AUDIT_OUTCOME_CHANGE_SOLD_OUT);
+        else if (ask->kind == AUDIT_CONFIRM)
+            audit_count(a, AUDIT_OUTCOME_RECLAIM_SOLD_OUT);
         break;
     case TLY_EORDER_MISMATCH:
-        audit_count(a, AUDIT_OUTCOME_MISMATCH);
+        audit_count(a, str_empty(ask->call_id) ? AUDIT_OUTCOME_MISMATCH : AUDIT_OUTCOME_OTHER_CALL);
         break;
     case TLY_ENOT_FOUND:
         audit_count(a, AUDIT_OUTCOME_NOT_FOUND);
@@ -289,6 +317,8 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
     int code = answer->code;
     bool short_of_room = code == TLY_ELIMIT_EXCEEDED && ask->kind != AUDIT_EXTEND;
     count_refusal(a, ask, answer);
+    if (ask->kind == AUDIT_CONFIRM_ALL)
+        audit_count(a, AUDIT_OUTCOME_ALL_REFUSED);
     if (code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE)
         turned_away(a, ask, code, now_ms);
     else if (h && code != TLY_EORDER_MISMATCH && now_ms - h->created_ms <= a->rules.retention_ms)

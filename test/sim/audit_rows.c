@@ -80,73 +80,6 @@ const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows)
     return last;
 }
 
-/* One more unit for want `w`: from a line that has one left, or from one whose unit another want
- * can do without. given[w][l]: units of line l that want w has. */
-struct serving {
-    const struct auditor *a;
-    const struct audit_ask *ask;
-    const struct line *lines;
-    uint32_t count;
-    int64_t left[ORDER_LINES_MAX];
-    int64_t given[AUDIT_WANTS_MAX][ORDER_LINES_MAX];
-    bool tried[ORDER_LINES_MAX];
-};
-
-static bool serve_one(struct serving *s, uint32_t w)
-{
-    for (uint32_t i = 0; i < s->count; i++) {
-        if (s->tried[i] || !audit_lot_matches(&s->a->lots[s->lines[i].lot - 1], &s->ask->wants[w]))
-            continue;
-        s->tried[i] = true;
-        bool found = s->left[i] > 0;
-        s->left[i] -= found;
-        for (uint32_t other = 0; other < s->ask->want_count && !found; other++) {
-            found = s->given[other][i] > 0 && other != w && serve_one(s, other);
-            s->given[other][i] -= found;
-        }
-        s->given[w][i] += found;
-        if (found)
-            return true;
-    }
-    return false;
-}
-
-bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
-                       uint32_t count)
-{
-    struct serving s = {.a = a, .ask = ask, .lines = lines, .count = count};
-    int64_t units = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        s.left[i] = lines[i].quantity;
-        units += lines[i].quantity;
-    }
-    for (uint32_t w = 0; w < ask->want_count; w++) {
-        for (int64_t n = 0; n < ask->wants[w].quantity; n++) {
-            memset(s.tried, 0, sizeof s.tried);
-            if (!serve_one(&s, w))
-                return false;
-            units--;
-        }
-    }
-    return units == 0;
-}
-
-static bool wants_equal(const struct audit_want *x, const struct audit_want *y)
-{
-    return str_equal(x->lot, y->lot) && str_equal(x->sku, y->sku) &&
-           str_equal(x->flavor, y->flavor) && str_equal(x->size, y->size) &&
-           x->quantity == y->quantity;
-}
-
-bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h)
-{
-    (void)a;
-    bool same = str_equal(str_of(h->user_id), ask->user_id) && ask->want_count == h->asked_count;
-    for (uint32_t i = 0; same && i < ask->want_count; i++)
-        same = wants_equal(&ask->wants[i], &h->asked[i]);
-    return same;
-}
-
 /* ---- stock ---- */
 
 static void note_effect(struct auditor *a, lot_id lot, int64_t available, int64_t deadline_ms)
@@ -230,11 +163,17 @@ static void add_step(struct auditor *a, struct audit_hold *h, const struct move 
         audit_fail(a, "I7", "order %s makes no end of moves", h->order_id);
         return;
     }
+    struct audit_held *held = malloc(sizeof *held);
+    if (!held)
+        abort();
+    *held = h->now;
     h->steps[h->step_count++] = (struct audit_step){.row = a->row_count,
+                                                    .held = held,
                                                     .at_ms = m->at_ms,
                                                     .deadline_ms = h->deadline_ms,
                                                     .kind = m->kind,
-                                                    .state = (uint8_t)h->state};
+                                                    .state = (uint8_t)h->state,
+                                                    .reason = (uint8_t)h->reason};
 }
 
 static bool expired_at(const struct audit_lot *lot, int64_t at_ms)
@@ -250,7 +189,7 @@ static void check_allocation(struct auditor *a, const struct audit_ask *ask, con
     const struct line *got = lines_of(m);
     struct line right[ORDER_LINES_MAX];
     uint32_t count;
-    int code = audit_allocation(a, ask, &now, right, &count);
+    int code = audit_allocation(a, ask, &now, NULL, right, &count);
     if (code)
         audit_fail(a, "I1", "order %.*s was reserved, and %s was right", STR_ARG(m->order_id),
                    error_name(code));
@@ -267,8 +206,8 @@ static void check_nobody_overdue(struct auditor *a, const struct move *m)
 {
     for (size_t i = 0; i < a->hold_count; i++)
         if (a->holds[i]->state == HOLD_PENDING && a->holds[i]->deadline_ms <= m->at_ms)
-            audit_fail(a, "I5", "order %.*s was reserved while order %s was overdue",
-                       STR_ARG(m->order_id), a->holds[i]->order_id);
+            audit_fail(a, "I5", "a %s of %" PRId64 " took units while order %s was overdue",
+                       move_kind_name(m->kind), m->reservation_id, a->holds[i]->order_id);
 }
 
 static void check_lines(struct auditor *a, const struct move *m)
@@ -277,11 +216,25 @@ static void check_lines(struct auditor *a, const struct move *m)
     int64_t sum = 0;
     for (uint32_t i = 0; i < m->line_count; i++) {
         sum += lines[i].quantity;
-        if (lines[i].quantity <= 0 || (i > 0 && lines[i].lot <= lines[i - 1].lot))
+        bool empty = m->kind == MOVE_CHANGE ? lines[i].quantity == 0 && m->line_count > 1
+                                            : lines[i].quantity <= 0;
+        if (empty || (i > 0 && lines[i].lot <= lines[i - 1].lot))
             audit_fail(a, "I1", "the lines of a %s are not in order", move_kind_name(m->kind));
     }
-    if (sum != m->line.quantity)
+    if (m->line_count > AUDIT_LINES_MAX || (m->line_count == 0) != (m->kind == MOVE_FENCE))
+        audit_fail(a, "I1", "a %s has %u lines", move_kind_name(m->kind), m->line_count);
+    if (m->line_count && sum != m->line.quantity)
         audit_fail(a, "I1", "the sum of a %s is not that of its lines", move_kind_name(m->kind));
+}
+
+/* By id: two processes' ids are not in the order of commits. */
+static void add_hold(struct auditor *a, struct audit_hold *h)
+{
+    a->holds = audit_grow(a->holds, &a->hold_room, a->hold_count + 1, sizeof *a->holds);
+    size_t at = a->hold_count++;
+    for (; at > 0 && a->holds[at - 1]->id > h->id; at--)
+        a->holds[at] = a->holds[at - 1];
+    a->holds[at] = h;
 }
 
 static void row_reserve(struct auditor *a, const struct move *m)
@@ -303,12 +256,11 @@ static void row_reserve(struct auditor *a, const struct move *m)
                              .state = HOLD_PENDING,
                              .created_ms = m->at_ms,
                              .deadline_ms = m->deadline_ms,
-                             .line_count = m->line_count,
-                             .first_line_count = m->line_count};
+                             .now = {.line_count = m->line_count, .reserved_count = m->line_count}};
     h->order_id = strndup(m->order_id.p, m->order_id.len);
     h->user_id = strndup(m->user_id.p, m->user_id.len);
-    memcpy(h->lines, lines, m->line_count * sizeof *lines);
-    memcpy(h->first_lines, lines, m->line_count * sizeof *lines);
+    memcpy(h->now.lines, lines, m->line_count * sizeof *lines);
+    memcpy(h->now.reserved, lines, m->line_count * sizeof *lines);
     if (ask) {
         if (!a->rules.shared || (ask->strict && !a->rules.trusting))
             check_allocation(a, ask, m); /* else somebody may create an earlier lot meanwhile */
@@ -320,22 +272,43 @@ static void row_reserve(struct auditor *a, const struct move *m)
             audit_fail(a, "FEFO", "order %s got units of an expired lot", h->order_id);
         change_stock(a, m, lines[i], INT64_MAX);
     }
-    a->holds = audit_grow(a->holds, &a->hold_room, a->hold_count + 1, sizeof *a->holds);
-    size_t at = a->hold_count++; /* by id; two processes' ids are not in the order of commits */
-    for (; at > 0 && a->holds[at - 1]->id > h->id; at--)
-        a->holds[at] = a->holds[at - 1];
-    a->holds[at] = h;
+    add_hold(a, h);
     add_step(a, h, m);
+}
+
+/* An order_id that its cancel took: there is nothing more to come of it. */
+static void row_fence(struct auditor *a, const struct move *m)
+{
+    const struct audit_hold *earlier = audit_hold_of_order_at(a, m->order_id, a->row_count);
+    if (!audit_cause(a, m))
+        audit_fail(a, "I6", "a fence of order %.*s, which nobody asked for", STR_ARG(m->order_id));
+    if (earlier && m->at_ms - earlier->created_ms <= a->rules.retention_ms)
+        audit_fail(a, "I4", "order %.*s was fenced when it was there", STR_ARG(m->order_id));
+    if (m->reservation_id != m->seq || m->reason != REASON_CANCELLED)
+        audit_fail(a, "I4", "the fence of order %.*s is none", STR_ARG(m->order_id));
+    struct audit_hold *h = calloc(1, sizeof *h);
+    if (!h)
+        abort();
+    *h = (struct audit_hold){.id = m->seq,
+                             .fence = true,
+                             .state = HOLD_REFUNDED,
+                             .reason = REASON_CANCELLED,
+                             .created_ms = m->at_ms};
+    h->order_id = strndup(m->order_id.p, m->order_id.len);
+    h->user_id = strdup("");
+    add_hold(a, h);
+    add_step(a, h, m);
+    audit_count(a, AUDIT_OUTCOME_FENCED);
 }
 
 /* Of a confirm of fewer units the rest must be released by the next row. */
 static void split_lines(struct auditor *a, struct audit_hold *h, const struct move *m)
 {
     const struct line *lines = lines_of(m);
-    struct line kept[ORDER_LINES_MAX];
+    struct line kept[AUDIT_LINES_MAX];
     uint32_t kept_count = 0, found = 0;
-    for (uint32_t i = 0; i < h->line_count; i++) {
-        struct line rest = h->lines[i];
+    for (uint32_t i = 0; i < h->now.line_count; i++) {
+        struct line rest = h->now.lines[i];
         for (uint32_t j = 0; j < m->line_count; j++) {
             if (lines[j].lot != rest.lot)
                 continue;
@@ -347,11 +320,12 @@ static void split_lines(struct auditor *a, struct audit_hold *h, const struct mo
             audit_fail(a, "I1", "order %s confirmed more than it held", h->order_id);
         if (rest.quantity > 0)
             h->left_over[h->left_over_count++] = rest;
+        h->left_over_kind = MOVE_RELEASE;
     }
     if (found != m->line_count)
         audit_fail(a, "I1", "order %s confirmed lots that it does not hold", h->order_id);
-    memcpy(h->lines, kept, kept_count * sizeof *kept);
-    h->line_count = kept_count;
+    memcpy(h->now.lines, kept, kept_count * sizeof *kept);
+    h->now.line_count = kept_count;
 }
 
 static void check_confirm(struct auditor *a, struct audit_hold *h, const struct move *m)
@@ -363,8 +337,17 @@ static void check_confirm(struct auditor *a, struct audit_hold *h, const struct 
         audit_fail(a, "I5", "order %s was confirmed %" PRId64 " ms past its deadline", h->order_id,
                    m->at_ms - h->deadline_ms);
     split_lines(a, h, m);
+}
+
+/* It is paid for, and all of it is in the house. */
+static void confirmed(struct audit_hold *h, const struct move *m)
+{
     h->state = HOLD_CONFIRMED;
+    h->reason = REASON_NONE;
     h->confirmed_ms = m->at_ms;
+    h->payment_id = strndup(m->detail.p ? m->detail.p : "", m->detail.len);
+    for (uint32_t i = 0; i < h->now.line_count; i++)
+        h->now.units[i] = (struct audit_units){.house = h->now.lines[i].quantity};
 }
 
 static void check_refund(struct auditor *a, struct audit_hold *h, const struct move *m)
@@ -386,17 +369,6 @@ static void check_refund(struct auditor *a, struct audit_hold *h, const struct m
     h->reason = m->reason;
 }
 
-static void check_return(struct auditor *a, struct audit_hold *h, const struct move *m)
-{
-    if (h->state != HOLD_CONFIRMED)
-        audit_fail(a, "I2", "order %s was returned from %s", h->order_id,
-                   hold_state_name(h->state));
-    if (m->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
-        audit_fail(a, "I4", "order %s was returned after the refund window", h->order_id);
-    h->state = HOLD_REFUNDED;
-    h->reason = m->reason;
-}
-
 static void check_extend(struct auditor *a, struct audit_hold *h, const struct move *m)
 {
     if (h->state != HOLD_PENDING || m->at_ms >= h->deadline_ms)
@@ -405,6 +377,44 @@ static void check_extend(struct auditor *a, struct audit_hold *h, const struct m
         m->deadline_ms > h->created_ms + a->rules.hold_total_max_ms)
         audit_fail(a, "I5", "order %s was extended to a wrong deadline", h->order_id);
     h->deadline_ms = m->deadline_ms;
+}
+
+static void judge_move(struct auditor *a, struct audit_hold *h, const struct move *m,
+                       const struct audit_ask *cause)
+{
+    bool takes = m->kind == MOVE_CHANGE || m->kind == MOVE_RECLAIM;
+    if (takes && !a->rules.shared)
+        check_nobody_overdue(a, m);
+    switch (m->kind) {
+    case MOVE_CONFIRM:
+        check_confirm(a, h, m);
+        confirmed(h, m);
+        break;
+    case MOVE_RECLAIM:
+        audit_check_reclaim(a, h, m);
+        confirmed(h, m);
+        break;
+    case MOVE_REFUND:
+        check_refund(a, h, m);
+        break;
+    case MOVE_EXTEND:
+        check_extend(a, h, m);
+        break;
+    case MOVE_SHIP:
+        audit_check_ship(a, h, m);
+        audit_note_call(a, h, m, cause);
+        break;
+    case MOVE_CHANGE:
+        audit_check_change(a, h, m, cause);
+        audit_note_call(a, h, m, cause);
+        break;
+    case MOVE_RELEASE:
+        break;
+    default:
+        audit_check_back(a, h, m, cause);
+        audit_note_call(a, h, m, cause);
+        break;
+    }
 }
 
 static void row_of_hold(struct auditor *a, const struct move *m)
@@ -416,28 +426,23 @@ static void row_of_hold(struct auditor *a, const struct move *m)
         return;
     }
     int64_t expired_deadline_ms = INT64_MAX;
+    const struct audit_ask *cause = NULL;
+    bool follows = h->left_over_count > 0;
     if (m->kind == MOVE_REFUND && m->reason == REASON_EXPIRED)
         expired_deadline_ms = h->deadline_ms;
-    else if (m->kind != MOVE_RELEASE && !audit_cause(a, m))
+    else if (!follows && m->kind != MOVE_RELEASE && !(cause = audit_cause(a, m)))
         audit_fail(a, "I6", "a %s of order %s is in the ledger, but nobody is waiting for it",
                    move_kind_name(m->kind), h->order_id);
-    bool released = h->left_over_count > 0;
-    if (released != (m->kind == MOVE_RELEASE) ||
-        (released && !audit_lines_equal(lines, m->line_count, h->left_over, h->left_over_count)))
-        audit_fail(a, "I2", "what order %s left over was not released at once", h->order_id);
+    if (follows ? m->kind != h->left_over_kind ||
+                      !audit_lines_equal(lines, m->line_count, h->left_over, h->left_over_count)
+                : m->kind == MOVE_RELEASE)
+        audit_fail(a, "I2", "what order %s left over did not follow at once", h->order_id);
     h->left_over_count = 0;
-    if (m->kind != MOVE_CONFIRM && m->kind != MOVE_RELEASE &&
-        !audit_lines_equal(lines, m->line_count, h->lines, h->line_count))
+    bool whole = m->kind == MOVE_REFUND || m->kind == MOVE_EXTEND;
+    if (whole && !audit_lines_equal(lines, m->line_count, h->now.lines, h->now.line_count))
         audit_fail(a, "I2", "a %s of order %s has other units than it holds",
                    move_kind_name(m->kind), h->order_id);
-    if (m->kind == MOVE_CONFIRM)
-        check_confirm(a, h, m);
-    else if (m->kind == MOVE_REFUND)
-        check_refund(a, h, m);
-    else if (m->kind == MOVE_RETURN)
-        check_return(a, h, m);
-    else if (m->kind == MOVE_EXTEND)
-        check_extend(a, h, m);
+    judge_move(a, h, m, cause);
     for (uint32_t i = 0; i < m->line_count; i++)
         change_stock(a, m, lines[i], expired_deadline_ms);
     add_step(a, h, m);
@@ -488,6 +493,22 @@ static void check_seq(struct auditor *a, const struct move *m)
             a->lots[lines[i].lot - 1].last_seq = m->seq;
 }
 
+/* Orders that were to be confirmed together are, in one commit. */
+static void check_all_or_none(struct auditor *a, const struct move *rows, size_t count)
+{
+    for (size_t i = 0; i < count && !a->finding[0]; i++) {
+        const struct audit_ask *ask =
+            rows[i].kind == MOVE_CONFIRM ? audit_all_of(a, &rows[i]) : NULL;
+        for (uint32_t j = 0; ask && j < ask->id_count; j++) {
+            const struct audit_hold *h = audit_hold_find(a, ask->ids[j]);
+            if (!h || !h->payment_id || !str_equal(str_of(h->payment_id), ask->payment_id))
+                audit_fail(a, "I4",
+                           "of several orders that were confirmed at once, %" PRId64 " was not",
+                           ask->ids[j]);
+        }
+    }
+}
+
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
                        int64_t oldest_pending)
 {
@@ -505,6 +526,8 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
             row_adjust(a, m);
         else if (m->kind == MOVE_RESERVE)
             row_reserve(a, m);
+        else if (m->kind == MOVE_FENCE)
+            row_fence(a, m);
         else
             row_of_hold(a, m);
         count_row(a, m);
@@ -512,8 +535,9 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
     }
     for (size_t i = 0; i < a->hold_count; i++)
         if (a->holds[i]->left_over_count)
-            audit_fail(a, "I2", "a commit ended with units of order %s neither confirmed nor free",
+            audit_fail(a, "I2", "a commit ended with units of order %s neither here nor there",
                        a->holds[i]->order_id);
+    check_all_or_none(a, rows, count);
     a->commits++;
     if (!a->rules.shared)
         check_oldest_pending(a, oldest_pending);

@@ -32,6 +32,12 @@ void auditor_destroy(struct auditor *a)
         free(a->lots[i].version_rows);
     }
     for (size_t i = 0; i < a->hold_count; i++) {
+        for (uint32_t j = 0; j < a->holds[i]->step_count; j++)
+            free(a->holds[i]->steps[j].held);
+        for (size_t j = 0; j < a->holds[i]->call_count; j++)
+            free(a->holds[i]->calls[j].id);
+        free(a->holds[i]->calls);
+        free(a->holds[i]->payment_id);
         free(a->holds[i]->order_id);
         free(a->holds[i]->user_id);
         free(a->holds[i]);
@@ -186,16 +192,8 @@ static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struc
         return ask->kind == AUDIT_RESERVE && str_equal(ask->order_id, m->order_id) &&
                str_equal(ask->user_id, m->user_id) && ask->fingerprint == m->fingerprint &&
                audit_lines_serve(a, ask, lines, m->line_count);
-    case MOVE_CONFIRM:
-        return ask->kind == AUDIT_CONFIRM && ask->reservation_id == m->reservation_id &&
-               (ask->want_count == 0 || audit_lines_serve(a, ask, lines, m->line_count));
-    case MOVE_REFUND:
-    case MOVE_RETURN:
-        return ask->kind == AUDIT_REFUND && ask->reservation_id == m->reservation_id;
-    case MOVE_EXTEND:
-        return ask->kind == AUDIT_EXTEND && ask->reservation_id == m->reservation_id;
     default:
-        return false;
+        return audit_asks_for_move(a, ask, m);
     }
 }
 
@@ -209,6 +207,14 @@ struct audit_ask *audit_cause(struct auditor *a, const struct move *m)
     if (cause)
         cause->caused = true;
     return cause;
+}
+
+const struct audit_ask *audit_all_of(const struct auditor *a, const struct move *m)
+{
+    for (const struct audit_ask *ask = a->asks; ask; ask = ask->next)
+        if (ask->kind == AUDIT_CONFIRM_ALL && str_equal(ask->payment_id, m->detail))
+            return ask;
+    return NULL;
 }
 
 /* ---- how often what happened ---- */
@@ -263,6 +269,7 @@ void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units)
 void auditor_still(struct auditor *a)
 {
     audit_judge_refusals(a, true);
+    audit_balance(a);
 }
 
 void auditor_strict(struct auditor *a, bool strict)

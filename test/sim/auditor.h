@@ -12,7 +12,7 @@
 
 #include "model/model.h"
 
-enum { AUDIT_WANTS_MAX = 8, AUDIT_LOTS_MAX = 64, AUDIT_TEXT_MAX = 400 };
+enum { AUDIT_WANTS_MAX = 8, AUDIT_LOTS_MAX = 64, AUDIT_ALL_MAX = 4, AUDIT_TEXT_MAX = 400 };
 
 enum audit_kind {
     AUDIT_CREATE,
@@ -25,6 +25,9 @@ enum audit_kind {
     AUDIT_LIST_LOTS,
     AUDIT_CHANGES, /* lots as they were at some time */
     AUDIT_GET_RESERVATION,
+    AUDIT_SHIP,
+    AUDIT_CHANGE,
+    AUDIT_CONFIRM_ALL,
 };
 
 /* A line as asked for: a lot, or all lots of a sku (and flavor, and size) that have not expired. */
@@ -39,18 +42,27 @@ struct audit_want {
 struct audit_ask {
     struct audit_ask *next;
     enum audit_kind kind;
-    uint32_t number;           /* for the trace */
-    uint32_t node;             /* the process that it goes to */
-    struct str order_id;       /* RESERVE, GET_RESERVATION by order */
-    int64_t reservation_id;    /* CONFIRM, REFUND, EXTEND, GET_RESERVATION by id */
+    uint32_t number;            /* for the trace */
+    uint32_t node;              /* the process that it goes to */
+    struct str order_id;        /* RESERVE, GET_RESERVATION by order */
+    int64_t reservation_id;     /* moves of a hold and GET_RESERVATION, by id */
+    struct str by_order;        /* moves of a hold, by order_id; or empty */
+    struct str call_id;         /* SHIP, REFUND, CHANGE: done once under that id; or empty */
+    struct str payment_id;      /* CONFIRM, CONFIRM_ALL */
+    bool reclaim;               /* CONFIRM: also if it has expired */
+    bool no_restock;            /* REFUND: the units are not sold again */
+    bool fence;                 /* REFUND by order: the order must not come any more */
+    int64_t ids[AUDIT_ALL_MAX]; /* CONFIRM_ALL */
+    uint32_t id_count;
     enum refund_reason reason; /* REFUND; NONE: whichever */
     struct str user_id;
-    uint64_t fingerprint;                     /* RESERVE: of its content */
-    struct str lot;                           /* CREATE, ADJUST, GET_LOT */
-    int64_t quantity;                         /* CREATE, ADJUST */
-    struct str adjustment_id;                 /* ADJUST, may be empty */
-    int64_t hold_ms;                          /* RESERVE, EXTEND; 0: the default */
-    struct audit_want wants[AUDIT_WANTS_MAX]; /* RESERVE; CONFIRM of fewer; LIST_LOTS: a filter */
+    uint64_t fingerprint;     /* RESERVE: of its content */
+    struct str lot;           /* CREATE, ADJUST, GET_LOT */
+    int64_t quantity;         /* CREATE, ADJUST */
+    struct str adjustment_id; /* ADJUST, may be empty */
+    int64_t hold_ms;          /* RESERVE, EXTEND; 0: the default */
+    struct audit_want
+        wants[AUDIT_WANTS_MAX]; /* RESERVE, CHANGE; of fewer units; LIST_LOTS: a filter */
     uint32_t want_count;
     lot_id after;       /* LIST_LOTS: the page begins behind it */
     uint32_t page_size; /* LIST_LOTS */
@@ -82,6 +94,7 @@ struct audit_answer {
     enum refund_reason reason;
     const struct line *lines;
     uint32_t line_count;
+    const struct line_after *after;    /* of each line; or NULL */
     int64_t available;                 /* SOLD_OUT */
     const struct audit_lot_view *lots; /* look-ups of lots, CREATE, ADJUST */
     uint32_t lot_count;
@@ -132,6 +145,22 @@ struct audit_rules {
     X(TOO_LONG, "extension beyond the limit refused", 1)                                           \
     X(EXPIRED, "hold expired", 1)                                                                  \
     X(RELEASED, "left-over units released", 1)                                                     \
+    X(SHIPPED, "units shipped", 1)                                                                 \
+    X(SHIP_REPLAYED, "shipment replayed", 1)                                                       \
+    X(RETURNED_PART, "units returned in part", 1)                                                  \
+    X(RESTOCKED, "shipped units back, and for sale", 1)                                            \
+    X(WRITTEN_OFF_BACK, "returned units written off", 1)                                           \
+    X(DISCARDED, "shipped units back, and discarded", 1)                                           \
+    X(RETURN_REPLAYED, "return replayed by its id", 1)                                             \
+    X(CHANGED, "hold changed", 1)                                                                  \
+    X(CHANGE_REPLAYED, "change replayed", 1)                                                       \
+    X(CHANGE_SOLD_OUT, "change refused, and nothing lost", 1)                                      \
+    X(OTHER_CALL, "other content under a call's id refused", 1)                                    \
+    X(RECLAIMED, "expired hold taken again", 1)                                                    \
+    X(RECLAIM_SOLD_OUT, "late payment for what is gone refused", 1)                                \
+    X(FENCED, "order_id fenced", 1)                                                                \
+    X(ALL_CONFIRMED, "several confirmed at once", 1)                                               \
+    X(ALL_REFUSED, "none of several confirmed", 1)                                                 \
     X(FORBIDDEN, "forbidden move refused", 1)                                                      \
     X(LOT_SEEN, "lot looked up", 1)                                                                \
     X(LOTS_LISTED, "lots listed", 1)                                                               \

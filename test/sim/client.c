@@ -46,14 +46,14 @@ void clients_init(struct world *w)
                 add_lot(w, sku, flavor, (char)('A' + batch), w->now_ms / DAY_MS);
 }
 
-static struct sim_lot *any_lot(struct world *w)
+struct sim_lot *client_any_lot(struct world *w)
 {
     return &w->lots[rng_below(&w->rng, w->lot_count)];
 }
 
 /* ---- requests ---- */
 
-static struct request *new_request(struct world *w, enum command_kind command, enum audit_kind kind)
+struct request *client_request(struct world *w, enum command_kind command, enum audit_kind kind)
 {
     struct request *q = calloc(1, sizeof *q);
     if (!q)
@@ -88,7 +88,7 @@ static void leave(struct world *w, struct request *q)
         auditor_sent(w->auditor, &q->asks[i], w->now_ms);
 }
 
-static void send_request(struct world *w, struct request *q)
+void client_send(struct world *w, struct request *q)
 {
     leave(w, q);
     process_send(&w->nodes[q->node].process, &q->command);
@@ -167,7 +167,7 @@ struct sim_order *client_new_order(struct world *w)
     return o;
 }
 
-static struct sim_order *new_order(struct world *w)
+struct sim_order *client_any_order(struct world *w)
 {
     struct sim_order *o = client_new_order(w);
     o->server_made = rng_chance(&w->rng, 300);
@@ -175,15 +175,15 @@ static struct sim_order *new_order(struct world *w)
     o->want_count = 1;
     uint32_t kind = rng_below(&w->rng, 100);
     if (kind < 60) {
-        want_lot(w, &o->wants[0], any_lot(w));
+        want_lot(w, &o->wants[0], client_any_lot(w));
     } else if (kind < 75) {
         o->want_count = rng_between(&w->rng, 2, SIM_WANTS_MAX);
         for (uint32_t i = 0; i < o->want_count; i++)
-            want_lot(w, &o->wants[i], any_lot(w));
+            want_lot(w, &o->wants[i], client_any_lot(w));
     } else {
         want_sku(w, &o->wants[0], rng_below(&w->rng, w->sku_count));
         if (kind >= 95)
-            want_lot(w, &o->wants[o->want_count++], any_lot(w));
+            want_lot(w, &o->wants[o->want_count++], client_any_lot(w));
         else if (kind >= 90)
             want_sku(w, &o->wants[o->want_count++], rng_below(&w->rng, w->sku_count));
     }
@@ -220,10 +220,10 @@ static void change_content(struct world *w, struct reserve_command *r)
     if (how == 0) {
         r->user_id = STR("user-other");
     } else if (how == 1 && str_empty(v->lot)) {
-        v->lot = any_lot(w)->dims.key; /* the same goods perhaps, asked for in another way */
+        v->lot = client_any_lot(w)->dims.key; /* the same goods perhaps, asked for in another way */
         v->sku = v->flavor = v->size = (struct str){0};
     } else if (how == 2 && r->want_count < SIM_WANTS_MAX) {
-        want_lot(w, &r->wants[r->want_count++], any_lot(w));
+        want_lot(w, &r->wants[r->want_count++], client_any_lot(w));
     } else {
         v->quantity++;
     }
@@ -273,14 +273,14 @@ static struct sim_order *pick_order(struct world *w, bool *retry)
     *retry = w->order_count > 0 && (w->order_count >= SIM_ORDERS_MAX - SIM_ORDERS_KEPT ||
                                     rng_chance(&w->rng, w->retry_per_mille));
     if (!*retry)
-        return new_order(w);
+        return client_any_order(w);
     uint32_t recent = w->order_count < 8 || rng_chance(&w->rng, 200) ? w->order_count : 8;
     return &w->orders[w->order_count - 1 - rng_below(&w->rng, recent)];
 }
 
 void client_reserve(struct world *w, struct sim_order *o, bool retry, bool changed)
 {
-    struct request *q = new_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
+    struct request *q = client_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
     put_order(w, q, 0, o, changed, retry);
     world_trace(w, "#%u reserve %s%s%s", q->asks[0].number, o->order_id, retry ? " again" : "",
                 changed ? ", changed" : "");
@@ -299,7 +299,7 @@ static void reserve(struct world *w)
 
 static void reserve_batch(struct world *w)
 {
-    struct request *q = new_request(w, COMMAND_RESERVE_BATCH, AUDIT_RESERVE);
+    struct request *q = client_request(w, COMMAND_RESERVE_BATCH, AUDIT_RESERVE);
     q->ask_count = rng_between(&w->rng, 1, SIM_BATCH_MAX);
     q->command.batch.orders = q->orders;
     q->command.batch.count = q->ask_count;
@@ -320,7 +320,7 @@ static void reserve_batch(struct world *w)
 
 /* ---- holds ---- */
 
-static int64_t any_reservation(struct world *w)
+int64_t client_any_reservation(struct world *w)
 {
     for (int tries = 0; tries < 8 && w->order_count > 0; tries++) {
         uint32_t recent = w->order_count < 20 || rng_chance(&w->rng, 200) ? w->order_count : 20;
@@ -331,10 +331,11 @@ static int64_t any_reservation(struct world *w)
     return 12345; /* there is none */
 }
 
-static struct request *new_move(struct world *w, enum command_kind command, enum audit_kind kind,
-                                int64_t reservation_id)
+struct request *client_move(struct world *w, enum command_kind command, enum audit_kind kind,
+                            int64_t reservation_id)
 {
-    struct request *q = new_request(w, command, kind);
+    struct request *q = client_request(w, command, kind);
+    q->command.move.after = q->after;
     q->command.move.reservation_id = reservation_id;
     q->command.move.lines = q->lines[0];
     q->command.move.line_max = ORDER_LINES_MAX;
@@ -344,7 +345,7 @@ static struct request *new_move(struct world *w, enum command_kind command, enum
     return q;
 }
 
-static void want_part(struct request *q, const struct sim_lot *lot, int64_t quantity)
+void client_want_part(struct request *q, const struct sim_lot *lot, int64_t quantity)
 {
     uint32_t n = q->asks[0].want_count++;
     q->wants[0][n] = (struct want){.lot = lot->dims.key, .quantity = quantity};
@@ -356,48 +357,49 @@ static void want_part(struct request *q, const struct sim_lot *lot, int64_t quan
 void client_confirm(struct world *w, int64_t reservation_id, const struct sim_lot *part,
                     int64_t quantity)
 {
-    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, reservation_id);
-    q->command.move.payment_id = STR("paid");
+    struct request *q = client_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, reservation_id);
+    q->command.move.payment_id = q->asks[0].payment_id = STR("paid");
     if (part)
-        want_part(q, part, quantity);
-    send_request(w, q);
+        client_want_part(q, part, quantity);
+    client_send(w, q);
 }
 
 /* All of it, or some units of some lots, one of them perhaps in two lines. */
 static void confirm(struct world *w)
 {
-    struct request *q = new_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, any_reservation(w));
-    q->command.move.payment_id = STR("paid");
+    struct request *q = client_move(w, COMMAND_CONFIRM, AUDIT_CONFIRM, client_any_reservation(w));
+    q->command.move.payment_id = q->asks[0].payment_id = STR("paid");
     if (rng_chance(&w->rng, 300)) {
-        const struct sim_lot *lot = any_lot(w);
-        want_part(q, lot, rng_between(&w->rng, 1, 3));
+        const struct sim_lot *lot = client_any_lot(w);
+        client_want_part(q, lot, rng_between(&w->rng, 1, 3));
         if (rng_chance(&w->rng, 300))
-            want_part(q, rng_chance(&w->rng, 500) ? lot : any_lot(w), rng_between(&w->rng, 1, 3));
+            client_want_part(q, rng_chance(&w->rng, 500) ? lot : client_any_lot(w),
+                             rng_between(&w->rng, 1, 3));
     }
-    send_request(w, q);
+    client_send(w, q);
 }
 
 void client_refund(struct world *w, int64_t reservation_id, enum refund_reason reason)
 {
-    struct request *q = new_move(w, COMMAND_REFUND, AUDIT_REFUND, reservation_id);
+    struct request *q = client_move(w, COMMAND_REFUND, AUDIT_REFUND, reservation_id);
     q->command.move.reason = (uint8_t)reason;
     q->asks[0].reason = reason;
-    send_request(w, q);
+    client_send(w, q);
 }
 
 void client_extend(struct world *w, int64_t reservation_id, int64_t hold_ms)
 {
-    struct request *q = new_move(w, COMMAND_EXTEND, AUDIT_EXTEND, reservation_id);
+    struct request *q = client_move(w, COMMAND_EXTEND, AUDIT_EXTEND, reservation_id);
     q->command.move.hold_ms = hold_ms;
     q->asks[0].hold_ms = hold_ms;
-    send_request(w, q);
+    client_send(w, q);
 }
 
 /* ---- look-ups ---- */
 
 void client_look_up(struct world *w, const struct sim_order *o, int64_t reservation_id)
 {
-    struct request *q = new_request(w, COMMAND_GET_RESERVATION, AUDIT_GET_RESERVATION);
+    struct request *q = client_request(w, COMMAND_GET_RESERVATION, AUDIT_GET_RESERVATION);
     if (o) {
         q->command.get.order_id = str_of(o->order_id);
         q->command.get.order_hash = hash64(str_of(o->order_id), SIM_HASH_SEED);
@@ -408,28 +410,28 @@ void client_look_up(struct world *w, const struct sim_order *o, int64_t reservat
     }
     world_trace(w, "#%u look up %.*s %lld", q->asks[0].number, STR_ARG(q->asks[0].order_id),
                 (long long)q->asks[0].reservation_id);
-    send_request(w, q);
+    client_send(w, q);
 }
 
 static void look_up(struct world *w)
 {
     bool by_order = w->order_count > 0 && rng_chance(&w->rng, 500);
     client_look_up(w, by_order ? &w->orders[rng_below(&w->rng, w->order_count)] : NULL,
-                   by_order ? 0 : any_reservation(w));
+                   by_order ? 0 : client_any_reservation(w));
 }
 
 void client_get_lot(struct world *w, const struct sim_lot *lot)
 {
-    struct request *q = new_request(w, COMMAND_GET_LOT, AUDIT_GET_LOT);
+    struct request *q = client_request(w, COMMAND_GET_LOT, AUDIT_GET_LOT);
     q->command.get_lot.key = lot->dims.key;
     q->asks[0].lot = q->command.get_lot.key;
     world_trace(w, "#%u look at %.*s", q->asks[0].number, STR_ARG(q->asks[0].lot));
-    send_request(w, q);
+    client_send(w, q);
 }
 
 void client_list(struct world *w, const struct lot_dims *filter, lot_id after, uint32_t page_size)
 {
-    struct request *q = new_request(w, COMMAND_LIST_LOTS, AUDIT_LIST_LOTS);
+    struct request *q = client_request(w, COMMAND_LIST_LOTS, AUDIT_LIST_LOTS);
     q->command.deadline_ns = 0;
     q->command.list.lots = q->views;
     q->command.list.page_size = page_size;
@@ -443,7 +445,7 @@ void client_list(struct world *w, const struct lot_dims *filter, lot_id after, u
     q->asks[0].page_size = page_size;
     world_trace(w, "#%u list lots %.*s %.*s %.*s", q->asks[0].number, STR_ARG(filter->sku),
                 STR_ARG(filter->flavor), STR_ARG(filter->size));
-    send_request(w, q);
+    client_send(w, q);
 }
 
 void client_look_at_all(struct world *w)
@@ -453,7 +455,7 @@ void client_look_at_all(struct world *w)
 
 static void list(struct world *w)
 {
-    struct lot_dims filter = any_lot(w)->dims;
+    struct lot_dims filter = client_any_lot(w)->dims;
     if (rng_chance(&w->rng, 400))
         filter.sku = (struct str){0};
     if (rng_chance(&w->rng, 500))
@@ -468,33 +470,33 @@ void client_watch(struct world *w)
 {
     if (w->watching || w->class == WORLD_SHARED)
         return;
-    struct request *q = new_request(w, COMMAND_LOT_CHANGES, AUDIT_CHANGES);
+    struct request *q = client_request(w, COMMAND_LOT_CHANGES, AUDIT_CHANGES);
     q->command.deadline_ns = 0;
     q->command.changes.since = w->watched_upto;
     q->command.changes.lots = q->views;
     q->command.changes.page_size = rng_between(&w->rng, 1, SIM_LOTS_MAX);
     w->watching = true;
     world_trace(w, "#%u lot changes", q->asks[0].number);
-    send_request(w, q);
+    client_send(w, q);
 }
 
 /* ---- stock ---- */
 
 void client_create_lot(struct world *w, const struct sim_lot *lot)
 {
-    struct request *q = new_request(w, COMMAND_CREATE_LOT, AUDIT_CREATE);
+    struct request *q = client_request(w, COMMAND_CREATE_LOT, AUDIT_CREATE);
     q->command.deadline_ns = 0;
     q->command.create.dims = lot->dims;
     q->command.create.quantity = lot->quantity;
     q->asks[0].lot = lot->dims.key;
     q->asks[0].quantity = lot->quantity;
     world_trace(w, "#%u create %s of %lld", q->asks[0].number, lot->key, (long long)lot->quantity);
-    send_request(w, q);
+    client_send(w, q);
 }
 
 void client_adjust(struct world *w, const struct sim_lot *lot, int64_t delta, const char *id)
 {
-    struct request *q = new_request(w, COMMAND_ADJUST, AUDIT_ADJUST);
+    struct request *q = client_request(w, COMMAND_ADJUST, AUDIT_ADJUST);
     q->command.adjust.key = lot->dims.key;
     q->command.adjust.delta = delta;
     q->command.adjust.reason = STR("counted");
@@ -505,7 +507,7 @@ void client_adjust(struct world *w, const struct sim_lot *lot, int64_t delta, co
     q->asks[0].adjustment_id = q->command.adjust.adjustment_id;
     world_trace(w, "#%u adjust %.*s by %lld %s", q->asks[0].number, STR_ARG(q->asks[0].lot),
                 (long long)delta, id ? id : "");
-    send_request(w, q);
+    client_send(w, q);
 }
 
 const char *client_new_adjustment(struct world *w)
@@ -525,13 +527,15 @@ static void adjust(struct world *w)
                      (w->adjustment_count < SIM_ADJUSTMENTS_MAX / 2 && rng_chance(&w->rng, 700));
         id = fresh ? client_new_adjustment(w) : w->adjustments[w->adjustment_count - 1];
     }
-    client_adjust(w, any_lot(w), delta ? delta : 5, id);
+    client_adjust(w, client_any_lot(w), delta ? delta : 5, id);
 }
 
 void client_act(struct world *w)
 {
     uint32_t what = rng_below(&w->rng, 100);
-    if (w->adjusts_often && rng_chance(&w->rng, 300))
+    if (rng_chance(&w->rng, w->after_per_mille))
+        client_act_after(w);
+    else if (w->adjusts_often && rng_chance(&w->rng, 300))
         adjust(w);
     else if (what < 45)
         reserve(w);
@@ -540,14 +544,14 @@ void client_act(struct world *w)
     else if (what < 62)
         confirm(w);
     else if (what < 74)
-        client_refund(w, any_reservation(w),
+        client_refund(w, client_any_reservation(w),
                       rng_chance(&w->rng, 300) ? REASON_GROUP_FAILED : REASON_NONE);
     else if (what < 80)
-        client_extend(w, any_reservation(w), rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS));
+        client_extend(w, client_any_reservation(w), rng_between(&w->rng, HOLD_MIN_MS, HOLD_MAX_MS));
     else if (what < 86)
         look_up(w);
     else if (what < 91)
-        client_get_lot(w, any_lot(w));
+        client_get_lot(w, client_any_lot(w));
     else if (what < 93)
         list(w);
     else if (what < 94)
@@ -555,5 +559,5 @@ void client_act(struct world *w)
     else if (what < 97)
         adjust(w);
     else
-        client_create_lot(w, any_lot(w));
+        client_create_lot(w, client_any_lot(w));
 }

@@ -28,7 +28,21 @@ static inline void effect_on(struct stock *s, uint8_t kind, int64_t quantity)
     case MOVE_RETURN: /* what was paid for is free */
         s->confirmed -= quantity;
         break;
-    default: /* EXTEND moves no units */
+    case MOVE_SHIP:      /* what was paid for has left the house */
+    case MOVE_WRITE_OFF: /* or is not sold again */
+        s->on_hand -= quantity;
+        s->confirmed -= quantity;
+        break;
+    case MOVE_RESTOCK: /* what had left is here again */
+        s->on_hand += quantity;
+        break;
+    case MOVE_CHANGE: /* more is held, or less */
+        s->reserved += quantity;
+        break;
+    case MOVE_RECLAIM: /* what was free is paid for */
+        s->confirmed += quantity;
+        break;
+    default: /* EXTEND and DISCARD move no units */
         break;
     }
     s->version++;

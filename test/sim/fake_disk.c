@@ -170,87 +170,11 @@ int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader
 
 /* ---- answers ---- */
 
-/* One block for the record and all that it points to. */
-struct record_block {
-    struct reservation_record record;
-    struct line lines[ORDER_LINES_MAX];
-    struct line reserved_lines[ORDER_LINES_MAX];
-    struct reservation_move moves[64];
-    char order_id[ORDER_ID_MAX + 1];
-    char user_id[USER_ID_MAX + 1];
-    char payment_id[PAYMENT_ID_MAX + 1];
-};
-
-static struct str put_text(char *room, struct str text)
-{
-    memcpy(room, text.p, text.len);
-    room[text.len] = 0;
-    return (struct str){room, text.len};
-}
-
-static void begin(struct record_block *b, const struct move *m)
-{
-    struct reservation_record *r = &b->record;
-    *r = (struct reservation_record){.reservation_id = m->seq,
-                                     .state = HOLD_PENDING,
-                                     .created_ms = m->at_ms,
-                                     .order_id = put_text(b->order_id, m->order_id),
-                                     .user_id = put_text(b->user_id, m->user_id),
-                                     .fingerprint = m->fingerprint,
-                                     .lines = b->lines,
-                                     .reserved_lines = b->reserved_lines,
-                                     .line_count = m->line_count,
-                                     .line_count_reserved = m->line_count,
-                                     .moves = b->moves};
-    memcpy(b->lines, lines_of(m), m->line_count * sizeof b->lines[0]);
-    memcpy(b->reserved_lines, lines_of(m), m->line_count * sizeof b->lines[0]);
-}
-
-static void follow(struct record_block *b, const struct move *m)
-{
-    struct reservation_record *r = &b->record;
-    if (m->kind == MOVE_CONFIRM) {
-        r->state = HOLD_CONFIRMED;
-        r->confirmed_ms = m->at_ms;
-        r->payment_id = put_text(b->payment_id, m->detail);
-        r->line_count = m->line_count;
-        memcpy(b->lines, lines_of(m), m->line_count * sizeof b->lines[0]);
-    } else if (m->kind == MOVE_REFUND || m->kind == MOVE_RETURN) {
-        r->state = HOLD_REFUNDED;
-        r->reason = m->reason;
-    }
-    if (m->deadline_ms)
-        r->deadline_ms = m->deadline_ms;
-    b->moves[r->move_count++] = (struct reservation_move){.seq = m->seq,
-                                                          .at_ms = m->at_ms,
-                                                          .deadline_ms = m->deadline_ms,
-                                                          .quantity = m->line.quantity,
-                                                          .kind = m->kind,
-                                                          .reason = m->reason};
-}
-
-struct reservation_record *fake_disk_record(const struct fake_disk *r, int64_t reservation_id)
-{
-    struct record_block *b = NULL;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct move *m = &r->rows[i];
-        if (m->kind == MOVE_RESERVE && m->seq == reservation_id) {
-            b = calloc(1, sizeof *b);
-            if (!b)
-                abort();
-            begin(b, m);
-        }
-        if (b && m->reservation_id == reservation_id)
-            follow(b, m);
-    }
-    return b ? &b->record : NULL;
-}
-
 /* The newest: an earlier one is past retention. */
 int64_t fake_disk_order(const struct fake_disk *r, struct str order_id)
 {
     for (size_t i = r->count; i-- > 0;)
-        if (r->rows[i].kind == MOVE_RESERVE && str_equal(r->rows[i].order_id, order_id))
+        if (move_begins(&r->rows[i]) && str_equal(r->rows[i].order_id, order_id))
             return r->rows[i].seq;
     return 0;
 }

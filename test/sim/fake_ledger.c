@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planted_rows.h"
 #include "process.h"
 
 enum { READS_MAX = 64 };
@@ -112,8 +113,13 @@ static void make_durable(struct fake_ledger *l, const struct batch *b)
         fake_disk_add(&l->early, b->moves, b->move_count);
         return;
     }
-    fake_disk_add(d, b->moves, b->move_count);
-    l->config.durable(l->config.context, b->moves, b->move_count, b->oldest_pending);
+    struct move *rows = calloc(b->move_count, sizeof *rows);
+    if (!rows)
+        abort();
+    size_t count = planted_rows(l->config.plant, b, rows);
+    fake_disk_add(d, rows, count);
+    l->config.durable(l->config.context, rows, count, b->oldest_pending);
+    free(rows);
     if (rng_chance(l->config.rng, 300))
         fake_disk_snapshot(d);
 }
@@ -234,6 +240,7 @@ static void progress_read(struct fake_ledger *l)
     struct question *q = l->reads[i];
     l->reads[i] = l->reads[--l->read_count];
     fake_disk_answer(l->config.disk, q);
+    planted_answer(l->config.plant, q);
     if (rng_chance(l->config.rng, l->config.faults->read_fails)) {
         free(q->record);
         q->record = NULL;

@@ -309,11 +309,11 @@ static bool touches_same(const struct move *x, const struct move *y)
         for (uint16_t j = 0; j < y->line_count; j++)
             if (lines_of(x)[i].lot == lines_of(y)[j].lot)
                 return true;
-    bool orders =
-        x->kind == MOVE_RESERVE && y->kind == MOVE_RESERVE && str_equal(x->order_id, y->order_id);
+    bool orders = move_begins(x) && move_begins(y) && str_equal(x->order_id, y->order_id);
+    bool same = x->reservation_id && x->reservation_id == y->reservation_id;
     bool adjustments = x->kind == MOVE_ADJUST && y->kind == MOVE_ADJUST && !str_empty(x->detail) &&
                        str_equal(x->detail, y->detail);
-    return orders || adjustments;
+    return orders || same || adjustments;
 }
 
 /* A planted bug lets this move pass; new lots are always looked at, or nothing else would be found.

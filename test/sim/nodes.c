@@ -49,7 +49,9 @@ void node_turn(struct world *w, uint32_t node, size_t commands)
     struct command *c = t.replies;
     while (c) {
         struct command *next = c->link;
-        if (c != &w->count)
+        if (c == &w->nodes[node].process.planted)
+            w->nodes[node].process.planted_out = false;
+        else if (c != &w->count)
             request_answered(w, c);
         c = next;
     }

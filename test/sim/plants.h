@@ -16,6 +16,13 @@
     X(SHORT_RECOVERY, "short-recovery", "recovery misses the newest move")                         \
     X(STOCK_TWICE, "snapshot-twice", "recovery applies moves that the snapshot contains")          \
     X(LATE_EXPIRY, "late-expiry", "new commands are decided before due holds are let go")          \
+    X(SHIP_TWICE, "ship-twice", "the record has forgotten what a shipment_id was")                 \
+    X(RETURN_TWICE, "returned-counted-twice", "the record has forgotten what came back")           \
+    X(CHANGE_LOSES, "change-loses", "a change gives back what the hold has before it looks")       \
+    X(RECLAIM_GONE, "reclaim-gone", "a late payment for units that are gone is told to be good")   \
+    X(RECLAIM_OF_RECORD, "reclaim-any-end", "a cancelled order is taken for an expired one")       \
+    X(FENCE_LOST, "fence-lost", "the record of a fence is not found")                              \
+    X(HALF_OF_ALL, "half-of-all", "of orders that are confirmed at once one is not written")       \
     X(NO_VERSION_CHECK, "no-version-check", "two nodes: a stale batch is committed")               \
     X(TRUSTED_AS_TRUE, "memory-trusted", "two nodes: what a node knew last counts as the truth")   \
     X(NO_LOCKS, "no-locks", "two nodes: a load locks nothing and its batch is not checked")        \

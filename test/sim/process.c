@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "gate/gate_local.h"
 #include "late_gate.h"
 #include "planted_gate.h"
@@ -66,9 +67,22 @@ int64_t process_gate_open_units(struct process *p, lot_id lot)
 
 /* ---- life ---- */
 
+/* Planted: a payment is a payment. */
+static void say_yes(struct command *first)
+{
+    for (struct command *c = first; c; c = c->link)
+        if (c->kind == COMMAND_CONFIRM && c->move.reclaim && c->code == TLY_ESOLD_OUT) {
+            c->code = 0;
+            c->move.state = HOLD_CONFIRMED;
+            c->move.state_reason = REASON_NONE;
+        }
+}
+
 static void on_answered(void *context, struct command *first)
 {
     struct process *p = context;
+    if (p->config.plant == PLANT_RECLAIM_GONE)
+        say_yes(first);
     if (p->last_reply)
         p->last_reply->link = first;
     else
@@ -148,8 +162,23 @@ void process_stop(struct process *p)
     p->session = NULL;
 }
 
+/* Planted: a change that gives back first, as if it were a refund and an order. */
+static void give_back_first(struct process *p, const struct command *c)
+{
+    if (c->kind != COMMAND_CHANGE || p->planted_out || !c->move.reservation_id)
+        return;
+    p->planted = (struct command){.kind = COMMAND_REFUND,
+                                  .move = {.reservation_id = c->move.reservation_id,
+                                           .lines = p->planted_lines,
+                                           .line_max = ORDER_LINES_MAX}};
+    p->planted_out = true;
+    p->queue[p->queue_count++] = &p->planted;
+}
+
 void process_send(struct process *p, struct command *c)
 {
+    if (p->config.plant == PLANT_CHANGE_LOSES)
+        give_back_first(p, c);
     assert(p->queue_count < PROCESS_QUEUE_MAX);
     p->queue[p->queue_count++] = c;
 }

@@ -35,6 +35,9 @@ struct process {
     size_t queue_count;
     struct command *replies, *last_reply; /* of this turn, by link */
     int64_t now_ms;                       /* of the newest turn, or of the start */
+    struct command planted;               /* what a bug asks for; nobody waits for its answer */
+    struct line planted_lines[ORDER_LINES_MAX];
+    bool planted_out;
 };
 
 /* Recovers from the ledger. */

@@ -23,10 +23,22 @@ struct request {
     uint32_t gate_waits; /* for so many of them */
     bool with_gate;      /* all of them asked: it goes on when the last is answered */
     struct line lines[SIM_BATCH_MAX][ORDER_LINES_MAX];
+    struct line_after after[ORDER_LINES_MAX];        /* of a move */
+    struct sim_call *call;                           /* that it makes; or NULL */
+    struct reservation_record *records[SIM_ALL_MAX]; /* the engine's */
     struct lot_view views[SIM_LOTS_MAX + 8];
     struct engine_stats stats;
     char text[256];
 };
+
+/* ---- client.c ---- */
+struct request *client_request(struct world *w, enum command_kind command, enum audit_kind kind);
+/* About one reservation. */
+struct request *client_move(struct world *w, enum command_kind command, enum audit_kind kind,
+                            int64_t reservation_id);
+/* It names so many units of a lot, and no others but those of further calls. */
+void client_want_part(struct request *q, const struct sim_lot *lot, int64_t quantity);
+void client_send(struct world *w, struct request *q);
 
 /* An ask of one of its orders is answered. */
 void request_admitted(struct world *w, struct gate_ask *ask);

@@ -238,6 +238,7 @@ void tour(struct world *w)
     struct sim_lot *early = tour_lot(w, "500ml_bottle", (int32_t)(w->now_ms / DAY_MS) + 3, 4);
     client_create_lot(w, late);
     world_settle(w);
+    struct sim_lot *many = tour_lot(w, "1l_bottle", LOT_NEVER_EXPIRES, 30);
     tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 1); /* there is no room for it */
     w->lot_count--;
     order_two_lots(w, late, early);
@@ -247,6 +248,7 @@ void tour(struct world *w)
     expire(w, early);
     adjust_stock(w, late);
     look_around(w, early);
+    tour_after(w, many, late);
     world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);
     auditor_drained(w->auditor);
 }

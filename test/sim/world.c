@@ -223,6 +223,7 @@ static void choose_config(struct world *w)
     w->gate =
         shared || (rng_chance(&w->rng, 400) && !w->plant) ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
+    w->after_per_mille = rng_between(&w->rng, 50, 350);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
 }

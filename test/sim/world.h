@@ -13,10 +13,14 @@ enum {
     SIM_LOTS_MAX = 24,
     SIM_WANTS_MAX = 4,
     SIM_BATCH_MAX = 4,
+    SIM_ALL_MAX = 4,   /* orders that are confirmed at once */
+    SIM_ALLS_MAX = 64, /* such lists */
+    SIM_CALLS_MAX = 2, /* of a kind and an order, with an id */
+    SIM_PARTS_MAX = 3,
     SIM_ID_MAX = 24,
     SIM_ADJUSTMENTS_MAX = 512,
     SIM_NODES_MAX = 2,
-    TOUR_LOTS = 2, /* that the tour creates: there is room for no more */
+    TOUR_LOTS = 3, /* that the tour creates: there is room for no more */
 };
 
 /* What a seed's world is like. */
@@ -36,6 +40,28 @@ struct sim_lot {
     int64_t quantity;
 };
 
+enum sim_call_kind { SIM_SHIP, SIM_RETURN, SIM_CHANGE, SIM_CALL_KINDS };
+
+/* What is asked for under a shipment_id, return_id or change_id. */
+struct sim_call {
+    char id[4]; /* empty: it was not made yet */
+    bool done;  /* somebody was told so */
+    bool no_restock;
+    uint8_t reason;
+    uint8_t part_count; /* 0: all */
+    struct {
+        uint8_t lot; /* its place in world.lots */
+        uint8_t quantity;
+    } parts[SIM_PARTS_MAX];
+};
+
+/* Orders that are to be confirmed together. */
+struct sim_all {
+    char payment_id[SIM_ID_MAX];
+    int64_t ids[SIM_ALL_MAX];
+    uint32_t count;
+};
+
 /* What a customer wants to buy, under one order_id. */
 struct sim_order {
     char order_id[SIM_ID_MAX];
@@ -45,6 +71,7 @@ struct sim_order {
     struct want wants[SIM_WANTS_MAX];
     int64_t hold_ms;
     int64_t reservation_id; /* as heard; 0: not yet */
+    struct sim_call calls[SIM_CALL_KINDS][SIM_CALLS_MAX];
 };
 
 /* What a customer remembers of an answer. */
@@ -80,6 +107,8 @@ struct world {
     uint32_t sku_count;
     struct sim_order orders[SIM_ORDERS_MAX];
     uint32_t order_count;
+    struct sim_all alls[SIM_ALLS_MAX];
+    uint32_t all_count;
     struct request *requests;                          /* not answered */
     uint32_t request_count;                            /* ever */
     char adjustments[SIM_ADJUSTMENTS_MAX][SIM_ID_MAX]; /* ids */
@@ -90,6 +119,7 @@ struct world {
     struct command count;   /* asks the server for its gauges */
     struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
+    uint32_t after_per_mille; /* requests about what comes after buying */
     uint32_t crash_per_mille;
     bool adjusts_often;
     uint32_t steps;
@@ -131,6 +161,20 @@ void client_look_at_all(struct world *w);
 void client_watch(struct world *w); /* what has changed since the last time */
 void client_act(struct world *w);   /* one request of some kind */
 
+struct sim_lot *client_any_lot(struct world *w);
+struct sim_order *client_any_order(struct world *w); /* that was not sent yet */
+int64_t client_any_reservation(struct world *w);
+/* ---- after buying (client_after.c) ---- */
+void client_act_after(struct world *w);
+/* A call's parts, its id, and whether under its id other parts are asked for. */
+struct sim_call *client_call(struct sim_order *o, enum sim_call_kind kind, const char *id);
+void client_make_call(struct world *w, struct sim_order *o, enum sim_call_kind kind,
+                      struct sim_call *call, bool changed);
+void client_reclaim(struct world *w, struct sim_order *o);
+void client_fence(struct world *w, struct sim_order *o);
+struct sim_all *client_new_all(struct world *w);
+void client_confirm_all(struct world *w, const struct sim_all *all);
+
 /* ---- single requests, for clients who know what they want (client.c) ---- */
 struct sim_order *client_new_order(struct world *w);
 void client_reserve(struct world *w, struct sim_order *o, bool retry, bool changed);
@@ -144,10 +188,11 @@ void client_look_up(struct world *w, const struct sim_order *o, int64_t reservat
 void client_get_lot(struct world *w, const struct sim_lot *lot);
 void client_list(struct world *w, const struct lot_dims *filter, lot_id after, uint32_t page_size);
 
-/* ---- the tour (tour.c) ---- */
+/* ---- the tour (tour.c, tour_after.c) ---- */
 /* In a world where nothing fails any more: every kind of request is served as it should be, and
  * whatever is free can be bought. */
 void tour(struct world *w);
+void tour_after(struct world *w, const struct sim_lot *lot, const struct sim_lot *other);
 void tour_buy_all(struct world *w);
 /* Days go by: what was ordered within the retention window is remembered. */
 void tour_of_retries(struct world *w);
