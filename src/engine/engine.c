@@ -194,6 +194,18 @@ void engine_dispatch(struct engine *e, struct command *c)
     kind->decide(e, c);
 }
 
+/* Also of one that waited for room in a batch: nothing of it was done, and nothing will be. */
+static bool is_late(const struct engine *e, const struct command *c)
+{
+    return c->deadline_ns && c->deadline_ns < e->monotonic_ns;
+}
+
+static void refuse_late(struct engine *e, struct command *c)
+{
+    e->stats.late_total++;
+    engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
+}
+
 void engine_command(struct engine *e, struct command *c)
 {
     assert(!e->loading);
@@ -204,9 +216,8 @@ void engine_command(struct engine *e, struct command *c)
         kind->accept(c);
     clear_answer(c);
     e->inside++;
-    if (c->deadline_ns && c->deadline_ns < e->monotonic_ns) {
-        e->stats.late_total++;
-        engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
+    if (is_late(e, c)) {
+        refuse_late(e, c);
     } else if (e->inside > e->config.waiting_max) {
         engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
     } else if (kind->writes && (e->deferred.first || engine_must_wait(e)) &&
@@ -251,8 +262,15 @@ void engine_pump(struct engine *e)
         command_drop(c);
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
     }
-    while (e->deferred.first && !engine_must_wait(e))
-        resume(e, list_take(&e->deferred));
+    while (e->deferred.first && !engine_must_wait(e)) {
+        struct command *c = list_take(&e->deferred);
+        if (is_late(e, c)) {
+            command_drop(c);
+            refuse_late(e, c);
+        } else {
+            resume(e, c);
+        }
+    }
 }
 
 void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)

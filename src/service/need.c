@@ -183,6 +183,8 @@ static size_t bytes_of(const struct service *s, const struct origin *o, const st
     case CALL_UPDATE_SALE:
     case CALL_CLOSE_SALE:
     case CALL_WATCH_SALE:
+    case CALL_JOIN_QUEUE:
+    case CALL_GET_TICKET:
         return call + SALE_BYTES + (size_t)x->body.len * BODY_GROWTH;
     case CALL_GET_RESERVATION:
         return call + RECORD_BYTES;

@@ -146,6 +146,8 @@ static int prepare_extra(struct call *c, const Tally__V1__ReserveRequest *m,
     const struct service_host *host = &c->service->host;
     int64_t group_id = 0;
     int code = 0;
+    if (!m->sale_id[0] && m->ticket[0])
+        return rule_broken(e, "ticket", "is of a sale; give its sale_id");
     if (!m->sale_id[0] && m->group_id[0])
         return rule_broken(e, "group_id", "is a group of a sale; give its sale_id");
     if (!m->sale_id[0] && !(host->lots_tell_more && host->lots_tell_more(host->context)))
@@ -162,7 +164,7 @@ static int prepare_extra(struct call *c, const Tally__V1__ReserveRequest *m,
     out->extra = extra;
     extra->sale_id = str_of(m->sale_id);
     extra->group_id = group_id;
-    extra->admitted = false;
+    ticket_look(c->service, m->ticket, out);
     extra->starts_in_ms = extra->taken = 0;
     extra->order_count = 0;
     memset(extra->after, 0, out->line_max * sizeof extra->after[0]);

@@ -37,13 +37,13 @@ static struct str sale_of_json(struct str body)
     return close ? (struct str){at + 1, (uint32_t)(close - at - 1)} : (struct str){0};
 }
 
-static struct str sale_of_grpc(const struct service *s, struct str body)
+static struct str sale_of_grpc(uint64_t sale_tag, struct str body)
 {
     enum { HEAD_BYTES = 5 };
     struct str rest = {body.p + HEAD_BYTES, body.len - HEAD_BYTES}, held;
     uint64_t tag;
     while (body.len > HEAD_BYTES && proto_next_field(&rest, &tag, &held)) {
-        if (tag == s->sale_tag)
+        if (tag == sale_tag)
             return held;
     }
     return (struct str){0};
@@ -60,13 +60,16 @@ static uint64_t key_of(const struct service *s, const struct origin *o)
     case CALL_CONFIRM_ALL:
     case CALL_GET_RESERVATION:
         return KEY_MOVES;
-    case CALL_RESERVE:
-        break;
     default:
-        return KEY_NO_SALE;
+        break;
     }
-    struct str body = o->exchange->body;
-    struct str sale = o->grpc ? sale_of_grpc(s, body) : sale_of_json(body);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(o->route->request, "sale_id");
+    struct str body = o->exchange->body, sale = {0};
+    if (field && o->grpc)
+        sale = sale_of_grpc((uint64_t)field->id << 3 | 2, body);
+    else if (field)
+        sale = o->parameter.len ? o->parameter : sale_of_json(body);
     return sale.len ? hash64(sale, s->host.hash_seed) : KEY_NO_SALE;
 }
 
@@ -75,9 +78,6 @@ static uint64_t key_of(const struct service *s, const struct origin *o)
 void queue_init(struct service *s)
 {
     enum { REFUSALS_BYTES_MAX = 1 << 14 };
-    const ProtobufCFieldDescriptor *sale = protobuf_c_message_descriptor_get_field_by_name(
-        &tally__v1__reserve_request__descriptor, "sale_id");
-    s->sale_tag = sale ? sale->id << 3 | 2 : 0;
     admission_init(&s->admission);
     arena_init(&s->refusal_memory, NULL, 0, REFUSALS_BYTES_MAX);
 }

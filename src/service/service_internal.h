@@ -169,7 +169,6 @@ struct service {
     struct arena spare_memory;
     struct admission admission;
     bool advancing;
-    uint64_t sale_tag; /* of ReserveRequest.sale_id on the wire */
     struct spare refusals[REFUSALS];
     uint32_t refusals_retry_s; /* what they say; 0: they are not made */
     struct arena refusal_memory;
@@ -323,6 +322,11 @@ void order_admitted(struct service *s, struct reserve_command *order, const stru
 bool orders_look_up(struct service *s, struct call *c, struct reserve_command *orders,
                     uint32_t count, void (*then)(struct service *s, struct call *c));
 
+/* ---- waiting_room.c ---- */
+
+/* Whether the order's ticket, which may be "", admits it to its sale, and if not, why. */
+void ticket_look(struct service *s, const char *ticket, struct reserve_command *order);
+
 /* ---- order_failure.c ---- */
 
 /* The gate's refusal, as the engine would tell it. */
@@ -409,6 +413,8 @@ int watch_sale_start(struct service *s, struct call *c, struct error *e);
 int open_group_start(struct service *s, struct call *c, struct error *e);
 int get_group_start(struct service *s, struct call *c, struct error *e);
 int complete_group_start(struct service *s, struct call *c, struct error *e);
+int join_queue_start(struct service *s, struct call *c, struct error *e);
+int get_ticket_start(struct service *s, struct call *c, struct error *e);
 int get_reservation_start(struct service *s, struct call *c, struct error *e);
 void import_lots_open(struct service *s, struct origin *o);
 /* Looks at what is being imported, and answers. */

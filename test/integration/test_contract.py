@@ -21,6 +21,7 @@ SCHEMA_OF = {
     "ShipResponse": "Reservation", "ChangeReservationResponse": "Reservation",
     "UpdateLotResponse": "Lot", "CreateSaleResponse": "Sale", "GetSaleResponse": "Sale",
     "UpdateSaleResponse": "Sale", "WatchSaleResponse": "Sale",
+    "GetTicketResponse": "JoinQueueResponse",
 }
 # Requests that are a path and a query: the operations that have their fields as parameters.
 PARAMETERS_OF = {
@@ -29,7 +30,7 @@ PARAMETERS_OF = {
     "GetReservationRequest": ["GetReservation", "GetReservationByOrder"],
     "ListReservationsRequest": ["ListReservations"], "GetSaleRequest": ["GetSale"],
     "ListSalesRequest": ["ListSales"], "WatchSaleRequest": ["WatchSale"],
-    "GetGroupRequest": ["GetGroup"],
+    "GetGroupRequest": ["GetGroup"], "GetTicketRequest": ["GetTicket"],
 }
 # Schemas of a message where it stands in another one, and its rules are other ones.
 INSIDE = {"BatchOrder": "ReserveRequest", "BatchLine": "WantedLine", "ConfirmedLine": "Line",

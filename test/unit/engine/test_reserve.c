@@ -430,6 +430,31 @@ static void a_command_past_its_deadline_has_no_effect(void **state)
     assert_int_equal(shop_stats(s).late_total, 1);
 }
 
+static void a_command_whose_deadline_passes_while_it_waits_for_a_batch_has_no_effect(void **state)
+{
+    struct engine_config config = shop_config();
+    config.batch_moves_max = 1;
+    struct shop *s = shop_open(&config);
+    *state = (shop_close(*state), s);
+    lot_id lot = shop_lot(s, "cola#00000001", 5);
+    struct ask *first = shop_reserve(s, "o-1", "cola#00000001", 1);
+    struct ask *late = shop_order(s, "o-2"), *patient = shop_order(s, "o-3");
+    shop_want_lot(late, "cola#00000001", 1);
+    shop_want_lot(patient, "cola#00000001", 1);
+    late->c.deadline_ns = 9 * 1000000;
+    shop_send(s, late);
+    shop_send(s, patient);
+    assert_false(late->answered);
+    shop_advance(s, 10);
+    for (int i = 0; i < 4; i++)
+        shop_commit(s);
+    assert_int_equal(first->c.code, 0);
+    assert_int_equal(late->c.code, TLY_EOVERLOADED);
+    assert_int_equal(patient->c.code, 0);
+    assert_int_equal(shop_available(s, lot), 3);
+    assert_int_equal(shop_stats(s).late_total, 1);
+}
+
 static void more_pending_orders_than_the_limit_are_refused(void **state)
 {
     struct engine_config config = shop_config();
@@ -555,6 +580,7 @@ int main(void)
         T(what_does_not_exist_is_not_found),
         T(a_hold_longer_than_the_limit_is_refused),
         T(a_command_past_its_deadline_has_no_effect),
+        T(a_command_whose_deadline_passes_while_it_waits_for_a_batch_has_no_effect),
         T(more_pending_orders_than_the_limit_are_refused),
         T(the_gate_is_given_back_what_it_took_exactly_once),
         T(a_late_command_gives_back_to_the_gate),

@@ -144,6 +144,20 @@ static void whoever_does_not_order_does_not_keep_units_from_others(void **state)
     assert_true(p.admitted >= 20);
 }
 
+static void after_a_minute_another_is_admitted_for_each_who_has_not_ordered(void **state)
+{
+    (void)state;
+    struct pace p;
+    struct sale_now sale = sale_of(10, 0, 0);
+    pace_init(&p, 0);
+    pace_advance(&p, &sale, LINE);
+    sale = sale_of(5, 5, 5);
+    for (int s = 0; s <= WAITING_ADMIT_MS / 1000 + 1; s++, sale.now_ms += 1000)
+        pace_advance(&p, &sale, LINE);
+    assert_int_equal(p.admitted, 15);
+    assert_int_equal(p.boost, 1);
+}
+
 static void a_long_line_of_people_who_went_home_is_passed_quickly(void **state)
 {
     (void)state;
@@ -200,6 +214,7 @@ int main(void)
         cmocka_unit_test(when_nothing_is_left_or_held_all_are_told),
         cmocka_unit_test(a_sale_that_is_over_is_closed),
         cmocka_unit_test(whoever_does_not_order_does_not_keep_units_from_others),
+        cmocka_unit_test(after_a_minute_another_is_admitted_for_each_who_has_not_ordered),
         cmocka_unit_test(a_long_line_of_people_who_went_home_is_passed_quickly),
         cmocka_unit_test(a_line_that_was_not_looked_at_for_long_goes_on),
         cmocka_unit_test(admitted_stays_admitted_while_units_are_left),

@@ -42,6 +42,8 @@
     X(OPEN_GROUP, "OpenGroup")                                                                     \
     X(GET_GROUP, "GetGroup")                                                                       \
     X(COMPLETE_GROUP, "CompleteGroup")                                                             \
+    X(JOIN_QUEUE, "JoinQueue")                                                                     \
+    X(GET_TICKET, "GetTicket")                                                                     \
     X(WATCH, "Watch")                                                                              \
     X(EVENTS, "Events")                                                                            \
     X(HEALTH, "Health")                                                                            \
