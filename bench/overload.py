@@ -37,13 +37,13 @@ def bench(server, name, *flags):
 
 def quantile_ms(report, part):
     """Of all calls, from the distribution of the whole run."""
-    calls = sum(count for _, count in report["latency"])
+    calls = sum(count for _, count in report["distribution"])
     below = 0
-    for bound_ms, count in report["latency"]:
+    for bound_ms, count in report["distribution"]:
         below += count
         if below >= part * calls:
             return bound_ms
-    return report["latency"][-1][0]
+    return report["distribution"][-1][0]
 
 
 def accepted(report):
@@ -67,7 +67,7 @@ def measure(places, shape, seconds):
                        "--timeout-ms", 1000, *load[:2], *load[4:])
         refused = refusals(server)
     served = accepted(opened)
-    answered = sum(count for _, count in opened["latency"])
+    answered = sum(count for _, count in opened["distribution"])
     return {"peak_per_s": peak, "offered_per_s": TIMES * peak, "served_per_s": served / seconds,
             "answered_per_s": answered / seconds, "refused_early": refused,
             "ratio": served / seconds / peak,
@@ -98,7 +98,7 @@ One hot lot, gRPC, a distinct order_id in every call, latency from when a call w
 
 
 def main(places, arguments):
-    seconds = 3 if arguments.quick else 10
+    seconds = 5 if arguments.quick else 10
     shapes = [s for s in SHAPES if not arguments.rows or s[0].startswith(tuple(arguments.rows))]
     results = {"machine": machine.line(), "count": arguments.rounds, "rounds": {}}
     for i in range(arguments.rounds):
