@@ -236,8 +236,11 @@ class Crash(unittest.TestCase):
                               f"{order.order_id}: acknowledged {order.acknowledged}, "
                               f"sent {order.sent}")
                 if found != "absent":
-                    self.assertEqual(body["lines"],
-                                     [{"lot": order.lot, "quantity": order.quantity}])
+                    returned = {}
+                    if body.get("reason") == "RETURNED":
+                        returned["returned"] = order.quantity
+                    self.assertEqual(body["lines"], [{"lot": order.lot,
+                                                      "quantity": order.quantity, **returned}])
                     if order.reservation_id:
                         self.assertEqual(body["reservation_id"], order.reservation_id)
                     order.reservation_id = body["reservation_id"]

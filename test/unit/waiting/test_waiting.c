@@ -242,7 +242,7 @@ static void draws_are_by_chance_and_everybody_has_a_place(void **state)
 {
     struct rig *r = *state;
     enum { ENTRANTS = 500 };
-    char user[16], texts[ENTRANTS][TICKET_TEXT_MAX + 1];
+    char user[32], texts[ENTRANTS][TICKET_TEXT_MAX + 1];
     bool taken[ENTRANTS + 1] = {false};
     int in_order = 0;
     r->sale.mode = QUEUE_DRAWN;
@@ -270,7 +270,7 @@ static void a_draw_survives_a_restart(void **state)
 {
     struct rig *r = *state;
     r->sale.mode = QUEUE_DRAWN;
-    char user[16];
+    char user[32];
     uint32_t places[50];
     for (int i = 0; i < 50; i++) {
         snprintf(user, sizeof user, "user %d", i);
@@ -337,7 +337,7 @@ static void a_room_is_forgotten_a_day_after_its_sale(void **state)
 static void rooms_have_a_bound_and_ended_ones_give_way(void **state)
 {
     struct rig *r = *state;
-    char id[16];
+    char id[32];
     struct ticket_view v;
     struct error e;
     for (int i = 0; i < WAITING_ROOMS_MAX; i++) {
