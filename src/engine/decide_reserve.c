@@ -278,8 +278,10 @@ struct seen_order reserve_look(const struct engine *e, const struct reserve_comm
 bool reserve_take_answer(struct engine *e, struct reserve_command *r, struct question *q, bool last)
 {
     if (q->kind == QUESTION_GROUP) {
+        const struct sale *sale = sales_find(&e->sales, r->extra->sale_id);
         r->search.group_asked = true;
-        r->search.group_found = q->code == 0;
+        r->search.group_found =
+            q->code == 0 && sale && sale->version->terms.number == q->group.sale;
         return true;
     }
     question_archived(e, q, r->order_hash);

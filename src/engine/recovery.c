@@ -278,6 +278,22 @@ static int load_change(struct engine *e, struct hold *h, const struct move *m, s
     return 0;
 }
 
+/* It has expired, and a late payment may give it its place in the group again. */
+static bool may_be_reclaimed(const struct engine *e, const struct hold *h)
+{
+    return h->state == HOLD_REFUNDED && groups_find(&e->groups, hold_group_id(h));
+}
+
+static void release_expired(struct engine *e)
+{
+    struct hold *next;
+    for (struct hold *h = e->holds.oldest; h; h = next) {
+        next = h->newer;
+        if (h->state == HOLD_REFUNDED)
+            hold_release(e, h);
+    }
+}
+
 /* Of a hold that is in memory: the others were finished before what was loaded. */
 static int load_hold_move(struct engine *e, const struct move *m, struct error *err)
 {
@@ -297,14 +313,18 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
         return corrupt(err, m, "its reservation is in no state for it");
     if (m->kind == MOVE_REFUND && !same_lines(h, m))
         return corrupt(err, m, "it gives back other units than were reserved");
-    if (m->kind == MOVE_CONFIRM && hold_has_place(h) &&
+    if ((m->kind == MOVE_RECLAIM || (m->kind == MOVE_CONFIRM && hold_has_place(h))) &&
         !holds_set_lines(&e->holds, h, move_lines(m), m->line_count))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
     enum refund_reason reason = (enum refund_reason)m->reason;
     if (m->kind == MOVE_REFUND && !reason)
         reason = REASON_CANCELLED;
+    bool confirms = h->state != HOLD_CONFIRMED;
     hold_step(e, h, m->kind, reason);
-    hold_release(e, h);
+    if (confirms && h->state == HOLD_CONFIRMED)
+        h->confirmed_ms = m->at_ms;
+    if (!may_be_reclaimed(e, h))
+        hold_release(e, h);
     return 0;
 }
 
@@ -426,6 +446,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
         stock_changed(e, id);
     }
     e->created = e->gate_lots = e->lots.count;
+    release_expired(e);
     user_units_close(&e->loading_sales);
     user_units_close(&e->loading_users);
     backorder_loaded(e);

@@ -261,7 +261,7 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
         code = user_limit(e, c, &r, sale, units);
     if (!code && units > 0)
         code = share_limit(c, &r, sale, units);
-    if (!code && hs->group_id && !hs->group) {
+    if (!code && hs->group_id && h->state == HOLD_REFUNDED) { /* it takes its place again */
         struct order_extra extra = {.group_id = hs->group_id};
         r.extra = &extra;
         r.search.group_found = true; /* it was in it */

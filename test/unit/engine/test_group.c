@@ -326,6 +326,9 @@ static void refusals_of_a_join_are_told_apart(void **state)
     struct ask *later = shop_join_group(s, "team", group, "o-6", "u-6", key, 1);
     shop_commit(s);
     assert_int_equal(later->c.code, TLY_EGROUP_CLOSED);
+    elsewhere = shop_join_group(s, "other", group, "o-7", "u-7", key, 1);
+    shop_commit(s);
+    assert_int_equal(elsewhere->c.code, TLY_ENOT_FOUND);
     assert_int_equal(shop_available(s, 1), 100);
 }
 
@@ -711,6 +714,65 @@ static int64_t expired_member(struct shop *s, int64_t group, const char *order_i
     return a->c.reserve.reservation_id;
 }
 
+static void who_paid_late_is_a_member_after_a_restart_too(void **state)
+{
+    struct shop *s = *state;
+    int64_t group = open_group(s, NULL);
+    int64_t late = expired_member(s, group, "o-2");
+    int64_t gone = expired_member(s, group, "o-3");
+    assert_int_equal(reclaim(s, late)->c.code, 0);
+    shop_reopen(s);
+    assert_int_equal(group_of(s, group).paid, 1);
+    assert_int_equal(group_of(s, group).places_left, 1);
+    shop_advance(s, WINDOW_MS);
+    shop_commit(s);
+    assert_reason(s, late, REASON_GROUP_FAILED);
+    assert_reason(s, gone, REASON_EXPIRED);
+    assert_int_equal(shop_available(s, 1), 100);
+}
+
+static void the_refund_window_begins_with_the_payment_after_a_restart_too(void **state)
+{
+    (void)state;
+    int64_t id;
+    struct engine_config config = shop_config();
+    config.refund_window_ms = 500;
+    struct shop *s = shop_open(&config);
+    shop_lot(s, key, 100);
+    create_sale(s, "team", SIZE);
+    open_group(s, &id);
+    shop_advance(s, 1000);
+    pay(s, id);
+    shop_reopen(s);
+    shop_advance(s, 300);
+    struct ask *a = shop_refund(s, id, REASON_NONE);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+    shop_close(s);
+}
+
+static void an_unpaid_member_of_a_completed_group_is_changed_like_any_hold(void **state)
+{
+    struct shop *s = *state;
+    int64_t group = open_group(s, NULL);
+    int64_t id = join(s, group, "o-2", "u-2");
+    struct ask *done = shop_ask(s, COMMAND_COMPLETE_GROUP);
+    done->c.group.group_id = group;
+    shop_send(s, done);
+    shop_commit(s);
+    assert_int_equal(done->c.code, 0);
+    struct ask *a = shop_ask(s, COMMAND_CHANGE);
+    a->c.move.reservation_id = id;
+    a->c.move.lines = a->lines;
+    a->c.move.line_max = ORDER_LINES_MAX;
+    a->c.move.wants = a->wants;
+    a->wants[a->c.move.want_count++] = (struct want){.lot = str_of(key), .quantity = 3};
+    shop_send(s, a);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(a->lines[0].quantity, 3);
+}
+
 static void a_late_payment_takes_the_place_again_if_it_is_free(void **state)
 {
     struct shop *s = *state;
@@ -754,6 +816,9 @@ int main(void)
         T(a_group_whose_end_came_while_the_server_was_down_fails_at_start),
         T(a_clock_that_was_set_back_keeps_groups_with_paid_members),
         T(recovery_reads_from_the_oldest_open_group),
+        T(who_paid_late_is_a_member_after_a_restart_too),
+        cmocka_unit_test(the_refund_window_begins_with_the_payment_after_a_restart_too),
+        T(an_unpaid_member_of_a_completed_group_is_changed_like_any_hold),
         T(joins_of_one_turn_fill_a_group_and_no_more),
         T(a_member_of_an_open_group_is_not_shipped_and_comes_back_as_a_whole),
         T(a_group_whose_members_are_confirmed_in_one_call_succeeds),
