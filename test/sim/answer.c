@@ -6,8 +6,10 @@
 
 void request_free_if_done(struct request *q)
 {
-    if (!q->command_out && q->asks_out == 0)
+    if (!q->command_out && q->asks_out == 0) {
+        free(q->copy);
         free(q);
+    }
 }
 
 static void unlink_request(struct world *w, const struct request *q)
@@ -42,6 +44,7 @@ static void order_answered(struct world *w, struct request *q, uint32_t i,
                                   .state = r->state,
                                   .reason = r->reason,
                                   .available = r->available,
+                                  .from_share = r->trouble == ORDER_SALE_SHARE,
                                   .lines = r->lines,
                                   .line_count = r->line_count};
     if (code == 0)
@@ -104,6 +107,15 @@ void request_refused_by_gate(struct world *w, struct request *q)
     request_free_if_done(q);
 }
 
+static void note_group(struct world *w, int64_t group_id)
+{
+    for (uint32_t i = 0; i < w->group_count; i++)
+        if (w->groups[i] == group_id)
+            return;
+    if (w->group_count < SIM_GROUPS_MAX)
+        w->groups[w->group_count++] = group_id;
+}
+
 void request_answered(struct world *w, struct command *c)
 {
     struct request *q = (struct request *)c; /* its first member */
@@ -125,6 +137,27 @@ void request_answered(struct world *w, struct command *c)
     case COMMAND_CHANGE:
         move_answered(w, q);
         break;
+    case COMMAND_OPEN_GROUP:
+        if (c->code == 0 && c->group.group.group_id)
+            note_group(w, c->group.group.group_id);
+        order_answered(w, q, 0, &q->orders[0], c->code);
+        break;
+    case COMMAND_CREATE_SALE:
+    case COMMAND_CLOSE_SALE: {
+        struct audit_answer answer = {.code = c->code, .replayed = c->sale->replayed};
+        tell_auditor(w, q, 0, &answer);
+        break;
+    }
+    case COMMAND_COMPLETE_GROUP:
+    case COMMAND_GET_GROUP: {
+        struct audit_answer answer = {.code = c->code,
+                                      .replayed = c->group.replayed,
+                                      .group_status = c->group.group.status,
+                                      .places_left = c->group.group.places_left,
+                                      .paid = c->group.group.paid};
+        tell_auditor(w, q, 0, &answer);
+        break;
+    }
     case COMMAND_CONFIRM_ALL: {
         struct audit_answer answer = {.code = c->code, .replayed = c->confirm_all.replayed};
         tell_auditor(w, q, 0, &answer);

@@ -216,6 +216,8 @@ static void check_confirmed(struct auditor *a, const struct audit_hold *h, const
 void audit_check_ship(struct auditor *a, struct audit_hold *h, const struct move *m)
 {
     check_confirmed(a, h, m);
+    if (audit_in_open_group(a, h, a->row_count))
+        audit_fail(a, "GROUP", "order %s was shipped while its group is OPEN", h->order_id);
     for (uint32_t i = 0; i < m->line_count; i++) {
         int64_t units = lines_of(m)[i].quantity;
         struct audit_units *u = units_of(a, h, m, lines_of(m)[i].lot);
@@ -268,7 +270,7 @@ void audit_check_back(struct auditor *a, struct audit_hold *h, const struct move
                       const struct audit_ask *cause)
 {
     check_confirmed(a, h, m);
-    if (m->at_ms - h->confirmed_ms > a->rules.refund_window_ms)
+    if (m->at_ms - h->confirmed_ms > a->rules.refund_window_ms && !audit_fails_with_group(a, h, m))
         audit_fail(a, "I4", "order %s was returned after the refund window", h->order_id);
     owe_rest(a, h, m, cause);
     for (uint32_t i = 0; i < m->line_count; i++) {
@@ -285,6 +287,8 @@ void audit_check_back(struct auditor *a, struct audit_hold *h, const struct move
         *from -= units;
         u->returned += units;
     }
+    if (!m->reason && audit_in_open_group(a, h, a->row_count))
+        audit_fail(a, "GROUP", "order %s came back in part while its group is OPEN", h->order_id);
     if (all_back(h) != (m->reason != REASON_NONE))
         audit_fail(a, "I4", "order %s: all of it came back, or not all, and its row says otherwise",
                    h->order_id);

@@ -365,6 +365,13 @@ static void done(struct auditor *a, const struct audit_ask *ask, const struct au
     case AUDIT_CONFIRM_ALL:
         all_confirmed(a, ask);
         break;
+    case AUDIT_CREATE_SALE:
+    case AUDIT_CLOSE_SALE:
+        break;
+    case AUDIT_COMPLETE_GROUP:
+    case AUDIT_GET_GROUP:
+        audit_group_seen(a, ask, answer);
+        break;
     case AUDIT_CREATE:
         audit_count(a, AUDIT_OUTCOME_LOT_CREATED);
         lot_seen(a, ask, answer, span);
@@ -400,6 +407,6 @@ void audit_answer(struct auditor *a, const struct audit_ask *ask, const struct a
         done(a, ask, answer, &span);
     else
         audit_refused(a, ask, answer, now_ms);
-    if (answer->code == TLY_EALREADY_EXISTS)
+    if (answer->code == TLY_EALREADY_EXISTS && ask->kind == AUDIT_CREATE)
         lot_seen(a, ask, answer, &span);
 }

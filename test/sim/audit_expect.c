@@ -26,11 +26,6 @@ static struct stock stock_at(const struct audit_lot *lot, size_t rows)
     return lot->versions[version];
 }
 
-bool audit_due(const struct audit_step *s, const struct audit_instant *in)
-{
-    return s->state == HOLD_PENDING && s->deadline_ms <= in->at_ms && !in->rows_only;
-}
-
 void audit_free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units)
 {
     for (uint32_t i = 0; i < a->lot_count; i++) {
@@ -40,7 +35,8 @@ void audit_free_units(const struct auditor *a, const struct audit_instant *in, i
     for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_hold *h = a->holds[i];
         const struct audit_step *s = audit_step_at(h, in->rows);
-        if (s && audit_due(s, in))
+        enum refund_reason why;
+        if (s && audit_ended(a, h, s, in, &why))
             for (uint32_t j = 0; j < s->held->line_count; j++)
                 units[s->held->lines[j].lot - 1] += s->held->lines[j].quantity;
     }
@@ -51,7 +47,8 @@ static uint32_t pending_count(const struct auditor *a, const struct audit_instan
     uint32_t count = 0;
     for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_step *s = audit_step_at(a->holds[i], in->rows);
-        count += s && s->state == HOLD_PENDING && !audit_due(s, in);
+        enum refund_reason why;
+        count += s && s->state == HOLD_PENDING && !audit_ended(a, a->holds[i], s, in, &why);
     }
     return count;
 }
@@ -176,7 +173,9 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
     } else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms) {
         out->code = TLY_EINVALID_ARGUMENT;
     } else {
-        out->code = audit_allocation(a, ask, in, NULL, out->lines, &out->line_count);
+        out->code = audit_sale_admits(a, ask, in);
+        if (!out->code)
+            out->code = audit_allocation(a, ask, in, NULL, out->lines, &out->line_count);
         if (!out->code && pending_count(a, in) >= a->rules.holds_max)
             out->code = TLY_EOVERLOADED; /* it passes */
     }
@@ -241,6 +240,12 @@ void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct a
     case AUDIT_SHIP:
     case AUDIT_CHANGE:
         audit_expect_move(a, ask, in, out);
+        break;
+    case AUDIT_CREATE_SALE:
+    case AUDIT_CLOSE_SALE:
+    case AUDIT_COMPLETE_GROUP:
+    case AUDIT_GET_GROUP:
+        audit_expect_sale(a, ask, in, out);
         break;
     case AUDIT_CONFIRM_ALL:
         audit_expect_all(a, ask, in, out);

@@ -62,7 +62,9 @@ struct audit_hold {
     uint32_t asked_count;
     enum hold_state state;
     enum refund_reason reason;
-    int64_t created_ms, deadline_ms, confirmed_ms;
+    int64_t created_ms, deadline_ms, confirmed_ms, first_deadline_ms;
+    uint32_t sale; /* 0: none */
+    int64_t group_id;
     bool fence;
     char *payment_id; /* NULL: never confirmed */
     struct audit_held now;
@@ -88,6 +90,26 @@ struct audit_instant {
     int64_t at_ms;
     bool rows_only; /* it counts as given back when a row says so */
 };
+
+/* A sale: its terms do not change, but it may be closed. */
+struct audit_sale {
+    const struct audit_sale_terms *terms;
+    size_t row, close_row; /* SIZE_MAX: not closed */
+    int64_t created_seq;
+};
+
+struct audit_group {
+    int64_t id;
+    uint32_t sale;
+    uint32_t size;
+    int64_t ends_ms;
+    size_t row, end_row; /* SIZE_MAX: OPEN */
+    size_t end_commit;
+    enum group_status status;
+    uint32_t members, paid; /* counted anew after each commit */
+};
+
+enum { AUDIT_SALES_MAX = 16, AUDIT_GROUPS_MAX = 512 };
 
 /* The right answer at an instant. */
 struct audit_expected {
@@ -129,6 +151,10 @@ struct auditor {
     int64_t last_seq; /* the highest */
     struct audit_adjustment *adjustments;
     size_t adjustment_count, adjustment_room;
+    struct audit_sale sales[AUDIT_SALES_MAX]; /* by number - 1 */
+    uint32_t sale_count;
+    struct audit_group groups[AUDIT_GROUPS_MAX];
+    uint32_t group_count;
     int64_t calm_since_ms; /* INT64_MAX: not calm */
     bool strict;
     bool unknown;                   /* a batch's outcome is, and the process was told so */
@@ -175,7 +201,6 @@ int audit_allocation(const struct auditor *a, const struct audit_ask *ask,
                      struct line *lines, uint32_t *count);
 /* Free units of every lot. */
 void audit_free_units(const struct auditor *a, const struct audit_instant *in, int64_t *units);
-bool audit_due(const struct audit_step *s, const struct audit_instant *in);
 
 /* ---- what is done with a hold (audit_moves.c) ---- */
 /* The hold that the ask is about, among the first rows. */
@@ -203,6 +228,41 @@ void audit_check_reclaim(struct auditor *a, struct audit_hold *h, const struct m
 /* The row is the first of a call with an id. */
 void audit_note_call(struct auditor *a, struct audit_hold *h, const struct move *m,
                      const struct audit_ask *cause);
+/* ---- sales and groups (audit_sales.c) ---- */
+struct audit_sale *audit_sale_find(const struct auditor *a, struct str sale_id);
+struct audit_group *audit_group_find(const struct auditor *a, int64_t id);
+bool audit_group_open(const struct audit_group *g, size_t rows);
+bool audit_in_open_group(const struct auditor *a, const struct audit_hold *h, size_t rows);
+/* The hold has ended by then, by its deadline or with its group. */
+bool audit_ended(const struct auditor *a, const struct audit_hold *h, const struct audit_step *s,
+                 const struct audit_instant *in, enum refund_reason *reason);
+bool audit_sells(const struct audit_sale *s, const struct audit_lot *lot);
+/* What a sale says to an order in it before stock is looked at; 0: nothing. */
+int audit_sale_admits(const struct auditor *a, const struct audit_ask *ask,
+                      const struct audit_instant *in);
+/* ... to more units, for a hold that has some, or had. `units` may be less than 0. */
+int audit_sale_allows(const struct auditor *a, const struct audit_hold *h,
+                      const struct audit_instant *in, const struct line *lines, uint32_t count,
+                      int64_t units, bool joins);
+void audit_expect_sale(const struct auditor *a, const struct audit_ask *ask,
+                       const struct audit_instant *in, struct audit_expected *out);
+void audit_group_seen(struct auditor *a, const struct audit_ask *ask,
+                      const struct audit_answer *answer);
+
+/* ---- their rows (audit_sale_rows.c) ---- */
+bool audit_asks_for_sale(struct auditor *a, const struct audit_ask *ask, const struct move *m);
+void audit_row_sale(struct auditor *a, const struct move *m);
+void audit_row_group(struct auditor *a, const struct move *m);
+/* The hold has just got units in its sale. */
+void audit_check_limits(struct auditor *a, const struct audit_hold *h, const struct move *m);
+void audit_note_sale(struct auditor *a, struct audit_hold *h, const struct move *m);
+/* It is given back with its group, in this commit. */
+bool audit_fails_with_group(const struct auditor *a, const struct audit_hold *h,
+                            const struct move *m);
+/* A commit leaves no group half final. */
+void audit_check_groups(struct auditor *a);
+/* What recovery must read from for them. */
+int64_t audit_oldest_in_sales(const struct auditor *a, int64_t now_ms);
 /* Every unit that is reserved or confirmed is somebody's. */
 void audit_balance(struct auditor *a);
 

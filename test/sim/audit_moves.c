@@ -107,10 +107,11 @@ static bool confirms_the_same(const struct auditor *a, const struct audit_ask *a
 
 /* It had ended, and is paid for all the same. */
 static void expect_reclaim(const struct auditor *a, const struct audit_ask *ask,
-                           const struct audit_step *s, const struct audit_instant *in,
-                           struct audit_expected *out)
+                           const struct audit_hold *h, const struct audit_step *s,
+                           const struct audit_instant *in, struct audit_expected *out)
 {
-    int64_t taken[AUDIT_LINES_MAX], units[AUDIT_LOTS_MAX];
+    struct line lines[AUDIT_LINES_MAX];
+    int64_t taken[AUDIT_LINES_MAX], units[AUDIT_LOTS_MAX], all = 0;
     if (s->reason != REASON_EXPIRED || in->at_ms - s->deadline_ms > a->rules.refund_window_ms) {
         out->code = TLY_EINVALID_TRANSITION;
     } else if (!takes_of_lines(a, ask, s->held, taken)) {
@@ -122,7 +123,11 @@ static void expect_reclaim(const struct auditor *a, const struct audit_ask *ask,
             bool past = a->lots[lot - 1].expires_on < in->at_ms / DAY_MS;
             if (taken[i] && (past || units[lot - 1] < taken[i]))
                 out->code = TLY_ESOLD_OUT;
+            lines[i] = (struct line){lot, taken[i]};
+            all += taken[i];
         }
+        if (!out->code)
+            out->code = audit_sale_allows(a, h, in, lines, s->held->line_count, all, true);
     }
 }
 
@@ -137,7 +142,7 @@ static void expect_confirm(const struct auditor *a, const struct audit_ask *ask,
             (str_empty(ask->payment_id) || str_equal(ask->payment_id, str_of(h->payment_id)));
         out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
     } else if (s->state == HOLD_REFUNDED && ask->reclaim) {
-        expect_reclaim(a, ask, s, in, out);
+        expect_reclaim(a, ask, h, s, in, out);
     } else if (s->state != HOLD_PENDING) {
         out->code = TLY_EINVALID_TRANSITION;
     } else if (!takes_of_lines(a, ask, s->held, taken)) {
@@ -189,6 +194,9 @@ static void expect_refund(const struct auditor *a, const struct audit_ask *ask,
         out->code = TLY_EINVALID_TRANSITION;
     else if (!audit_takes(a, ask, s->held, most, taken))
         out->code = TLY_EINVALID_ARGUMENT;
+    else if (memcmp(most, taken, s->held->line_count * sizeof *most) != 0 &&
+             audit_in_open_group(a, h, in->rows))
+        out->code = TLY_EINVALID_TRANSITION;
 }
 
 /* ---- the others ---- */
@@ -207,12 +215,16 @@ static void expect_extend(const struct auditor *a, const struct audit_ask *ask,
         out->replayed = true;
     else if (deadline_ms > h->created_ms + a->rules.hold_total_max_ms)
         out->code = TLY_ELIMIT_EXCEEDED;
+    else if (h->sale && a->sales[h->sale - 1].terms->extend_ms &&
+             deadline_ms > h->first_deadline_ms + a->sales[h->sale - 1].terms->extend_ms)
+        out->code = TLY_ELIMIT_EXCEEDED;
 }
 
 /* All that is in the house, or what is named of it. Who wants all to leave that has left has that.
  */
 static void expect_ship(const struct auditor *a, const struct audit_ask *ask,
-                        const struct audit_step *s, struct audit_expected *out)
+                        const struct audit_hold *h, const struct audit_step *s,
+                        const struct audit_instant *in, struct audit_expected *out)
 {
     int64_t house[AUDIT_LINES_MAX], taken[AUDIT_LINES_MAX], in_house = 0, shipped = 0;
     for (uint32_t i = 0; i < s->held->line_count; i++) {
@@ -220,7 +232,7 @@ static void expect_ship(const struct auditor *a, const struct audit_ask *ask,
         in_house += house[i];
         shipped += s->held->units[i].shipped;
     }
-    if (s->state != HOLD_CONFIRMED) {
+    if (s->state != HOLD_CONFIRMED || audit_in_open_group(a, h, in->rows)) {
         out->code = TLY_EINVALID_TRANSITION;
     } else if (in_house == 0) {
         out->replayed = shipped && !ask->want_count && str_empty(ask->call_id);
@@ -230,27 +242,42 @@ static void expect_ship(const struct auditor *a, const struct audit_ask *ask,
     }
 }
 
+static int64_t units_in(const struct line *lines, uint32_t count)
+{
+    int64_t units = 0;
+    for (uint32_t i = 0; i < count; i++)
+        units += lines[i].quantity;
+    return units;
+}
+
 static void expect_change(const struct auditor *a, const struct audit_ask *ask,
-                          const struct audit_step *s, const struct audit_instant *in,
-                          struct audit_expected *out)
+                          const struct audit_hold *h, const struct audit_step *s,
+                          const struct audit_instant *in, struct audit_expected *out)
 {
     if (s->state != HOLD_PENDING) {
         out->code = TLY_EINVALID_TRANSITION;
         return;
     }
     out->code = audit_allocation(a, ask, in, s->held, out->lines, &out->line_count);
+    if (!out->code)
+        out->code = audit_sale_allows(a, h, in, out->lines, out->line_count,
+                                      units_in(out->lines, out->line_count) -
+                                          units_in(s->held->lines, s->held->line_count),
+                                      false);
     out->replayed =
         !out->code && str_empty(ask->call_id) &&
         audit_lines_equal(out->lines, out->line_count, s->held->lines, s->held->line_count);
 }
 
 /* A hold that is due has ended. */
-static struct audit_step step_now(const struct audit_step *there, const struct audit_instant *in)
+static struct audit_step step_now(const struct auditor *a, const struct audit_hold *h,
+                                  const struct audit_instant *in)
 {
-    struct audit_step s = *there;
-    if (audit_due(there, in)) {
+    struct audit_step s = *audit_step_at(h, in->rows);
+    enum refund_reason reason;
+    if (audit_ended(a, h, &s, in, &reason)) {
         s.state = HOLD_REFUNDED;
-        s.reason = REASON_EXPIRED;
+        s.reason = (uint8_t)reason;
         s.kind = MOVE_REFUND;
     }
     return s;
@@ -266,15 +293,15 @@ void audit_expect_move(const struct auditor *a, const struct audit_ask *ask,
     }
     if (made_before(h, ask, in->rows, out))
         return;
-    const struct audit_step s = step_now(audit_step_at(h, in->rows), in);
+    const struct audit_step s = step_now(a, h, in);
     if (ask->kind == AUDIT_CONFIRM)
         expect_confirm(a, ask, h, &s, in, out);
     else if (ask->kind == AUDIT_REFUND)
         expect_refund(a, ask, h, &s, in, out);
     else if (ask->kind == AUDIT_SHIP)
-        expect_ship(a, ask, &s, out);
+        expect_ship(a, ask, h, &s, in, out);
     else if (ask->kind == AUDIT_CHANGE)
-        expect_change(a, ask, &s, in, out);
+        expect_change(a, ask, h, &s, in, out);
     else
         expect_extend(a, ask, h, &s, in, out);
 }
@@ -287,7 +314,7 @@ static int expect_one(const struct auditor *a, const struct audit_ask *ask, int6
     const struct audit_hold *h = audit_hold_find(a, id);
     if (!h || h->steps[0].row >= in->rows)
         return TLY_ENOT_FOUND;
-    const struct audit_step s = step_now(audit_step_at(h, in->rows), in);
+    const struct audit_step s = step_now(a, h, in);
     *replayed = s.state == HOLD_CONFIRMED;
     if (s.state == HOLD_REFUNDED)
         return TLY_EINVALID_TRANSITION;

@@ -19,11 +19,23 @@ struct span {
 };
 
 static const char *const kind_names[] = {
-    [AUDIT_CREATE] = "create",           [AUDIT_ADJUST] = "adjust",  [AUDIT_RESERVE] = "reserve",
-    [AUDIT_CONFIRM] = "confirm",         [AUDIT_REFUND] = "refund",  [AUDIT_EXTEND] = "extend",
-    [AUDIT_GET_LOT] = "look at",         [AUDIT_LIST_LOTS] = "list", [AUDIT_CHANGES] = "watch",
-    [AUDIT_GET_RESERVATION] = "look up", [AUDIT_SHIP] = "ship",      [AUDIT_CHANGE] = "change",
+    [AUDIT_CREATE] = "create",
+    [AUDIT_ADJUST] = "adjust",
+    [AUDIT_RESERVE] = "reserve",
+    [AUDIT_CONFIRM] = "confirm",
+    [AUDIT_REFUND] = "refund",
+    [AUDIT_EXTEND] = "extend",
+    [AUDIT_GET_LOT] = "look at",
+    [AUDIT_LIST_LOTS] = "list",
+    [AUDIT_CHANGES] = "watch",
+    [AUDIT_GET_RESERVATION] = "look up",
+    [AUDIT_SHIP] = "ship",
+    [AUDIT_CHANGE] = "change",
     [AUDIT_CONFIRM_ALL] = "confirm all",
+    [AUDIT_CREATE_SALE] = "make sale",
+    [AUDIT_CLOSE_SALE] = "close sale",
+    [AUDIT_COMPLETE_GROUP] = "complete group",
+    [AUDIT_GET_GROUP] = "look at group",
 };
 
 const char *audit_kind_name(enum audit_kind kind)
@@ -273,7 +285,9 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
 {
     switch (answer->code) {
     case TLY_ESOLD_OUT:
-        if (ask->kind == AUDIT_RESERVE)
+        if (ask->kind == AUDIT_RESERVE && answer->from_share)
+            audit_count(a, AUDIT_OUTCOME_SHARE_GONE);
+        else if (ask->kind == AUDIT_RESERVE)
             audit_count(a, answer->from_gate ? AUDIT_OUTCOME_SOLD_OUT_AT_GATE
                                              : AUDIT_OUTCOME_SOLD_OUT);
         else if (ask->kind == AUDIT_CHANGE)
@@ -291,13 +305,29 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
         audit_count(a, AUDIT_OUTCOME_FORBIDDEN);
         break;
     case TLY_EALREADY_EXISTS:
-        audit_count(a, AUDIT_OUTCOME_LOT_EXISTS);
+        audit_count(a, ask->kind == AUDIT_CREATE_SALE ? AUDIT_OUTCOME_SALE_EXISTS
+                                                      : AUDIT_OUTCOME_LOT_EXISTS);
         break;
     case TLY_ELIMIT_EXCEEDED:
         if (ask->kind == AUDIT_EXTEND)
             audit_count(a, AUDIT_OUTCOME_TOO_LONG);
+        else if (ask->kind == AUDIT_RESERVE)
+            audit_count(a, AUDIT_OUTCOME_USER_LIMIT);
         else if (ask->kind == AUDIT_CREATE)
             audit_count(a, AUDIT_OUTCOME_TOO_MANY_LOTS);
+        break;
+    case TLY_ESALE_NOT_OPEN:
+        audit_count(a, AUDIT_OUTCOME_NOT_OPEN);
+        break;
+    case TLY_ESALE_CLOSED:
+        audit_count(a, AUDIT_OUTCOME_CLOSED);
+        break;
+    case TLY_EGROUP_FULL:
+        audit_count(a, AUDIT_OUTCOME_GROUP_WAS_FULL);
+        break;
+    case TLY_EGROUP_CLOSED:
+        if (ask->kind == AUDIT_RESERVE)
+            audit_count(a, AUDIT_OUTCOME_GROUP_WAS_OVER);
         break;
     case TLY_EINVALID_ARGUMENT:
         if (ask->kind == AUDIT_RESERVE && ask->hold_ms > a->rules.hold_max_ms)
@@ -315,7 +345,8 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
     const struct audit_hold *h =
         ask->kind == AUDIT_RESERVE ? audit_hold_of_order_at(a, ask->order_id, span.from) : NULL;
     int code = answer->code;
-    bool short_of_room = code == TLY_ELIMIT_EXCEEDED && ask->kind != AUDIT_EXTEND;
+    bool short_of_room =
+        code == TLY_ELIMIT_EXCEEDED && ask->kind != AUDIT_EXTEND && str_empty(ask->sale);
     count_refusal(a, ask, answer);
     if (ask->kind == AUDIT_CONFIRM_ALL)
         audit_count(a, AUDIT_OUTCOME_ALL_REFUSED);
@@ -325,7 +356,7 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
         audit_fail(a, "I4", "request %u was refused with %s, though order %s is reserved",
                    ask->number, error_name(code), h->order_id);
     else if (code == TLY_ESOLD_OUT && ask->kind == AUDIT_RESERVE &&
-             (answer->from_gate || !ask->strict))
+             (answer->from_gate || !ask->strict) && !answer->from_share)
         sold_out(a, ask, &span, answer->from_gate);
     else if (ask->strict || (code != TLY_ESOLD_OUT && !short_of_room))
         judge_later(a, ask, code, now_ms);

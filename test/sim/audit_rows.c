@@ -221,7 +221,8 @@ static void check_lines(struct auditor *a, const struct move *m)
         if (empty || (i > 0 && lines[i].lot <= lines[i - 1].lot))
             audit_fail(a, "I1", "the lines of a %s are not in order", move_kind_name(m->kind));
     }
-    if (m->line_count > AUDIT_LINES_MAX || (m->line_count == 0) != (m->kind == MOVE_FENCE))
+    if (m->line_count > AUDIT_LINES_MAX ||
+        (m->line_count == 0) != (m->kind == MOVE_FENCE || m->kind >= MOVE_SALE))
         audit_fail(a, "I1", "a %s has %u lines", move_kind_name(m->kind), m->line_count);
     if (m->line_count && sum != m->line.quantity)
         audit_fail(a, "I1", "the sum of a %s is not that of its lines", move_kind_name(m->kind));
@@ -261,6 +262,7 @@ static void row_reserve(struct auditor *a, const struct move *m)
     h->user_id = strndup(m->user_id.p, m->user_id.len);
     memcpy(h->now.lines, lines, m->line_count * sizeof *lines);
     memcpy(h->now.reserved, lines, m->line_count * sizeof *lines);
+    audit_note_sale(a, h, m);
     if (ask) {
         if (!a->rules.shared || (ask->strict && !a->rules.trusting))
             check_allocation(a, ask, m); /* else somebody may create an earlier lot meanwhile */
@@ -274,6 +276,7 @@ static void row_reserve(struct auditor *a, const struct move *m)
     }
     add_hold(a, h);
     add_step(a, h, m);
+    audit_check_limits(a, h, m);
 }
 
 /* An order_id that its cancel took: there is nothing more to come of it. */
@@ -336,6 +339,9 @@ static void check_confirm(struct auditor *a, struct audit_hold *h, const struct 
     if (m->at_ms >= h->deadline_ms)
         audit_fail(a, "I5", "order %s was confirmed %" PRId64 " ms past its deadline", h->order_id,
                    m->at_ms - h->deadline_ms);
+    const struct audit_group *g = audit_group_find(a, h->group_id);
+    if (g && g->status == GROUP_IS_OPEN && m->at_ms >= g->ends_ms)
+        audit_fail(a, "GROUP", "order %s was paid for after its group's end", h->order_id);
     split_lines(a, h, m);
 }
 
@@ -359,7 +365,7 @@ static void check_refund(struct auditor *a, struct audit_hold *h, const struct m
     if (expired && m->at_ms < h->deadline_ms)
         audit_fail(a, "I5", "order %s expired %" PRId64 " ms early", h->order_id,
                    h->deadline_ms - m->at_ms);
-    if (!expired && m->at_ms >= h->deadline_ms)
+    if (!expired && m->at_ms >= h->deadline_ms && !audit_fails_with_group(a, h, m))
         audit_fail(a, "I5", "order %s was cancelled when it was overdue", h->order_id);
     int64_t due_ms = h->deadline_ms > a->calm_since_ms ? h->deadline_ms : a->calm_since_ms;
     due_ms += a->rules.shared ? LOOK_MS : 0; /* nobody may be there who knows of it */
@@ -430,6 +436,9 @@ static void row_of_hold(struct auditor *a, const struct move *m)
     bool follows = h->left_over_count > 0;
     if (m->kind == MOVE_REFUND && m->reason == REASON_EXPIRED)
         expired_deadline_ms = h->deadline_ms;
+    else if (audit_fails_with_group(a, h, m))
+        audit_count(a, m->kind == MOVE_RETURN ? AUDIT_OUTCOME_GROUP_PAID_BACK
+                                              : AUDIT_OUTCOME_CANCELLED);
     else if (!follows && m->kind != MOVE_RELEASE && !(cause = audit_cause(a, m)))
         audit_fail(a, "I6", "a %s of order %s is in the ledger, but nobody is waiting for it",
                    move_kind_name(m->kind), h->order_id);
@@ -443,6 +452,8 @@ static void row_of_hold(struct auditor *a, const struct move *m)
         audit_fail(a, "I2", "a %s of order %s has other units than it holds",
                    move_kind_name(m->kind), h->order_id);
     judge_move(a, h, m, cause);
+    if (m->kind == MOVE_RECLAIM || (m->kind == MOVE_CHANGE && m->line.quantity > 0))
+        audit_check_limits(a, h, m);
     for (uint32_t i = 0; i < m->line_count; i++)
         change_stock(a, m, lines[i], expired_deadline_ms);
     add_step(a, h, m);
@@ -462,8 +473,10 @@ static void count_row(struct auditor *a, const struct move *m)
 
 /* What the engine says of a batch: all reservations before this one have ended. Recovery begins
  * there, so it must be true, and it must not lag behind. */
-static void check_oldest_pending(struct auditor *a, int64_t claimed)
+static void check_oldest_pending(struct auditor *a, int64_t claimed, int64_t now_ms)
 {
+    if (audit_oldest_in_sales(a, now_ms) < claimed)
+        audit_fail(a, "I5", "recovery would begin after a sale or a group that goes on");
     const struct audit_hold *oldest = NULL;
     for (size_t i = a->hold_count; i-- > 0;)
         if (a->holds[i]->state == HOLD_PENDING)
@@ -472,7 +485,7 @@ static void check_oldest_pending(struct auditor *a, int64_t claimed)
     if (oldest && oldest->id < claimed)
         audit_fail(a, "I5", "recovery would begin after order %s, which is PENDING",
                    oldest->order_id);
-    if (a->strict && claimed < (oldest ? oldest->id : a->last_seq))
+    if (a->strict && !a->sale_count && claimed < (oldest ? oldest->id : a->last_seq))
         audit_fail(a, "I7", "recovery would begin long before the oldest PENDING order");
 }
 
@@ -510,7 +523,7 @@ static void check_all_or_none(struct auditor *a, const struct move *rows, size_t
 }
 
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
-                       int64_t oldest_pending)
+                       int64_t oldest_pending, int64_t now_ms)
 {
     for (size_t i = 0; i < count && !a->finding[0]; i++) {
         const struct move *m = &rows[i];
@@ -526,6 +539,10 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
             row_adjust(a, m);
         else if (m->kind == MOVE_RESERVE)
             row_reserve(a, m);
+        else if (m->kind == MOVE_SALE)
+            audit_row_sale(a, m);
+        else if (m->kind > MOVE_SALE)
+            audit_row_group(a, m);
         else if (m->kind == MOVE_FENCE)
             row_fence(a, m);
         else
@@ -538,8 +555,9 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
             audit_fail(a, "I2", "a commit ended with units of order %s neither here nor there",
                        a->holds[i]->order_id);
     check_all_or_none(a, rows, count);
+    audit_check_groups(a);
     a->commits++;
     if (!a->rules.shared)
-        check_oldest_pending(a, oldest_pending);
+        check_oldest_pending(a, oldest_pending, now_ms);
     audit_judge_refusals(a, false);
 }

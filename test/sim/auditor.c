@@ -181,6 +181,15 @@ static bool asks_for_lot(const struct auditor *a, const struct audit_ask *ask, c
            ask->quantity == m->line.quantity && str_equal(ask->adjustment_id, m->detail);
 }
 
+/* In the same sale, and in the group that it names, or one that it opens. */
+static bool asks_in_sale(const struct auditor *a, const struct audit_ask *ask, const struct move *m)
+{
+    if (m->sale == 0 || m->sale > a->sale_count)
+        return str_empty(ask->sale);
+    return str_equal(ask->sale, a->sales[m->sale - 1].terms->sale_id) &&
+           (ask->opens ? m->group_id != 0 : m->group_id == ask->group_id);
+}
+
 static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struct move *m)
 {
     const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
@@ -188,9 +197,14 @@ static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struc
     case MOVE_CREATE:
     case MOVE_ADJUST:
         return asks_for_lot(a, ask, m);
+    case MOVE_SALE:
+    case MOVE_GROUP_OPEN:
+    case MOVE_GROUP_SUCCEED:
+        return audit_asks_for_sale(a, ask, m);
     case MOVE_RESERVE:
-        return ask->kind == AUDIT_RESERVE && str_equal(ask->order_id, m->order_id) &&
-               str_equal(ask->user_id, m->user_id) && ask->fingerprint == m->fingerprint &&
+        return ask->kind == AUDIT_RESERVE && asks_in_sale(a, ask, m) &&
+               str_equal(ask->order_id, m->order_id) && str_equal(ask->user_id, m->user_id) &&
+               ask->fingerprint == m->fingerprint &&
                audit_lines_serve(a, ask, lines, m->line_count);
     default:
         return audit_asks_for_move(a, ask, m);
@@ -238,11 +252,12 @@ uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome)
     return a->outcomes[outcome];
 }
 
-/* Who shares a disk has no watchers, and here no gate. */
+/* Who shares a disk has no watchers, no sales, and here no gate. */
 static bool may_be_missing(const struct auditor *a, int outcome)
 {
-    return a->rules.shared &&
-           (outcome == AUDIT_OUTCOME_CHANGES_SEEN || outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
+    bool of_sales = outcome >= AUDIT_OUTCOME_SALE_MADE && outcome <= AUDIT_OUTCOME_GROUP_SEEN;
+    return a->rules.shared && (of_sales || outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
+                               outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
 }
 
 void auditor_ends(struct auditor *a)

@@ -28,6 +28,10 @@ enum audit_kind {
     AUDIT_SHIP,
     AUDIT_CHANGE,
     AUDIT_CONFIRM_ALL,
+    AUDIT_CREATE_SALE,
+    AUDIT_CLOSE_SALE,
+    AUDIT_COMPLETE_GROUP,
+    AUDIT_GET_GROUP,
 };
 
 /* A line as asked for: a lot, or all lots of a sku (and flavor, and size) that have not expired. */
@@ -37,6 +41,20 @@ struct audit_want {
     struct str flavor; /* may be empty */
     struct str size;   /* may be empty */
     int64_t quantity;
+};
+
+enum { AUDIT_ITEMS_MAX = 2 };
+
+/* A sale as it was asked for; 0: no limit. Its texts live as long as the world. */
+struct audit_sale_terms {
+    struct str sale_id;
+    struct audit_want items[AUDIT_ITEMS_MAX]; /* a lot or a sku */
+    uint32_t item_count;
+    int64_t starts_ms, ends_ms;
+    int64_t per_user, per_order, total;
+    int64_t hold_ms, extend_ms;
+    int64_t window_ms;
+    uint32_t group_size; /* 0: no groups */
 };
 
 struct audit_ask {
@@ -56,11 +74,15 @@ struct audit_ask {
     uint32_t id_count;
     enum refund_reason reason; /* REFUND; NONE: whichever */
     struct str user_id;
-    uint64_t fingerprint;     /* RESERVE: of its content */
-    struct str lot;           /* CREATE, ADJUST, GET_LOT */
-    int64_t quantity;         /* CREATE, ADJUST */
-    struct str adjustment_id; /* ADJUST, may be empty */
-    int64_t hold_ms;          /* RESERVE, EXTEND; 0: the default */
+    uint64_t fingerprint;                 /* RESERVE: of its content */
+    struct str sale;                      /* RESERVE, CLOSE_SALE; or empty */
+    int64_t group_id;                     /* RESERVE, COMPLETE_GROUP, GET_GROUP; 0: none */
+    bool opens;                           /* RESERVE: the first in a group of its own */
+    const struct audit_sale_terms *terms; /* CREATE_SALE */
+    struct str lot;                       /* CREATE, ADJUST, GET_LOT */
+    int64_t quantity;                     /* CREATE, ADJUST */
+    struct str adjustment_id;             /* ADJUST, may be empty */
+    int64_t hold_ms;                      /* RESERVE, EXTEND; 0: the default */
     struct audit_want
         wants[AUDIT_WANTS_MAX]; /* RESERVE, CHANGE; of fewer units; LIST_LOTS: a filter */
     uint32_t want_count;
@@ -86,6 +108,7 @@ struct audit_lot_view {
 struct audit_answer {
     int code;
     bool from_gate;
+    bool from_share; /* SOLD_OUT: of the sale's share */
     bool replayed;
     int64_t reservation_id;
     int64_t at_ms;
@@ -100,6 +123,8 @@ struct audit_answer {
     uint32_t lot_count;
     lot_id next; /* LIST_LOTS: what the next page begins behind; 0: it was the last */
     const struct reservation_record *record; /* GET_RESERVATION */
+    enum group_status group_status;          /* GET_GROUP, COMPLETE_GROUP */
+    uint32_t places_left, paid;
 };
 
 struct audit_rules {
@@ -161,6 +186,23 @@ struct audit_rules {
     X(FENCED, "order_id fenced", 1)                                                                \
     X(ALL_CONFIRMED, "several confirmed at once", 1)                                               \
     X(ALL_REFUSED, "none of several confirmed", 1)                                                 \
+    X(SALE_MADE, "sale made", 1)                                                                   \
+    X(SALE_EXISTS, "sale there already", 1)                                                        \
+    X(SALE_ENDED, "sale closed", 1)                                                                \
+    X(IN_SALE, "order reserved in a sale", 1)                                                      \
+    X(NOT_OPEN, "order before a sale refused", 1)                                                  \
+    X(CLOSED, "order after a sale refused", 1)                                                     \
+    X(USER_LIMIT, "order over a limit refused", 2)                                                 \
+    X(SHARE_GONE, "order beyond a sale's share refused", 1)                                        \
+    X(GROUP_OPENED, "group opened", 1)                                                             \
+    X(GROUP_JOINED, "group joined", 1)                                                             \
+    X(GROUP_WAS_FULL, "joining a full group refused", 1)                                           \
+    X(GROUP_WAS_OVER, "joining a finished group refused", 1)                                       \
+    X(GROUP_SUCCESS, "group succeeded", 1)                                                         \
+    X(GROUP_COMPLETED, "group completed by the shop", 1)                                           \
+    X(GROUP_FAILURE, "group failed", 1)                                                            \
+    X(GROUP_PAID_BACK, "paid member of a failed group given back", 1)                              \
+    X(GROUP_SEEN, "group looked up", 1)                                                            \
     X(FORBIDDEN, "forbidden move refused", 1)                                                      \
     X(LOT_SEEN, "lot looked up", 1)                                                                \
     X(LOTS_LISTED, "lots listed", 1)                                                               \
@@ -201,7 +243,7 @@ void auditor_crashed(struct auditor *a, uint32_t node, audit_freed_fn *freed, vo
 /* Rows became durable, all at once. `oldest_pending`: what the engine says of holds, see struct
  * batch. */
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
-                       int64_t oldest_pending);
+                       int64_t oldest_pending, int64_t now_ms);
 
 /* From now on, or not: nothing fails, so each request that is sent has one right answer. */
 void auditor_strict(struct auditor *a, bool strict);

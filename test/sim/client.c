@@ -230,7 +230,7 @@ static void change_content(struct world *w, struct reserve_command *r)
 }
 
 /* Fills the i-th order of the request. A changed one has the order_id but not the content. */
-static void put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
+void client_put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
                       bool changed, bool retry)
 {
     struct reserve_command *r = &q->orders[i];
@@ -257,7 +257,19 @@ static void put_order(struct world *w, struct request *q, uint32_t i, struct sim
     ask->hold_ms = o->hold_ms;
     ask->may_be_late = q->asks[0].may_be_late;
     ask->fingerprint = r->fingerprint;
+    if (o->sale) /* content, too */
+        ask->fingerprint = hash64(str_of(o->sale->sale_id), r->fingerprint + (uint64_t)o->group_id);
     ask->want_count = r->want_count;
+    ask->sale = (struct str){0};
+    ask->group_id = 0;
+    ask->opens = false;
+    if (o->sale) {
+        r->extra = &q->extra[i];
+        q->extra[i] =
+            (struct order_extra){.sale_id = str_of(o->sale->sale_id), .group_id = o->group_id};
+        ask->sale = str_of(o->sale->sale_id);
+        ask->group_id = o->group_id;
+    }
     for (uint32_t j = 0; j < ask->want_count; j++) {
         const struct want *v = &q->wants[i][j];
         ask->wants[j] = (struct audit_want){.lot = v->lot,
@@ -280,8 +292,12 @@ static struct sim_order *pick_order(struct world *w, bool *retry)
 
 void client_reserve(struct world *w, struct sim_order *o, bool retry, bool changed)
 {
+    if (o->opens) {
+        client_open_group(w, o, retry, changed);
+        return;
+    }
     struct request *q = client_request(w, COMMAND_RESERVE, AUDIT_RESERVE);
-    put_order(w, q, 0, o, changed, retry);
+    client_put_order(w, q, 0, o, changed, retry);
     world_trace(w, "#%u reserve %s%s%s", q->asks[0].number, o->order_id, retry ? " again" : "",
                 changed ? ", changed" : "");
     trace_wants(w, q, 0);
@@ -306,7 +322,7 @@ static void reserve_batch(struct world *w)
     for (uint32_t i = 0; i < q->ask_count; i++) {
         bool retry;
         struct sim_order *o = pick_order(w, &retry);
-        put_order(w, q, i, o, retry && rng_chance(&w->rng, 80), retry);
+        client_put_order(w, q, i, o, retry && rng_chance(&w->rng, 80), retry);
         if (rng_chance(&w->rng, 200)) /* takes its units beforehand, or goes all the same */
             ask_gate(w, q, i, o->server_made && !retry);
         world_trace(w, "#%u reserve %s in a batch", q->asks[0].number, o->order_id);
@@ -533,7 +549,9 @@ static void adjust(struct world *w)
 void client_act(struct world *w)
 {
     uint32_t what = rng_below(&w->rng, 100);
-    if (rng_chance(&w->rng, w->after_per_mille))
+    if (rng_chance(&w->rng, w->sale_per_mille))
+        client_act_sales(w);
+    else if (rng_chance(&w->rng, w->after_per_mille))
         client_act_after(w);
     else if (w->adjusts_often && rng_chance(&w->rng, 300))
         adjust(w);

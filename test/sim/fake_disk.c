@@ -53,6 +53,33 @@ static void free_dims(const struct lot_dims *d)
     free((void *)(uintptr_t)d);
 }
 
+static const struct sale_terms *copy_sale(const struct sale_terms *from)
+{
+    struct sale_terms *t = malloc(sizeof *t);
+    struct sale_item *items = malloc(from->item_count * sizeof *items);
+    if (!t || !items)
+        abort();
+    for (uint16_t i = 0; i < from->item_count; i++)
+        items[i] = (struct sale_item){from->items[i].lot, copy_text(from->items[i].sku)};
+    *t = *from;
+    t->sale_id = copy_text(from->sale_id);
+    t->title = copy_text(from->title);
+    t->items = items;
+    return t;
+}
+
+static void free_sale(const struct sale_terms *t)
+{
+    if (!t)
+        return;
+    for (uint16_t i = 0; i < t->item_count; i++)
+        free_text(t->items[i].sku);
+    free((void *)(uintptr_t)t->items);
+    free_text(t->sale_id);
+    free_text(t->title);
+    free((void *)(uintptr_t)t);
+}
+
 void fake_disk_close(struct fake_disk *r)
 {
     fake_disk_drop_runs(r);
@@ -65,6 +92,7 @@ void fake_disk_close(struct fake_disk *r)
         free_text(m->note);
         free((void *)(uintptr_t)m->lines);
         free_dims(m->dims);
+        free_sale(m->sale_terms);
     }
     free(r->rows);
 }
@@ -94,6 +122,7 @@ void fake_disk_add(struct fake_disk *r, const struct move *moves, size_t count)
         }
         if (m->dims)
             m->dims = copy_dims(m->dims);
+        m->sale_terms = m->kind == MOVE_SALE ? copy_sale(moves[i].sale_terms) : NULL;
         r->lot_count += m->kind == MOVE_CREATE;
     }
 }
@@ -168,7 +197,48 @@ int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader
     return 0;
 }
 
+/* As they stand after so many rows, in order of number. */
+int fake_disk_sales(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
+                    struct error *err)
+{
+    int rc = 0;
+    for (sale_number number = 1; rc == 0; number++) {
+        const struct move *first = NULL, *last = NULL;
+        for (size_t i = 0; i < row_count; i++) {
+            if (r->rows[i].kind != MOVE_SALE || r->rows[i].sale != number)
+                continue;
+            first = first ? first : &r->rows[i];
+            last = &r->rows[i];
+        }
+        if (!first)
+            break;
+        rc = loader->sale(loader->context, last->sale_terms, first->seq, err);
+    }
+    return rc;
+}
+
 /* ---- answers ---- */
+
+static void answer_group(const struct fake_disk *r, struct question *q)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct move *m = &r->rows[i];
+        if (m->kind == MOVE_GROUP_OPEN && m->seq == q->reservation_id) {
+            q->code = 0;
+            q->group = (struct group_record){.group_id = m->seq,
+                                             .sale = m->sale,
+                                             .status = GROUP_IS_OPEN,
+                                             .size = (uint16_t)m->line.quantity,
+                                             .opened_ms = m->at_ms,
+                                             .ends_ms = m->deadline_ms};
+        } else if ((m->kind == MOVE_GROUP_SUCCEED || m->kind == MOVE_GROUP_FAIL) &&
+                   m->group_id == q->reservation_id) {
+            q->group.status = m->kind == MOVE_GROUP_FAIL ? GROUP_FAILED : GROUP_SUCCEEDED;
+            q->group.paid = (uint16_t)m->line.quantity;
+            q->group.ended_ms = m->at_ms;
+        }
+    }
+}
 
 /* The newest: an earlier one is past retention. */
 int64_t fake_disk_order(const struct fake_disk *r, struct str order_id)
@@ -191,6 +261,10 @@ void fake_disk_answer(const struct fake_disk *r, struct question *read)
 {
     read->record = NULL;
     read->code = TLY_ENOT_FOUND;
+    if (read->kind == QUESTION_GROUP) {
+        answer_group(r, read);
+        return;
+    }
     if (read->kind == QUESTION_ADJUSTMENT) {
         const struct move *m = fake_disk_adjustment(r, read->order_id);
         if (!m)

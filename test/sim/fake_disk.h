@@ -38,6 +38,8 @@ struct reservation_record *fake_disk_record(const struct fake_disk *r, int64_t r
 int64_t fake_disk_order(const struct fake_disk *r, struct str order_id);
 /* The move of that adjustment_id; NULL: none. */
 const struct move *fake_disk_adjustment(const struct fake_disk *r, struct str adjustment_id);
+int fake_disk_sales(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
+                    struct error *err) MUST_CHECK;
 /* Lots of the first `row_count` rows, with their stock in the snapshot. */
 int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
                    struct error *err) MUST_CHECK;

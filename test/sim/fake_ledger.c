@@ -299,6 +299,8 @@ static int fake_recover(struct ledger *ledger, const struct ledger_loader *loade
         fake_disk_forget_snapshot(d);
     size_t loaded = d->count - (plant == PLANT_SHORT_RECOVERY && d->count > 0);
     int rc = fake_disk_lots(d, loader, loaded, err);
+    if (rc == 0)
+        rc = fake_disk_sales(d, loader, loaded, err);
     for (size_t i = 0; i < d->run_count && use_runs && rc == 0; i++)
         rc = loader->order_run(loader->context, run_of(l->config.rng, &d->runs[i]));
     if (!use_runs)
@@ -306,8 +308,13 @@ static int fake_recover(struct ledger *ledger, const struct ledger_loader *loade
     for (size_t i = 0; i < loaded && rc == 0; i++) {
         const struct move *m = &d->rows[i];
         bool in_stock = m->seq <= d->snapshot_seq && plant != PLANT_STOCK_TWICE;
+        struct move told = *m;
+        if (plant == PLANT_LIMIT_LOST && m->kind == MOVE_RESERVE && !m->group_id)
+            told.sale = 0;
+        if (plant == PLANT_GROUP_OVER && m->kind == MOVE_GROUP_OPEN)
+            told.line.quantity++;
         if (m->seq > skip)
-            rc = loader->move(loader->context, m, in_stock, err);
+            rc = loader->move(loader->context, &told, in_stock, err);
     }
     return rc;
 }

@@ -17,7 +17,7 @@ static void on_durable(void *context, const struct move *rows, size_t count, int
         world_trace(w, "    durable: %s %" PRId64 " of %" PRId64 " of lot %u %s",
                     move_kind_name(rows[i].kind), rows[i].reservation_id, rows[i].line.quantity,
                     rows[i].line.lot, refund_reason_name(rows[i].reason));
-    auditor_committed(w->auditor, rows, count, oldest_pending);
+    auditor_committed(w->auditor, rows, count, oldest_pending, w->now_ms);
 }
 
 static void on_ask_freed(void *context, struct audit_ask *ask)

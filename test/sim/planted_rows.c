@@ -11,6 +11,51 @@ static bool goes_together(const struct move *x, const struct move *y)
            x->detail.len > 4 && memcmp(x->detail.p, "all-", 4) == 0;
 }
 
+static bool has_failed_group(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->move_count; i++)
+        if (b->moves[i].kind == MOVE_GROUP_FAIL)
+            return true;
+    return false;
+}
+
+/* Given back with its group, and the last in the batch that is. */
+static bool is_torn_off(const struct batch *b, uint32_t i, enum plant plant)
+{
+    const struct move *m = &b->moves[i];
+    if (m->reason != REASON_GROUP_FAILED || m->kind < MOVE_REFUND || m->kind > MOVE_RETURN ||
+        !has_failed_group(b))
+        return false;
+    if (plant == PLANT_GROUP_TORN_PAID)
+        return m->kind == MOVE_RETURN;
+    return plant == PLANT_GROUP_TORN && i + 1 == b->move_count;
+}
+
+void planted_sale(enum plant plant, struct sale_terms *t, int by)
+{
+    if (plant == PLANT_USER_OVER && t->per_user_limit)
+        t->per_user_limit += by;
+    if (plant == PLANT_SHARE_OVER && t->total_limit)
+        t->total_limit += by;
+    if (plant == PLANT_GROUP_OVER && t->group_size)
+        t->group_size = (uint16_t)(t->group_size + by);
+}
+
+/* What the engine was told wrongly stands in the ledger as it should be. */
+static void put_right(enum plant plant, struct move *m)
+{
+    static struct sale_terms terms[64];
+    static size_t next;
+    if (m->kind == MOVE_SALE) {
+        struct sale_terms *t = &terms[next++ % 64];
+        *t = *m->sale_terms;
+        planted_sale(plant, t, -1);
+        m->sale_terms = t;
+    } else if (m->kind == MOVE_GROUP_OPEN && plant == PLANT_GROUP_OVER) {
+        m->line.quantity--;
+    }
+}
+
 size_t planted_rows(enum plant plant, const struct batch *b, struct move *out)
 {
     size_t count = 0;
@@ -18,7 +63,10 @@ size_t planted_rows(enum plant plant, const struct batch *b, struct move *out)
         const struct move *m = &b->moves[i];
         if (plant == PLANT_HALF_OF_ALL && i > 0 && goes_together(m - 1, m))
             continue;
-        out[count++] = *m;
+        if (is_torn_off(b, i, plant))
+            continue;
+        out[count] = *m;
+        put_right(plant, &out[count++]);
     }
     return count;
 }

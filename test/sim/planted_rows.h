@@ -8,6 +8,8 @@
 
 /* What is written of a batch: into `out`, which has room for all. Returns how many. */
 size_t planted_rows(enum plant plant, const struct batch *b, struct move *out);
+/* A sale's limits, by one more or fewer. */
+void planted_sale(enum plant plant, struct sale_terms *t, int by);
 /* What the engine is told. */
 void planted_answer(enum plant plant, struct question *q);
 

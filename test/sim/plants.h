@@ -23,6 +23,14 @@
     X(RECLAIM_OF_RECORD, "reclaim-any-end", "a cancelled order is taken for an expired one")       \
     X(FENCE_LOST, "fence-lost", "the record of a fence is not found")                              \
     X(HALF_OF_ALL, "half-of-all", "of orders that are confirmed at once one is not written")       \
+    X(USER_OVER, "user-limit-by-one", "a user may have one unit more than the sale allows")        \
+    X(SHARE_OVER, "share-by-one", "a sale sells one unit more than its share")                     \
+    X(GROUP_OVER, "group-by-one", "a group has one place too many")                                \
+    X(GROUP_TORN, "group-half-refunded", "of a group that fails one member is not given back")     \
+    X(GROUP_TORN_PAID, "group-keeps-the-paid", "of a group that fails who has paid is forgotten")  \
+    X(LIMIT_LOST, "limit-forgotten", "recovery does not count what users have of a sale")          \
+    X(LIMIT_KEPT, "limit-not-freed", "what was given back counts towards the limit")               \
+    X(LIMIT_TWICE, "limit-counts-undone", "what was undone counts towards the limit")              \
     X(NO_VERSION_CHECK, "no-version-check", "two nodes: a stale batch is committed")               \
     X(TRUSTED_AS_TRUE, "memory-trusted", "two nodes: what a node knew last counts as the truth")   \
     X(NO_LOCKS, "no-locks", "two nodes: a load locks nothing and its batch is not checked")        \

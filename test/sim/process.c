@@ -10,6 +10,7 @@
 #include "gate/gate_local.h"
 #include "late_gate.h"
 #include "planted_gate.h"
+#include "planted_rows.h"
 
 /* ---- the gate ---- */
 
@@ -175,10 +176,22 @@ static void give_back_first(struct process *p, const struct command *c)
     p->queue[p->queue_count++] = &p->planted;
 }
 
+static bool counts_wrongly(const struct process *p)
+{
+    return p->config.plant == PLANT_LIMIT_KEPT || p->config.plant == PLANT_LIMIT_TWICE;
+}
+
 void process_send(struct process *p, struct command *c)
 {
     if (p->config.plant == PLANT_CHANGE_LOSES)
         give_back_first(p, c);
+    if (c->kind == COMMAND_CREATE_SALE)
+        planted_sale(p->config.plant, &c->sale->terms, +1);
+    if (counts_wrongly(p) && planted_refuses(&p->limits, c)) {
+        c->link = p->refused;
+        p->refused = c;
+        return;
+    }
     assert(p->queue_count < PROCESS_QUEUE_MAX);
     p->queue[p->queue_count++] = c;
 }
@@ -220,6 +233,11 @@ void process_turn(struct process *p, int64_t now_ms, size_t commands, struct pro
     send_commands(p, p->config.plant == PLANT_LATE_EXPIRY ? 0 : commands);
     take_turn(p, now_ms);
     p->now_ms = now_ms;
+    for (const struct command *c = p->replies; c && counts_wrongly(p); c = c->link)
+        planted_counts(&p->limits, p->config.plant, c);
+    if (p->refused)
+        on_answered(p, p->refused);
+    p->refused = NULL;
     *out = (struct process_turn){.replies = p->replies, .heard = fake_ledger_heard(p->lane.ledger)};
 }
 
@@ -227,5 +245,5 @@ bool process_idle(const struct process *p)
 {
     if (late(p) && late_gate_waiting(p->session))
         return false;
-    return p->queue_count == 0 && fake_ledger_idle(p->lane.ledger);
+    return p->queue_count == 0 && !p->refused && fake_ledger_idle(p->lane.ledger);
 }

@@ -7,6 +7,7 @@
 #include "fake_ledger.h"
 #include "gate/gate.h"
 #include "lane/lane.h"
+#include "planted_limit.h"
 
 enum { SIM_HASH_SEED = 77, PROCESS_QUEUE_MAX = 512 };
 
@@ -38,6 +39,8 @@ struct process {
     struct command planted;               /* what a bug asks for; nobody waits for its answer */
     struct line planted_lines[ORDER_LINES_MAX];
     bool planted_out;
+    struct planted_limits limits; /* planted: counted wrongly */
+    struct command *refused;      /* planted: by them, by link */
 };
 
 /* Recovers from the ledger. */

@@ -23,7 +23,11 @@ struct request {
     uint32_t gate_waits; /* for so many of them */
     bool with_gate;      /* all of them asked: it goes on when the last is answered */
     struct line lines[SIM_BATCH_MAX][ORDER_LINES_MAX];
-    struct line_after after[ORDER_LINES_MAX];        /* of a move */
+    struct line_after after[ORDER_LINES_MAX]; /* of a move */
+    struct order_extra extra[SIM_BATCH_MAX];  /* of orders in a sale */
+    struct sale_command sale;
+    struct sale_copy *copy; /* freed with it */
+    struct sale_item items[AUDIT_ITEMS_MAX];
     struct sim_call *call;                           /* that it makes; or NULL */
     struct reservation_record *records[SIM_ALL_MAX]; /* the engine's */
     struct lot_view views[SIM_LOTS_MAX + 8];
@@ -39,6 +43,9 @@ struct request *client_move(struct world *w, enum command_kind command, enum aud
 /* It names so many units of a lot, and no others but those of further calls. */
 void client_want_part(struct request *q, const struct sim_lot *lot, int64_t quantity);
 void client_send(struct world *w, struct request *q);
+/* Fills the i-th order of the request. A changed one has the order_id but not the content. */
+void client_put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
+                      bool changed, bool retry);
 
 /* An ask of one of its orders is answered. */
 void request_admitted(struct world *w, struct gate_ask *ask);

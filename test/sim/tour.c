@@ -248,6 +248,8 @@ void tour(struct world *w)
     expire(w, early);
     adjust_stock(w, late);
     look_around(w, early);
+    if (w->class != WORLD_SHARED)
+        tour_sales(w, many);
     tour_after(w, many, late);
     world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);
     auditor_drained(w->auditor);

@@ -224,6 +224,7 @@ static void choose_config(struct world *w)
         shared || (rng_chance(&w->rng, 400) && !w->plant) ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->after_per_mille = rng_between(&w->rng, 50, 350);
+    w->sale_per_mille = shared || rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 50, 400);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
 }
@@ -252,6 +253,8 @@ static void create_first_lots(struct world *w)
 {
     for (uint32_t i = 0; i < w->lot_count; i++)
         client_create_lot(w, &w->lots[i]);
+    for (uint32_t i = 0; i < w->sale_count; i++)
+        client_create_sale(w, &w->sales[i]);
     if (w->class == WORLD_SERIAL || rng_chance(&w->rng, 800))
         world_settle(w);
 }
@@ -276,6 +279,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     w->node_count = w->class == WORLD_SHARED ? SIM_NODES_MAX : 1;
     choose_config(w);
     clients_init(w);
+    client_init_sales(w);
     w->config.lots_max = w->lot_count + TOUR_LOTS;
     w->faults = choose_faults(w);
     struct audit_rules rules = {.refund_window_ms = w->config.refund_window_ms,

@@ -15,6 +15,8 @@ enum {
     SIM_BATCH_MAX = 4,
     SIM_ALL_MAX = 4,   /* orders that are confirmed at once */
     SIM_ALLS_MAX = 64, /* such lists */
+    SIM_SALES_MAX = 4,
+    SIM_GROUPS_MAX = 256,
     SIM_CALLS_MAX = 2, /* of a kind and an order, with an id */
     SIM_PARTS_MAX = 3,
     SIM_ID_MAX = 24,
@@ -62,6 +64,12 @@ struct sim_all {
     uint32_t count;
 };
 
+/* A sale that clients know of, whether it was made yet or not. */
+struct sim_sale {
+    char sale_id[SIM_ID_MAX];
+    struct audit_sale_terms terms;
+};
+
 /* What a customer wants to buy, under one order_id. */
 struct sim_order {
     char order_id[SIM_ID_MAX];
@@ -70,7 +78,10 @@ struct sim_order {
     uint32_t want_count;
     struct want wants[SIM_WANTS_MAX];
     int64_t hold_ms;
-    int64_t reservation_id; /* as heard; 0: not yet */
+    int64_t reservation_id;      /* as heard; 0: not yet */
+    const struct sim_sale *sale; /* or NULL */
+    int64_t group_id;            /* that it joins; 0: none */
+    bool opens;                  /* a group */
     struct sim_call calls[SIM_CALL_KINDS][SIM_CALLS_MAX];
 };
 
@@ -107,6 +118,10 @@ struct world {
     uint32_t sku_count;
     struct sim_order orders[SIM_ORDERS_MAX];
     uint32_t order_count;
+    struct sim_sale sales[SIM_SALES_MAX];
+    uint32_t sale_count;
+    int64_t groups[SIM_GROUPS_MAX]; /* as heard */
+    uint32_t group_count;
     struct sim_all alls[SIM_ALLS_MAX];
     uint32_t all_count;
     struct request *requests;                          /* not answered */
@@ -119,6 +134,7 @@ struct world {
     struct command count;   /* asks the server for its gauges */
     struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
+    uint32_t sale_per_mille;  /* requests about sales */
     uint32_t after_per_mille; /* requests about what comes after buying */
     uint32_t crash_per_mille;
     bool adjusts_often;
@@ -164,6 +180,14 @@ void client_act(struct world *w);   /* one request of some kind */
 struct sim_lot *client_any_lot(struct world *w);
 struct sim_order *client_any_order(struct world *w); /* that was not sent yet */
 int64_t client_any_reservation(struct world *w);
+/* ---- sales and groups (client_sales.c) ---- */
+void client_init_sales(struct world *w);
+void client_act_sales(struct world *w);
+void client_create_sale(struct world *w, const struct sim_sale *s);
+void client_close_sale(struct world *w, const struct sim_sale *s);
+void client_group(struct world *w, enum command_kind command, int64_t group_id);
+/* Of an order that opens a group. */
+void client_open_group(struct world *w, struct sim_order *o, bool retry, bool changed);
 /* ---- after buying (client_after.c) ---- */
 void client_act_after(struct world *w);
 /* A call's parts, its id, and whether under its id other parts are asked for. */
@@ -192,6 +216,7 @@ void client_list(struct world *w, const struct lot_dims *filter, lot_id after, u
 /* In a world where nothing fails any more: every kind of request is served as it should be, and
  * whatever is free can be bought. */
 void tour(struct world *w);
+void tour_sales(struct world *w, const struct sim_lot *lot);
 void tour_after(struct world *w, const struct sim_lot *lot, const struct sim_lot *other);
 void tour_buy_all(struct world *w);
 /* Days go by: what was ordered within the retention window is remembered. */
