@@ -270,14 +270,13 @@ int import_read_file(struct import *im)
     const struct stock_input input = stock_input_file(&fd);
     int code = import_read(im, &input, &e);
     if (!code && im->rules_matter && import_ask_rules(im->client) == STOCK_FREE) {
-        struct import again;
-        import_init(&again);
-        again.client = im->client;
-        again.source = im->source;
-        again.mode = im->mode;
-        again.rules = STOCK_FREE;
+        const struct import was = *im;
         import_close(im);
-        *im = again;
+        import_init(im);
+        im->client = was.client;
+        im->source = was.source;
+        im->mode = was.mode;
+        im->rules = STOCK_FREE;
         code = import_read(im, &input, &e);
     }
     close(fd);

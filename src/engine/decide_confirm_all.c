@@ -192,7 +192,7 @@ void confirm_all_answered(struct engine *e, struct command *c, uint32_t order, s
         else if (!h && !(h = hold_from_record(e, record)))
             c->code = move_no_memory(c);
     }
-    if (!c->code && record_is_current(record, h)) {
+    if (!c->code && h && record_is_current(record, h)) {
         c->confirm_all.records[order] = record;
         record = NULL;
         h->pins++;

@@ -148,7 +148,7 @@ void hold_release(struct engine *e, struct hold *h)
 /* It has moves that the hold alone does not tell of. */
 static bool record_tells_more(const struct reservation_record *record)
 {
-    for (uint32_t i = 0; i < record->move_count; i++) {
+    for (uint32_t i = 0; record->moves && i < record->move_count; i++) {
         const struct reservation_move *m = &record->moves[i];
         bool part = m->kind == MOVE_RETURN && (m->reason == REASON_NONE || m->detail.len);
         if (part || m->kind == MOVE_SHIP || m->kind == MOVE_CHANGE || m->kind == MOVE_RESTOCK ||

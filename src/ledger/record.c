@@ -92,7 +92,8 @@ static int note_lines(struct line *out, uint32_t *count, const struct move *m, s
     if (m->line_count > ORDER_LINES_MAX)
         return contradiction(m, e);
     *count = m->line_count;
-    memcpy(out, lines_of(m), m->line_count * sizeof *out);
+    if (m->line_count)
+        memcpy(out, lines_of(m), m->line_count * sizeof *out);
     return 0;
 }
 

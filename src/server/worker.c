@@ -355,7 +355,7 @@ static void apply_settings(struct worker *w)
         .hold_max_ms = s->hold_max_ms,
         .import_max = (uint64_t)s->import_max,
         .retry_after_s = (uint32_t)s->retry_after_s,
-        .dimensions = settings_dimensions(&w->settings),
+        .dimensions = (uint8_t)settings_dimensions(&w->settings),
         .flavors = str_of(w->settings.flavors),
         .inflight_max = (uint32_t)s->inflight_max,
         .queue_max = (uint32_t)s->queue_max,

@@ -569,7 +569,7 @@ static void the_outcomes_of_a_batch_have_what_a_problem_has(void **state)
     orders[1].limit = 3;
     orders[1].extra->taken = 2;
     orders[1].extra->order_count = 1;
-    orders[1].extra->orders[0].reservation_id = 9;
+    orders[1].extra->orders[0] = (struct limit_order){.reservation_id = 9};
     fixture_answer(f, c, 0);
     c = fixture_command(f);
     assert_int_equal(c->get.reservation_id, 9);
