@@ -50,7 +50,7 @@ int ship_decide(struct engine *e, struct moving *m)
 {
     struct command *c = m->c;
     struct hold *h = m->h;
-    struct line left[ORDER_LINES_MAX];
+    struct line left[ORDER_LINES_MAX] = {{0}};
     int64_t taken[ORDER_LINES_MAX];
     int code = call_check_id(c, "shipment_id");
     if (code || call_was_made(e, m, &code))

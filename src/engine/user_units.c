@@ -154,8 +154,12 @@ static bool split(struct user_units *t, struct user_shard *s, uint64_t user)
     }
     uint32_t span = UINT32_C(1) << (t->depth - s->depth);
     uint32_t from = place_of(t, user) & ~(span - 1);
-    for (uint32_t i = 0; i < span; i++)
-        t->directory[from + i] = halves[i >= span / 2];
+    uint32_t half = span / 2;
+    assert(half > 0);
+    for (uint32_t i = 0; i < half; i++) {
+        t->directory[from + i] = halves[0];
+        t->directory[from + half + i] = halves[1];
+    }
     t->bytes -= sizeof *s + s->room * sizeof(struct user_entry);
     free(s->entries);
     free(s);

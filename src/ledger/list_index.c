@@ -8,6 +8,7 @@
  */
 #include "ledger/list_index.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,7 @@ int list_index_add(struct list_index *x, int64_t reservation_id, uint32_t *segme
         int rc = make_room(x, e);
         if (rc)
             return rc;
+        assert(x->segments);
         last = &x->segments[x->segment_count++];
         *last = (struct list_segment){.first = reservation_id};
     }

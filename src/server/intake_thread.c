@@ -116,7 +116,7 @@ static void *run(void *context)
         eventfd_t count;
         if (ready > 0 && fds[0].revents)
             (void)eventfd_read(t->event_fd, &count);
-        if (ready > 0 && fds[1].revents)
+        if (t->feed && ready > 0 && fds[1].revents)
             t->feed->ops->woken(t->feed);
     }
     return NULL;

@@ -9,6 +9,7 @@
  * Refused at once: another content type or encoding, a parameter that is not known, too many
  * imports, more bytes than import_max.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +96,7 @@ static int read_type(const struct service *s, const struct exchange *x,
     if (encoding.len && !text_equal_ignoring_case(encoding, "identity"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-encoding",
                          "content-encoding: an import must be sent as it is");
+    assert(s->host.imports);
     while (type.len) {
         struct str value = text_cut(&type, ';');
         struct str name = text_trim_blanks(text_cut(&value, '='));
@@ -280,11 +282,11 @@ void import_lots_open(struct service *s, struct origin *o)
         code = read_type(s, x, &options, &e);
     if (!code && !(call = arena_alloc(&x->arena, sizeof *call)))
         code = error_set(&e, TLY_ENO_MEMORY, "", "out of memory");
-    if (!code) {
+    if (!code && call && s->host.imports) {
         *call = (struct import_call){.service = s, .origin = *o};
         code = s->host.imports->create(s->host.imports->context, &call->import, &options, &e);
     }
-    if (code) {
+    if (code || !call) {
         reply_error(s, o, &e);
         return;
     }

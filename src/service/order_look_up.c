@@ -6,6 +6,7 @@
  * look-up, one after the other, with its own command kept aside. What cannot be had in time, or is
  * beyond LOOK_UPS_MAX, is left out of the answer: the outcome stands without it.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static void take(struct call *c, struct look_up *l, const struct reservation_rec
         take_after(c, order, record);
         return;
     }
+    assert(order->extra);
     struct limit_order *told = &order->extra->orders[l->at];
     if (record->order_id.len > sizeof told->order_id)
         return;

@@ -4,6 +4,7 @@
  * Happy path: the engine says how the sale stands, and the waiting room, with that, who stands
  * where. An order's ticket is looked at where the order is checked (ticket_look).
  */
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -115,7 +116,7 @@ static int visit_prepare(struct service *s, struct call *c, struct visit **out, 
 int join_queue_start(struct service *s, struct call *c, struct error *e)
 {
     const Tally__V1__JoinQueueRequest *m = (const Tally__V1__JoinQueueRequest *)c->request;
-    struct visit *visit;
+    struct visit *visit = NULL;
     int code = visit_prepare(s, c, &visit, e);
     if (!code)
         code = sale_prepare(c, COMMAND_GET_SALE, m->sale_id, e);
@@ -123,6 +124,7 @@ int join_queue_start(struct service *s, struct call *c, struct error *e)
         code = rule_text(str_of(m->user_id), USER_ID_MAX, "user_id", e);
     if (code)
         return code;
+    assert(visit);
     visit->user_id = str_of(m->user_id);
     c->finish = finish_join;
     call_submit(s, c);
@@ -132,8 +134,9 @@ int join_queue_start(struct service *s, struct call *c, struct error *e)
 int get_ticket_start(struct service *s, struct call *c, struct error *e)
 {
     const Tally__V1__GetTicketRequest *m = (const Tally__V1__GetTicketRequest *)c->request;
-    struct visit *visit;
+    struct visit *visit = NULL;
     int code = visit_prepare(s, c, &visit, e);
+    assert(code || visit);
     if (!code && waiting_read(s->host.waiting, str_of(m->ticket), &visit->ticket))
         code = error_set(e, TLY_ENOT_FOUND, "ticket", "ticket: it was not made here");
     if (code)

@@ -45,7 +45,7 @@ int stock_delta(struct str text, int64_t *out, struct error *e)
 {
     bool minus = text.len > 0 && *text.p == '-';
     struct str digits = {text.p + minus, text.len - minus};
-    int64_t n;
+    int64_t n = 0;
     if (stock_quantity(digits, &n, NULL) || n == 0 || (minus && *digits.p == '+'))
         return error_set(e, TLY_EINVALID_ARGUMENT, "delta",
                          "must be a whole number from -%d to %d and not 0, is '%.*s'", QUANTITY_MAX,
