@@ -10,13 +10,34 @@ static uint64_t bit_of(uint64_t number)
     return UINT64_C(1) << ((number * UINT64_C(0x9e3779b97f4a7c15)) >> 58);
 }
 
-uint64_t delivery_touches(const struct move *m)
+/* Numbers of reservations are far higher than those of lots. */
+static void note_keys(struct delivery *d, const struct move *m)
 {
     const struct line *lines = m->line_count > 1 ? m->lines : &m->line;
-    uint64_t touches = m->reservation_id ? bit_of((uint64_t)m->reservation_id) : 0;
-    for (uint32_t i = 0; i < m->line_count; i++)
-        touches |= bit_of(lines[i].lot);
-    return touches;
+    d->keys = malloc((m->line_count + 1u) * sizeof *d->keys);
+    for (uint32_t i = 0; i <= m->line_count; i++) {
+        uint64_t key = i < m->line_count ? lines[i].lot : (uint64_t)m->reservation_id;
+        if (!key)
+            continue;
+        d->bits |= bit_of(key);
+        if (d->keys)
+            d->keys[d->key_count++] = key;
+    }
+}
+
+static bool same_key(const struct delivery *a, const struct delivery *b)
+{
+    if (!(a->bits & b->bits))
+        return false;
+    if (!a->keys || !b->keys)
+        return true;
+    for (uint32_t i = 0; i < a->key_count; i++) {
+        for (uint32_t j = 0; j < b->key_count; j++) {
+            if (a->keys[i] == b->keys[j])
+                return true;
+        }
+    }
+    return false;
 }
 
 void webhook_window_init(struct webhook_window *w, int64_t cursor)
@@ -32,8 +53,10 @@ static struct delivery *number(struct webhook_window *w, uint32_t i)
 
 void webhook_window_close(struct webhook_window *w)
 {
-    for (uint32_t i = 0; i < w->count; i++)
+    for (uint32_t i = 0; i < w->count; i++) {
         free(number(w, i)->body);
+        free(number(w, i)->keys);
+    }
     w->count = 0;
 }
 
@@ -42,23 +65,33 @@ struct delivery *webhook_window_add(struct webhook_window *w, const struct move 
 {
     assert(w->count < WEBHOOK_WINDOW);
     struct delivery *d = number(w, w->count++);
-    *d = (struct delivery){.id = m->seq,
-                           .at_ms = m->at_ms,
-                           .touches = delivery_touches(m),
-                           .body = body,
-                           .size = size};
+    *d = (struct delivery){.id = m->seq, .at_ms = m->at_ms, .body = body, .size = size};
+    note_keys(d, m);
     w->read_upto = m->seq;
     return d;
 }
 
+/* One before the i-th that is not done moves the same. `bits`: of all those. */
+static bool is_held_up(struct webhook_window *w, uint32_t i, uint64_t bits)
+{
+    const struct delivery *d = number(w, i);
+    if (!(d->bits & bits))
+        return false;
+    for (uint32_t j = 0; j < i; j++) {
+        if (number(w, j)->state != DELIVERY_DONE && same_key(number(w, j), d))
+            return true;
+    }
+    return false;
+}
+
 struct delivery *webhook_window_next(struct webhook_window *w, uint64_t now_ns, uint64_t *due_ns)
 {
-    uint64_t held_up = 0;
+    uint64_t bits = 0;
     for (uint32_t i = 0; i < w->count; i++) {
         struct delivery *d = number(w, i);
         if (d->state == DELIVERY_DONE)
             continue;
-        if (d->state == DELIVERY_WAITS && !(d->touches & held_up)) {
+        if (d->state == DELIVERY_WAITS && !is_held_up(w, i, bits)) {
             if (d->due_ns <= now_ns) {
                 d->state = DELIVERY_UNDER_WAY;
                 d->attempts++;
@@ -67,7 +100,7 @@ struct delivery *webhook_window_next(struct webhook_window *w, uint64_t now_ns, 
             if (d->due_ns < *due_ns)
                 *due_ns = d->due_ns;
         }
-        held_up |= d->touches;
+        bits |= d->bits;
     }
     return NULL;
 }
@@ -76,7 +109,9 @@ void webhook_window_done(struct webhook_window *w, struct delivery *d)
 {
     d->state = DELIVERY_DONE;
     free(d->body);
+    free(d->keys);
     d->body = NULL;
+    d->keys = NULL;
     while (w->count && number(w, 0)->state == DELIVERY_DONE) {
         w->cursor = number(w, 0)->id;
         w->first = (w->first + 1) % WEBHOOK_WINDOW;

@@ -18,9 +18,11 @@ enum delivery_state { DELIVERY_WAITS, DELIVERY_UNDER_WAY, DELIVERY_DONE };
 
 struct delivery {
     int64_t id;
-    int64_t at_ms;    /* of the move */
-    uint64_t touches; /* a bit for each lot and reservation; different ones may share one */
-    uint64_t due_ns;  /* not before */
+    int64_t at_ms;  /* of the move */
+    uint64_t bits;  /* one for each of its keys; different keys may share one */
+    uint64_t *keys; /* its reservation and its lots; malloc'ed. NULL: no memory, go by the bits */
+    uint32_t key_count;
+    uint64_t due_ns; /* not before */
     uint32_t attempts;
     uint32_t size;
     char *body; /* malloc'ed */
@@ -34,9 +36,6 @@ struct webhook_window {
     int64_t read_upto; /* all up to here was read */
     int64_t cursor;    /* all up to here is done */
 };
-
-/* What a move touches, as bits. */
-uint64_t delivery_touches(const struct move *m);
 
 void webhook_window_init(struct webhook_window *w, int64_t cursor);
 void webhook_window_close(struct webhook_window *w);

@@ -63,6 +63,17 @@ static void events_of_different_lots_go_at_the_same_time(void **state)
     assert_ptr_equal(next(0), b);
 }
 
+/* More of them than there are bits. */
+static void no_lot_or_reservation_waits_for_a_stranger(void **state)
+{
+    enum { LOTS = 100 };
+    (void)state;
+    for (int i = 1; i <= LOTS; i++)
+        add(1000 + i, 1000 + i, (lot_id)i);
+    for (int i = 1; i <= LOTS; i++)
+        assert_int_equal(next(0)->id, 1000 + i);
+}
+
 static void a_move_of_several_lots_waits_for_each_and_holds_up_each(void **state)
 {
     struct line lines[2] = {{1, 1}, {2, 1}};
@@ -156,6 +167,7 @@ int main(void)
         IN_A_WINDOW(events_of_one_lot_go_one_by_one),
         IN_A_WINDOW(events_of_one_reservation_go_one_by_one),
         IN_A_WINDOW(events_of_different_lots_go_at_the_same_time),
+        IN_A_WINDOW(no_lot_or_reservation_waits_for_a_stranger),
         IN_A_WINDOW(a_move_of_several_lots_waits_for_each_and_holds_up_each),
         IN_A_WINDOW(one_that_waits_for_its_next_attempt_holds_up_its_lot_alone),
         IN_A_WINDOW(the_cursor_stays_before_what_is_not_done),
