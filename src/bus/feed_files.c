@@ -36,16 +36,6 @@ struct files_feed {
     FILE *rejected, *why; /* in dead/, not under their names yet; NULL: nothing was rejected */
 };
 
-#if defined(__SANITIZE_THREAD__)
-/* libuv closes sockets where the sanitizer does not see it; a file that gets such a number is then
- * taken for the socket. This thread alone uses these files. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:feed_files.c\n";
-}
-#endif
-
 #define REJECTED_PART ".rejected.part"
 #define WHY_PART      ".why.part"
 

@@ -2,16 +2,6 @@
 #include "cli/cli.h"
 #include "cli/reservation_call.h"
 
-static json_t *body_of(const char *change_id, json_t *lines)
-{
-    json_t *body = json_pack("{s:o}", "lines", lines);
-    if (body && set_given(body, "change_id", change_id) != 0) {
-        json_decref(body);
-        return NULL;
-    }
-    return body;
-}
-
 int cli_change(int argc, char **argv)
 {
     struct client_options client = CLIENT_OPTIONS_INIT;
@@ -43,5 +33,6 @@ int cli_change(int argc, char **argv)
         code = order_lines_parse(&usage, &texts, &lines);
     if (code != OPTIONS_GO)
         return code;
-    return reservation_call(&client, &usage, &given, order, "lines", body_of(change_id, lines));
+    return reservation_call(&client, &usage, &given, order, "lines",
+                            lines_body(lines, "change_id", change_id));
 }

@@ -151,6 +151,8 @@ void import_close(struct import *im);
 
 /* OPTIONS_GO, or the exit code after a mistake was told. */
 int import_source_check(struct import_source *s, const struct usage *usage);
+/* A count is of units on hand, or of those available. The same. */
+int import_mode_check(const char *mode, const struct usage *usage);
 void import_source_close(struct import_source *s);
 
 /* Notes a problem; with a row, that row is bad from then on. */

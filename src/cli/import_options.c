@@ -50,6 +50,13 @@ static int read_maps(struct import_source *s, struct error *e)
     return code;
 }
 
+int import_mode_check(const char *mode, const struct usage *usage)
+{
+    if (strcmp(mode, "on-hand") != 0 && strcmp(mode, "available") != 0)
+        return options_wrong(usage, "--mode must be on-hand or available, is '%s'", mode);
+    return OPTIONS_GO;
+}
+
 int import_source_check(struct import_source *s, const struct usage *usage)
 {
     struct error e = {0};

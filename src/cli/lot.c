@@ -1,6 +1,4 @@
 /* lot.c - picks the subcommand of `tally lot`. */
-#include <string.h>
-
 #include "cli/cli.h"
 
 static const struct subcommand table[] = {
@@ -20,26 +18,10 @@ const struct subcommand *cli_lot_table(void)
     return table;
 }
 
-static void print_overview(FILE *to)
-{
-    fputs("usage: tally lot SUBCOMMAND [arguments]\n\n"
-          "A lot is the smallest pool of interchangeable units: sku, flavor, size and batch.\n\n",
-          to);
-    for (const struct subcommand *s = table; s->name; s++)
-        fprintf(to, "  %-9s  %s\n", s->name, s->help);
-    fputs("\ntally lot SUBCOMMAND --help tells more.\n", to);
-}
-
 int cli_lot(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_overview(stderr);
-        return EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_overview(stdout);
-        return EXIT_DONE;
-    }
-    const struct subcommand *s = cli_find(table, "tally lot", argv[1]);
-    return s ? s->run(argc - 1, argv + 1) : EXIT_USAGE;
+    return cli_family(
+        table, "tally lot",
+        "A lot is the smallest pool of interchangeable units: sku, flavor, size and batch.\n", argc,
+        argv);
 }

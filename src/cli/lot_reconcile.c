@@ -188,10 +188,10 @@ int cli_lot_reconcile(int argc, char **argv)
     };
     struct positionals given;
     int code = options_parse(&usage, argc, argv, &given);
+    if (code == OPTIONS_GO)
+        code = import_mode_check(o.mode, &usage);
     if (code != OPTIONS_GO)
         return code;
-    if (strcmp(o.mode, "on-hand") != 0 && strcmp(o.mode, "available") != 0)
-        return options_wrong(&usage, "--mode must be on-hand or available, is '%s'", o.mode);
     o.source.file = given.items[0];
     o.source.existing_only = true;
     code = import_source_check(&o.source, &usage);

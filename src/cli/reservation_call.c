@@ -53,6 +53,16 @@ int set_given(json_t *object, const char *name, const char *text)
     return text ? json_object_set_new(object, name, json_string(text)) : 0;
 }
 
+json_t *lines_body(json_t *lines, const char *name, const char *id)
+{
+    json_t *body = json_pack("{s:o}", "lines", lines);
+    if (body && set_given(body, name, id) != 0) {
+        json_decref(body);
+        return NULL;
+    }
+    return body;
+}
+
 int reservation_call(const struct client_options *client, const struct usage *usage,
                      const struct positionals *given, const char *order, const char *verb,
                      json_t *body)

@@ -21,6 +21,8 @@ int reservation_call(const struct client_options *client, const struct usage *us
 int lot_lines_parse(const struct usage *usage, const struct option_list *texts, json_t **out);
 /* Lines as for an order. */
 int order_lines_parse(const struct usage *usage, const struct option_list *texts, json_t **out);
+/* {"lines": lines, name: id if that is given}; takes `lines`. NULL: the id is no UTF-8 text. */
+json_t *lines_body(json_t *lines, const char *name, const char *id);
 /* object[name] = text, if that is given; -1: it is no UTF-8 text. */
 int set_given(json_t *object, const char *name, const char *text);
 

@@ -2,16 +2,6 @@
 #include "cli/cli.h"
 #include "cli/reservation_call.h"
 
-static json_t *body_of(const char *shipment_id, json_t *lines)
-{
-    json_t *body = json_pack("{s:o}", "lines", lines);
-    if (body && set_given(body, "shipment_id", shipment_id) != 0) {
-        json_decref(body);
-        return NULL;
-    }
-    return body;
-}
-
 int cli_ship(int argc, char **argv)
 {
     struct client_options client = CLIENT_OPTIONS_INIT;
@@ -41,5 +31,6 @@ int cli_ship(int argc, char **argv)
         code = lot_lines_parse(&usage, &texts, &lines);
     if (code != OPTIONS_GO)
         return code;
-    return reservation_call(&client, &usage, &given, order, "ship", body_of(shipment_id, lines));
+    return reservation_call(&client, &usage, &given, order, "ship",
+                            lines_body(lines, "shipment_id", shipment_id));
 }

@@ -19,28 +19,10 @@ const struct subcommand *cli_webhook_table(void)
     return table;
 }
 
-static void print_overview(FILE *to)
-{
-    fputs("usage: tally webhook SUBCOMMAND [arguments]\n\n"
-          "What the server's webhook (webhook_url) could not deliver.\n\n",
-          to);
-    for (const struct subcommand *s = table; s->name; s++)
-        fprintf(to, "  %-6s  %s\n", s->name, s->help);
-    fputs("\ntally webhook SUBCOMMAND --help tells more.\n", to);
-}
-
 int cli_webhook(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_overview(stderr);
-        return EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_overview(stdout);
-        return EXIT_DONE;
-    }
-    const struct subcommand *s = cli_find(table, "tally webhook", argv[1]);
-    return s ? s->run(argc - 1, argv + 1) : EXIT_USAGE;
+    return cli_family(table, "tally webhook",
+                      "What the server's webhook (webhook_url) could not deliver.\n", argc, argv);
 }
 
 /* All pages into one array. */

@@ -505,16 +505,8 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                        .certain = true},
 };
 
-static void decide_unknown(struct engine *e, struct command *c)
-{
-    engine_refuse(e, c, TLY_EUNIMPLEMENTED, "this engine does not know the command");
-}
-
-static const struct command_kind_row unknown = {
-    .name = "UNKNOWN", .decide = decide_unknown, .certain = true};
-
 const struct command_kind_row *kind_of(const struct command *c)
 {
-    assert(c->kind < COMMAND_KINDS);
-    return rows[c->kind].decide ? &rows[c->kind] : &unknown;
+    assert(c->kind < COMMAND_KINDS && rows[c->kind].decide);
+    return &rows[c->kind];
 }
