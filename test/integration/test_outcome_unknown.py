@@ -104,7 +104,7 @@ class OutcomeUnknown(unittest.TestCase):
         self.assertEqual((status, body["code"]), (504, "OUTCOME_UNKNOWN"), body)
         status, _, body = self.reserve("while-down")
         self.assertIn(body["code"], ("UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN"), body)
-        self.assertEqual(self.server.request("GET", "/readyz")[0], 503)
+        wait_until(lambda: self.server.request("GET", "/readyz")[0] == 503, "it says so itself")
         self.heals()
         self.ready()
         status, body = self.settled("doubt")
