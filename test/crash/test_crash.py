@@ -14,10 +14,8 @@ acknowledged. At a random moment the server is killed. It is started again on th
 
 TALLY_CRASH_KILLS says how often (50), TALLY_CRASH_SEED repeats a run's choices (not its timing).
 """
-import json
 import os
 import random
-import socket
 import sys
 import threading
 import time
@@ -25,7 +23,8 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from tally_server import PATIENCE_S, TallyServer, wait_until  # noqa: E402
+from pipelined import Connection, Lost  # noqa: E402
+from tally_server import TallyServer, wait_until  # noqa: E402
 
 KILLS = int(os.environ.get("TALLY_CRASH_KILLS", "50"))
 SEED = int(os.environ.get("TALLY_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -36,51 +35,6 @@ CLIENTS = 4
 DEPTH = 16  # pipelined requests of a client
 LOTS = 3
 UNITS = 1_000_000
-
-
-class Lost(Exception):
-    """The connection ended before the answer came."""
-
-
-class Connection:
-    """Pipelined HTTP/1.1 on one socket."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, requests):
-        text = b""
-        for method, path, body in requests:
-            data = json.dumps(body).encode() if body is not None else b""
-            text += (
-                f"{method} {path} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(data)}\r\n\r\n"
-            ).encode() + data
-        self.socket.sendall(text)
-
-    def receive(self):
-        status = self.file.readline()
-        if not status.startswith(b"HTTP/1.1 ") or not status.endswith(b"\r\n"):
-            raise Lost(status)
-        length = 0
-        while True:
-            line = self.file.readline()
-            if not line.endswith(b"\r\n"):
-                raise Lost(line)
-            if line == b"\r\n":
-                break
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        body = self.file.read(length)
-        if len(body) != length:
-            raise Lost(b"body cut short")
-        return int(status.split()[1]), json.loads(body)
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
 
 
 class Order:
