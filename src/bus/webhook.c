@@ -167,6 +167,7 @@ static bool begin_again(struct webhook *w, uint64_t now_ns)
     }
     a->id = f.id;
     a->attempts = f.attempts;
+    memcpy(a->type, f.type, sizeof a->type);
     if (poster_send(&w->poster, f.id, wall_ms() / 1000, (struct str){a->body, size}, a)) {
         free(a->body);
         a->body = NULL;
@@ -197,6 +198,7 @@ static void settle_again(struct webhook *w, struct again *a, const struct post_r
 {
     struct error e;
     struct webhook_failure f = failure_of(a->id, a->attempts + 1, r);
+    memcpy(f.type, a->type, sizeof f.type);
     int code = webhook_list_settle(w, a->id, taken ? NULL : &f, &e);
     if (code) { /* it is still marked, and sent once more: at least once */
         tell(w, "webhook.list_unwritable", a->id, e.text);

@@ -20,6 +20,7 @@
 struct again {
     int64_t id;
     uint32_t attempts;
+    char type[WEBHOOK_TYPE_MAX];
     char *body; /* NULL: free */
 };
 

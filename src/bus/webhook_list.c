@@ -135,18 +135,21 @@ uint32_t webhook_failures(struct webhook *w, int64_t after, struct webhook_failu
     return count;
 }
 
+static void mark_again(struct webhook *w, struct webhook_failure *f)
+{
+    w->again_count += !f->again;
+    f->again = true;
+}
+
 uint32_t webhook_retry(struct webhook *w, int64_t id)
 {
-    uint32_t found = 0;
     pthread_mutex_lock(&w->lock);
-    for (uint32_t i = 0; i < w->failure_count; i++) {
-        struct webhook_failure *f = &w->failures[i];
-        if (id && f->id != id)
-            continue;
-        found++;
-        w->again_count += !f->again;
-        f->again = true;
-    }
+    struct webhook_failure *one = id ? find(w, id) : NULL;
+    uint32_t found = id ? one != NULL : w->failure_count;
+    if (one)
+        mark_again(w, one);
+    for (uint32_t i = 0; !id && i < w->failure_count; i++)
+        mark_again(w, &w->failures[i]);
     pthread_mutex_unlock(&w->lock);
     if (found)
         poster_wake(&w->poster);

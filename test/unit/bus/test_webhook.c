@@ -331,6 +331,7 @@ static void a_listed_one_is_sent_again_when_asked_for(void **state)
         assert_int_equal(webhook_failures(rig->webhook, 0, &f, 1), 1);
     } while (f.again);
     assert_int_equal(f.attempts, 4);
+    assert_string_equal(f.type, "tally.reservation.reserved");
     pthread_mutex_lock(&rig->receiver.lock);
     rig->receiver.status = take_all;
     pthread_mutex_unlock(&rig->receiver.lock);
