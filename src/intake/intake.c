@@ -1,4 +1,4 @@
-/* intake.c - one document at a time, up to JOBS of its rows under way.
+/* intake.c - one document at a time, up to INTAKE_JOBS of its rows under way.
  *
  * Happy path: the document is taken, its rows become jobs (job.c) as long as there are free ones,
  * and when all have ended it is finished. Failures: a document or a row that cannot be used is

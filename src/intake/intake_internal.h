@@ -1,9 +1,9 @@
 /* intake_internal.h - what the files of intake/ share.
  *
- *   free -> with the engine (a lot is made, then units are added) -> free
- *                 |        ^
- *                 v        |
- *                paused: a refusal that passes
+ *   free -> waits for one of its lot -> with the engine (a lot is made, units are added) -> free
+ *                                            |        ^
+ *                                            v        |
+ *                                           paused: a refusal that passes
  */
 #ifndef TALLY_INTAKE_INTAKE_INTERNAL_H
 #define TALLY_INTAKE_INTAKE_INTERNAL_H
@@ -17,12 +17,12 @@ enum {
     COLUMN_BYTES = 400,
 };
 
-enum job_step { JOB_FREE, JOB_CREATES, JOB_ADJUSTS, JOB_PAUSED };
+enum job_step { JOB_FREE, JOB_WAITS, JOB_CREATES, JOB_ADJUSTS, JOB_PAUSED };
 
 struct job {
     struct command command; /* first */
     uint8_t step;           /* enum job_step */
-    uint8_t next_step;      /* while paused */
+    uint8_t next_step;      /* while it waits, or is paused */
     uint8_t tries;
     uint32_t line;
     int64_t again_ms;

@@ -1,4 +1,5 @@
-/* job.c - one message on its way: its lot is made, its units are added.
+/* job.c - one message on its way: its lot is made, its units are added. Messages of one lot go one
+ * behind the other, as the document has them; those of different lots at the same time.
  *
  * Failures: a refusal that stays rejects the message; one that passes, and an outcome that is not
  * known, is asked for again, which is safe: the lot can be made twice, the adjustment has its id.
@@ -37,6 +38,34 @@ static void submit(struct intake *in, struct job *job, enum job_step step)
     in->host.submit(in->host.context, c);
 }
 
+static bool at_work(const struct job *job)
+{
+    return job->step == JOB_CREATES || job->step == JOB_ADJUSTS || job->step == JOB_PAUSED;
+}
+
+/* The first of a lot that may go now; NULL: none waits, or one of them is at work. */
+static struct job *next_of(struct intake *in, const char *key)
+{
+    struct job *first = NULL;
+    for (unsigned i = 0; i < INTAKE_JOBS; i++) {
+        struct job *job = &in->jobs[i];
+        if (job->step == JOB_FREE || strcmp(job->key, key) != 0)
+            continue;
+        if (at_work(job))
+            return NULL;
+        if (!first || job->line < first->line)
+            first = job;
+    }
+    return first;
+}
+
+static void go_on(struct intake *in, const char *key)
+{
+    struct job *job = in->draining ? NULL : next_of(in, key);
+    if (job)
+        submit(in, job, (enum job_step)job->next_step);
+}
+
 static void end(struct intake *in, struct job *job, bool applied)
 {
     in->applied += applied;
@@ -45,6 +74,7 @@ static void end(struct intake *in, struct job *job, bool applied)
     job->message = NULL;
     job->step = JOB_FREE;
     in->free_jobs[in->free_count++] = job;
+    go_on(in, job->key);
 }
 
 static void refuse(struct intake *in, struct job *job, const char *column, const char *reason)
@@ -89,12 +119,20 @@ static void set_dims(struct job *job, const struct stock_row *row)
                               .expires_on = job->dated ? row->days : LOT_NEVER_EXPIRES};
 }
 
+static void line_up(struct intake *in, struct job *job, enum job_step first)
+{
+    job->step = JOB_WAITS;
+    job->next_step = (uint8_t)first;
+    go_on(in, job->key);
+}
+
 void job_begin(struct intake *in, struct job *job, const struct stock_row *row)
 {
     struct error e;
     memset(&job->command, 0, sizeof job->command);
     job->line = row->line;
     job->tries = 0;
+    job->key[0] = 0;
     if (row->given[STOCK_lot] && *row->key &&
         !str_equal(row->fields[STOCK_lot], str_of(row->key))) {
         refuse(in, job, "lot", "is another lot than that of the dimensions");
@@ -105,7 +143,7 @@ void job_begin(struct intake *in, struct job *job, const struct stock_row *row)
     name_it(in, job, row);
     if (row->given[STOCK_delta]) {
         job->delta = row->delta;
-        submit(in, job, JOB_ADJUSTS);
+        line_up(in, job, JOB_ADJUSTS);
         return;
     }
     if (in->rules == STOCK_DRINKS &&
@@ -115,7 +153,7 @@ void job_begin(struct intake *in, struct job *job, const struct stock_row *row)
     }
     job->delta = row->quantity;
     set_dims(job, row);
-    submit(in, job, JOB_CREATES);
+    line_up(in, job, JOB_CREATES);
 }
 
 /* ---- answers ---- */

@@ -151,8 +151,8 @@ static void a_correction_is_an_adjustment_under_its_message_id(void **state)
     put(r, "{\"lot\": \"COLA#01c74cf6\", \"delta\": -3, \"message_id\": \"m-1\"}\n"
            "{\"sku\": \"COLA\", \"flavor\": \"lime\", \"size\": \"33 cl can\", "
            "\"batch\": \"BATCH-20261001-A\", \"delta\": 4}\n");
-    assert_int_equal(r->count, 2);
     for (int i = 0; i < 2; i++) {
+        assert_int_equal(r->count, 1);
         assert_int_equal(r->commands[0]->kind, COMMAND_ADJUST);
         assert_true(str_equal(r->commands[0]->adjust.key, STR("COLA#01c74cf6")));
         assert_int_equal(r->commands[0]->adjust.delta, i ? 4 : -3);
@@ -162,6 +162,33 @@ static void a_correction_is_an_adjustment_under_its_message_id(void **state)
     }
     turn(r);
     assert_int_equal(r->applied, 2);
+}
+
+static void messages_of_one_lot_go_one_behind_the_other(void **state)
+{
+    struct rig *r = *state;
+    put(r, HEADER COLA "24,,,,\n"                     /* a batch, and what is wrong with it */
+                       ",,,,,,-20,COLA#01c74cf6,,\n"  /* not before its units are there */
+                       ",,,,,,-4,COLA#01c74cf6,,\n"   /* nor this */
+                       ",,,,,,5,LEMON#01c74cf6,,\n"); /* who has nothing to do with it */
+    assert_int_equal(r->count, 2);
+    assert_true(str_equal(r->commands[1]->adjust.key, STR("LEMON#01c74cf6")));
+    answer(r, 0);
+    answer(r, 0);
+    static const int64_t deltas[] = {24, -20, -4};
+    for (size_t i = 0; i < sizeof(deltas) / sizeof(deltas[0]); i++) {
+        assert_int_equal(r->count, 1);
+        assert_int_equal(r->commands[0]->adjust.delta, deltas[i]);
+        answer(r, TLY_EOVERLOADED); /* who tries again keeps its turn */
+        turn(r);
+        assert_int_equal(r->count, 0);
+        r->now_ms += r->next_ms;
+        turn(r);
+        assert_int_equal(r->commands[0]->adjust.delta, deltas[i]);
+        answer(r, 0);
+    }
+    turn(r);
+    assert_int_equal(r->applied, 4);
 }
 
 static void a_lot_that_is_there_is_supplied(void **state)
@@ -283,8 +310,7 @@ static void only_so_many_rows_are_under_way(void **state)
     char *text = malloc(ROWS * 64);
     size_t len = 0;
     for (int i = 0; i < ROWS; i++)
-        len += (size_t)snprintf(text + len, 64, "{\"lot\": \"COLA#01c74cf6\", \"delta\": %d}\n",
-                                i + 1);
+        len += (size_t)snprintf(text + len, 64, "{\"lot\": \"S-%d#01c74cf6\", \"delta\": 1}\n", i);
     put(r, text);
     uint32_t most = r->count;
     assert_true(most > 10 && most < ROWS / 2);
@@ -319,6 +345,7 @@ int main(void)
         CASE(a_new_batch_is_a_lot_and_then_its_units),
         CASE(a_batch_of_no_units_is_only_announced),
         CASE(a_correction_is_an_adjustment_under_its_message_id),
+        CASE(messages_of_one_lot_go_one_behind_the_other),
         CASE(a_lot_that_is_there_is_supplied),
         CASE(a_lot_that_is_another_one_is_not_touched),
         CASE(a_lot_whose_key_collides_is_not_touched),
