@@ -49,7 +49,9 @@ enum answer_code answer_parse(const char *name, size_t size)
         KNOWN(NOT_FOUND),       KNOWN(INVALID_ARGUMENT),
         KNOWN(UNAVAILABLE),     KNOWN(INVALID_TRANSITION),
         KNOWN(ALREADY_EXISTS),  KNOWN(ORDER_MISMATCH),
-        KNOWN(OUTCOME_UNKNOWN),
+        KNOWN(OUTCOME_UNKNOWN), KNOWN(SALE_NOT_OPEN),
+        KNOWN(SALE_CLOSED),     KNOWN(GROUP_FULL),
+        KNOWN(GROUP_CLOSED),
 #undef KNOWN
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -96,4 +98,29 @@ void user_id_write(char out[USER_ID_SIZE - 1], uint64_t order)
     memcpy(out, name, sizeof name - 1);
     for (int i = USER_ID_SIZE - 2; i >= (int)sizeof name - 1; i--, buyer /= 10)
         out[i] = (char)('0' + buyer % 10);
+}
+
+void buyer_id_write(char out[USER_ID_SIZE - 1], uint64_t buyer)
+{
+    enum { INDEX_DIGITS = 8, THREAD_SHIFT = 40 };
+    static const char digits[] = "0123456789abcdef";
+    uint64_t thread = buyer >> THREAD_SHIFT;
+    out[0] = 'b';
+    out[1] = digits[thread >> 4 & 15];
+    out[2] = digits[thread & 15];
+    for (int i = USER_ID_SIZE - 2; i >= USER_ID_SIZE - 1 - INDEX_DIGITS; i--, buyer >>= 4)
+        out[i] = digits[buyer & 15];
+}
+
+bool call_is_in_sale(const struct call *call)
+{
+    return call->kind == CALL_OPEN_GROUP || (call->kind == CALL_RESERVE && call->in_sale);
+}
+
+void call_user_write(char out[USER_ID_SIZE - 1], const struct call *call, uint64_t order)
+{
+    if (call_is_in_sale(call))
+        buyer_id_write(out, call->buyer);
+    else
+        user_id_write(out, order);
 }

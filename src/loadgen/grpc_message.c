@@ -139,7 +139,7 @@ static bool read_move(struct message *m, const struct field *move)
 static bool read_reservation(struct message *m, struct str text, bool with_history)
 {
     enum { RESERVATION_ID = 1, ORDER_ID, STATUS, EXPIRES_AT, LINES, REASON, REPLAYED };
-    enum { MOVES = 11 };
+    enum { MOVES = 11, SALE_ID, GROUP_ID };
     struct cursor c = cursor_of(text);
     bool good = true;
     int64_t replayed = 0;
@@ -160,8 +160,78 @@ static bool read_reservation(struct message *m, struct str text, bool with_histo
             good = take_number(&f, &replayed);
         else if (f.number == MOVES && with_history)
             good = read_move(m, &f);
+        else if (f.number == SALE_ID)
+            good = take_text(&f, &m->sale_id);
+        else if (f.number == GROUP_ID)
+            good = take_text(&f, &m->group_id);
     }
     m->replayed = replayed != 0;
+    return good && c.at == c.end;
+}
+
+/* GetGroupResponse, OpenGroupResponse */
+static bool read_group(struct message *m, struct str text)
+{
+    enum { GROUP_ID = 1, STATUS = 3, SIZE, PLACES_LEFT, PAID, REMAINING_MS = 8 };
+    enum { REPLAYED = 100, RESERVATION };
+    struct cursor c = cursor_of(text);
+    bool good = true;
+    int64_t replayed = 0;
+    for (struct field f; good && next_field(&c, &f);) {
+        if (f.number == GROUP_ID)
+            good = take_text(&f, &m->group.group_id);
+        else if (f.number == STATUS)
+            good = take_text(&f, &m->group.status);
+        else if (f.number == SIZE)
+            good = take_number(&f, &m->group.places);
+        else if (f.number == PLACES_LEFT)
+            good = take_number(&f, &m->group.places_left);
+        else if (f.number == PAID)
+            good = take_number(&f, &m->group.paid);
+        else if (f.number == REMAINING_MS)
+            good = take_number(&f, &m->group.remaining_ms);
+        else if (f.number == REPLAYED)
+            good = take_number(&f, &replayed);
+        else if (f.number == RESERVATION)
+            good = f.type == BYTES && read_reservation(m, f.text, false);
+    }
+    m->replayed |= replayed != 0;
+    return good && c.at == c.end;
+}
+
+/* SaleUnits, SaleGroups: three numbers, 1 to 3. */
+static bool read_three(const struct field *field, int64_t *const out[3])
+{
+    if (field->type != BYTES)
+        return false;
+    struct cursor c = cursor_of(field->text);
+    bool good = true;
+    for (struct field f; good && next_field(&c, &f);)
+        if (f.number >= 1 && f.number <= 3)
+            good = take_number(&f, out[f.number - 1]);
+    return good && c.at == c.end;
+}
+
+/* GetSaleResponse */
+static bool read_sale(struct sale_message *s, struct str text)
+{
+    enum { SALE_ID = 1, STATUS = 14, STARTS_IN_MS = 16, UNITS = 20, GROUPS };
+    int64_t *const units[] = {&s->units_pending, &s->units_confirmed, &s->units_left};
+    int64_t *const groups[] = {&s->groups_open, &s->groups_succeeded, &s->groups_failed};
+    struct cursor c = cursor_of(text);
+    bool good = true;
+    for (struct field f; good && next_field(&c, &f);) {
+        if (f.number == SALE_ID)
+            good = take_text(&f, &s->sale_id);
+        else if (f.number == STATUS)
+            good = take_text(&f, &s->status);
+        else if (f.number == STARTS_IN_MS)
+            good = take_number(&f, &s->starts_in_ms);
+        else if (f.number == UNITS)
+            good = read_three(&f, units);
+        else if (f.number == GROUPS)
+            good = read_three(&f, groups);
+    }
     return good && c.at == c.end;
 }
 
@@ -243,6 +313,13 @@ void grpc_message_read(const uint8_t *bytes, size_t size, const struct protocol_
         return;
     case CALL_GET_LOT:
         good = read_lot(&m, text);
+        break;
+    case CALL_OPEN_GROUP:
+    case CALL_GET_GROUP:
+        good = read_group(&m, text);
+        break;
+    case CALL_GET_SALE:
+        good = read_sale(&m.sale, text);
         break;
     default:
         good = read_reservation(&m, text, call->kind == CALL_GET_ORDER);

@@ -52,20 +52,39 @@ static uint8_t *put_head(uint8_t *to, unsigned field, size_t size)
     return put_varint(put_tag(to, field, BYTES), size);
 }
 
+static uint8_t *put_text(uint8_t *to, unsigned field, const char *text)
+{
+    size_t size = strlen(text);
+    return put_bytes(put_head(to, field, size), text, size);
+}
+
 /* WantedLine */
 enum { WANTED_LOT = 1, WANTED_QUANTITY = 6 };
 /* ReserveRequest */
-enum { ORDER_ID = 1, USER_ID = 2, LINES = 3, HOLD_MS = 4 };
+enum { ORDER_ID = 1, USER_ID = 2, LINES = 3, HOLD_MS = 4, SALE_ID = 5, GROUP_ID = 6 };
 
 static size_t line_size(const struct call *call, size_t lot_size)
 {
     return bytes_size(lot_size) + number_size(call->quantity);
 }
 
-static size_t order_size(const struct call *call, size_t lot_size)
+/* In the order itself; the opener's is in that of its request. */
+static bool names_sale(const struct call *call)
+{
+    return call->kind == CALL_RESERVE && call->in_sale;
+}
+
+static bool names_group(const struct call *call)
+{
+    return names_sale(call) && call->group_id;
+}
+
+static size_t order_size(const struct call *call, const struct protocol_target *target)
 {
     return bytes_size(ORDER_ID_SIZE - 1) + bytes_size(USER_ID_SIZE - 1) +
-           bytes_size(line_size(call, lot_size)) + number_size(call->hold_ms);
+           bytes_size(line_size(call, strlen(target->lots[call->lot]))) +
+           number_size(call->hold_ms) + (names_sale(call) ? bytes_size(strlen(target->sale)) : 0) +
+           (names_group(call) ? bytes_size(decimal_size(call->group_id)) : 0);
 }
 
 static uint8_t *put_order(uint8_t *to, const struct call *call,
@@ -76,18 +95,37 @@ static uint8_t *put_order(uint8_t *to, const struct call *call,
     to = put_head(to, ORDER_ID, ORDER_ID_SIZE - 1);
     order_id_write((char *)to, target->run, order);
     to = put_head(to + ORDER_ID_SIZE - 1, USER_ID, USER_ID_SIZE - 1);
-    user_id_write((char *)to, order);
+    call_user_write((char *)to, call, order);
     to = put_head(to + USER_ID_SIZE - 1, LINES, line_size(call, lot_size));
     to = put_bytes(put_head(to, WANTED_LOT, lot_size), lot, lot_size);
     to = put_number(to, WANTED_QUANTITY, call->quantity);
-    return put_number(to, HOLD_MS, call->hold_ms);
+    to = put_number(to, HOLD_MS, call->hold_ms);
+    if (names_sale(call))
+        to = put_text(to, SALE_ID, target->sale);
+    if (names_group(call))
+        to = put_decimal(put_head(to, GROUP_ID, decimal_size(call->group_id)), call->group_id);
+    return to;
+}
+
+static size_t open_group_size(const struct call *call, const struct protocol_target *target)
+{
+    return bytes_size(strlen(target->sale)) + bytes_size(order_size(call, target));
+}
+
+static uint8_t *put_open_group(uint8_t *to, const struct call *call,
+                               const struct protocol_target *target)
+{
+    enum { OF_SALE = 1, ORDER = 3 }; /* OpenGroupRequest */
+    to = put_text(to, OF_SALE, target->sale);
+    to = put_head(to, ORDER, order_size(call, target));
+    return put_order(to, call, target, call->order);
 }
 
 static uint8_t *put_batched_order(uint8_t *to, const struct call *call,
                                   const struct protocol_target *target, uint32_t index)
 {
     enum { ORDERS = 1 }; /* ReserveBatchRequest */
-    to = put_head(to, ORDERS, order_size(call, strlen(target->lots[call->lot])));
+    to = put_head(to, ORDERS, order_size(call, target));
     return put_order(to, call, target, call->order + index);
 }
 
@@ -99,24 +137,17 @@ static uint8_t *put_order_id(uint8_t *to, const struct protocol_target *target, 
     return to + ORDER_ID_SIZE - 1;
 }
 
-/* ConfirmRequest and RefundRequest. */
-static uint8_t *put_reservation_id(uint8_t *to, uint64_t id)
+/* The only field of ConfirmRequest, RefundRequest, GetGroupRequest as they are sent. */
+static uint8_t *put_id(uint8_t *to, uint64_t id)
 {
-    enum { RESERVATION_ID = 1 };
-    return put_decimal(put_head(to, RESERVATION_ID, decimal_size(id)), id);
-}
-
-/* GetLotRequest. */
-static uint8_t *put_lot(uint8_t *to, const char *lot)
-{
-    enum { LOT = 1 };
-    size_t size = strlen(lot);
-    return put_bytes(put_head(to, LOT, size), lot, size);
+    enum { ID = 1 };
+    return put_decimal(put_head(to, ID, decimal_size(id)), id);
 }
 
 static uint8_t *put_part(uint8_t *to, const struct call *call, const struct protocol_target *target,
                          uint32_t index)
 {
+    enum { KEY = 1 }; /* of GetLotRequest, GetSaleRequest */
     switch (call->kind) {
     case CALL_RESERVE:
         return put_order(to, call, target, call->order);
@@ -124,9 +155,15 @@ static uint8_t *put_part(uint8_t *to, const struct call *call, const struct prot
         return put_batched_order(to, call, target, index);
     case CALL_CONFIRM:
     case CALL_REFUND:
-        return put_reservation_id(to, call->reservation_id);
+        return put_id(to, call->reservation_id);
     case CALL_GET_LOT:
-        return put_lot(to, target->lots[call->lot]);
+        return put_text(to, KEY, target->lots[call->lot]);
+    case CALL_OPEN_GROUP:
+        return put_open_group(to, call, target);
+    case CALL_GET_GROUP:
+        return put_id(to, call->group_id);
+    case CALL_GET_SALE:
+        return put_text(to, KEY, target->sale);
     default:
         return put_order_id(to, target, call->order);
     }
@@ -137,10 +174,10 @@ struct grpc_body grpc_body_of(const struct call *call, const struct protocol_tar
     size_t size, count = 1;
     switch (call->kind) {
     case CALL_RESERVE:
-        size = order_size(call, strlen(target->lots[call->lot]));
+        size = order_size(call, target);
         break;
     case CALL_RESERVE_BATCH:
-        size = bytes_size(order_size(call, strlen(target->lots[call->lot])));
+        size = bytes_size(order_size(call, target));
         count = call->batch;
         break;
     case CALL_CONFIRM:
@@ -149,6 +186,15 @@ struct grpc_body grpc_body_of(const struct call *call, const struct protocol_tar
         break;
     case CALL_GET_LOT:
         size = bytes_size(strlen(target->lots[call->lot]));
+        break;
+    case CALL_OPEN_GROUP:
+        size = open_group_size(call, target);
+        break;
+    case CALL_GET_GROUP:
+        size = bytes_size(decimal_size(call->group_id));
+        break;
+    case CALL_GET_SALE:
+        size = bytes_size(strlen(target->sale));
         break;
     default:
         size = bytes_size(ORDER_ID_SIZE - 1);

@@ -64,6 +64,78 @@ static void read_reservation(struct json_scan *j, struct message *m)
             json_truth(j, &m->replayed);
         else if (IS(name, "moves"))
             read_moves(j, m);
+        else if (IS(name, "sale_id"))
+            json_text(j, &m->sale_id);
+        else if (IS(name, "group_id"))
+            json_text(j, &m->group_id);
+        else
+            json_skip(j);
+    }
+}
+
+static void read_group(struct json_scan *j, struct message *m)
+{
+    bool replayed = false;
+    json_enter_object(j);
+    for (struct str name; json_member(j, &name);) {
+        if (IS(name, "group_id"))
+            json_text(j, &m->group.group_id);
+        else if (IS(name, "status"))
+            json_text(j, &m->group.status);
+        else if (IS(name, "size"))
+            json_number(j, &m->group.places);
+        else if (IS(name, "places_left"))
+            json_number(j, &m->group.places_left);
+        else if (IS(name, "paid"))
+            json_number(j, &m->group.paid);
+        else if (IS(name, "remaining_ms"))
+            json_number(j, &m->group.remaining_ms);
+        else if (IS(name, "replayed"))
+            json_truth(j, &replayed);
+        else if (IS(name, "reservation"))
+            read_reservation(j, m);
+        else
+            json_skip(j);
+    }
+    m->replayed |= replayed;
+}
+
+/* An object of numbers: what is wanted of it by name. */
+static void read_numbers(struct json_scan *j, const struct str *names, int64_t *const *out,
+                         size_t count)
+{
+    json_enter_object(j);
+    for (struct str name; json_member(j, &name);) {
+        size_t i = 0;
+        while (i < count && !str_equal(names[i], name))
+            i++;
+        if (i < count)
+            json_number(j, out[i]);
+        else
+            json_skip(j);
+    }
+}
+
+static void read_sale(struct json_scan *j, struct sale_message *s)
+{
+    const struct str units[] = {STR("pending"), STR("confirmed"), STR("left")};
+    const struct str groups[] = {STR("open"), STR("succeeded"), STR("failed")};
+    json_enter_object(j);
+    for (struct str name; json_member(j, &name);) {
+        if (IS(name, "sale_id"))
+            json_text(j, &s->sale_id);
+        else if (IS(name, "status"))
+            json_text(j, &s->status);
+        else if (IS(name, "starts_in_ms"))
+            json_number(j, &s->starts_in_ms);
+        else if (IS(name, "units"))
+            read_numbers(j, units,
+                         (int64_t *const[]){&s->units_pending, &s->units_confirmed, &s->units_left},
+                         3);
+        else if (IS(name, "groups"))
+            read_numbers(
+                j, groups,
+                (int64_t *const[]){&s->groups_open, &s->groups_succeeded, &s->groups_failed}, 3);
         else
             json_skip(j);
     }
@@ -146,6 +218,13 @@ void json_message_read(const uint8_t *bytes, size_t size, const struct protocol_
         return;
     case CALL_GET_LOT:
         read_lot(&j, &m);
+        break;
+    case CALL_OPEN_GROUP:
+    case CALL_GET_GROUP:
+        read_group(&j, &m);
+        break;
+    case CALL_GET_SALE:
+        read_sale(&j, &m.sale);
         break;
     default:
         read_reservation(&j, &m);

@@ -13,7 +13,7 @@ bool message_add_line(struct message *m, struct str lot, int64_t quantity)
 }
 
 /* "^[1-9][0-9]{0,18}$"; 0 for anything else. */
-static uint64_t reservation_number(struct str text)
+static uint64_t id_number(struct str text)
 {
     enum { DIGITS_MAX = 19 }; /* fit 64 bits whatever they are */
     uint64_t n = 0;
@@ -59,6 +59,7 @@ static bool fits(const struct call *call, enum hold_status status, bool replayed
         return status == HOLD_REFUNDED;
     case CALL_RESERVE:
     case CALL_RESERVE_BATCH:
+    case CALL_OPEN_GROUP:
         return status == HOLD_PENDING || (replayed && status != HOLD_NONE);
     default:
         return status != HOLD_NONE;
@@ -69,13 +70,16 @@ static bool judge_reservation(const struct message *m, const struct protocol_tar
                               const struct call *call, struct answer *out)
 {
     bool is_move = call->kind == CALL_CONFIRM || call->kind == CALL_REFUND;
-    out->reservation_id = reservation_number(m->reservation_id);
+    out->reservation_id = id_number(m->reservation_id);
     out->status = hold_status_of(m->status);
     out->replayed = m->replayed;
     out->quantity = m->quantity;
     out->lines = m->lines;
     out->reserve_moves = m->reserve_moves;
     out->expired = out->status == HOLD_REFUNDED && str_equal(m->reason, STR("EXPIRED"));
+    out->group_failed = out->status == HOLD_REFUNDED && str_equal(m->reason, STR("GROUP_FAILED"));
+    out->in_sale = target->sale[0] && str_equal(m->sale_id, str_of(target->sale));
+    out->group_id = id_number(m->group_id);
     if (!out->reservation_id || m->lines == 0 || !fits(call, out->status, m->replayed))
         return false;
     if (is_move ? out->reservation_id != call->reservation_id
@@ -99,11 +103,74 @@ static bool judge_lot(const struct message *m, const struct protocol_target *tar
     return is_lot(m->lot, target, call);
 }
 
+static enum group_status group_status_of(struct str text)
+{
+    if (str_equal(text, STR("OPEN")))
+        return GROUP_OPEN;
+    if (str_equal(text, STR("SUCCEEDED")))
+        return GROUP_SUCCEEDED;
+    return str_equal(text, STR("FAILED")) ? GROUP_FAILED : GROUP_NONE;
+}
+
+static bool judge_group(const struct message *m, struct answer *out)
+{
+    const struct group_message *g = &m->group;
+    out->group_id = id_number(g->group_id);
+    out->group = group_status_of(g->status);
+    out->places = g->places;
+    out->places_left = g->places_left;
+    out->paid = g->paid;
+    out->remaining_ms = g->remaining_ms;
+    return out->group_id && out->group != GROUP_NONE;
+}
+
+/* The opener's order is in the group that it opened. */
+static bool judge_opened(const struct message *m, const struct protocol_target *target,
+                         const struct call *call, struct answer *out)
+{
+    if (!judge_reservation(m, target, call, out))
+        return false;
+    uint64_t joined = out->group_id;
+    return judge_group(m, out) && out->group_id == joined;
+}
+
+static bool judge_sale(const struct message *m, const struct protocol_target *target,
+                       struct answer *out)
+{
+    const struct sale_message *s = &m->sale;
+    out->sale_open = str_equal(s->status, STR("OPEN"));
+    out->starts_in_ms = s->starts_in_ms;
+    out->units_pending = s->units_pending;
+    out->units_confirmed = s->units_confirmed;
+    out->units_left = s->units_left;
+    out->groups_open = s->groups_open;
+    out->groups_succeeded = s->groups_succeeded;
+    out->groups_failed = s->groups_failed;
+    return !str_empty(s->sale_id) && str_equal(s->sale_id, str_of(target->sale)) &&
+           !str_empty(s->status) && s->starts_in_ms >= 0;
+}
+
 void message_judge(const struct message *m, const struct protocol_target *target,
                    const struct call *call, struct answer *out)
 {
-    bool good = call->kind == CALL_GET_LOT ? judge_lot(m, target, call, out)
-                                           : judge_reservation(m, target, call, out);
+    bool good;
+    switch (call->kind) {
+    case CALL_GET_LOT:
+        good = judge_lot(m, target, call, out);
+        break;
+    case CALL_GET_GROUP:
+        good = judge_group(m, out) && out->group_id == call->group_id;
+        break;
+    case CALL_OPEN_GROUP:
+        good = judge_opened(m, target, call, out);
+        break;
+    case CALL_GET_SALE:
+        good = judge_sale(m, target, out);
+        break;
+    default:
+        good = judge_reservation(m, target, call, out);
+        break;
+    }
     if (!good)
         *out = (struct answer){.code = ANSWER_MALFORMED};
 }
@@ -119,7 +186,7 @@ bool message_judge_outcome(const struct message *reservation, struct str order_i
     if (out->code != ANSWER_OK)
         return true;
     enum hold_status status = hold_status_of(reservation->status);
-    out->reservation_id = reservation_number(reservation->reservation_id);
+    out->reservation_id = id_number(reservation->reservation_id);
     out->replayed = reservation->replayed;
     return out->reservation_id && reservation->lines > 0 &&
            is_order(reservation->order_id, target, order) &&

@@ -19,9 +19,21 @@ struct message {
     uint32_t lines;
     uint32_t reserve_moves;
     bool replayed;
+    struct str sale_id, group_id; /* that it is in */
     /* A lot. */
     struct str lot;
     int64_t on_hand, reserved, confirmed, available, version;
+    /* A group; OpenGroup's has the opener's reservation, too. */
+    struct group_message {
+        struct str group_id, status;
+        int64_t places, places_left, paid, remaining_ms;
+    } group;
+    /* A sale. */
+    struct sale_message {
+        struct str sale_id, status;
+        int64_t starts_in_ms, units_pending, units_confirmed, units_left;
+        int64_t groups_open, groups_succeeded, groups_failed;
+    } sale;
 };
 
 /* A line of the message; false: no sum of lines can be that. */

@@ -361,10 +361,13 @@ static void grpc_close(struct protocol_session *s)
 static int32_t submit_request(struct protocol_session *s, struct grpc_slot *slot)
 {
 #define PATH(method) STR("/tally.v1.Inventory/" method)
-    static const struct str paths[CALL_KIND_COUNT] = {PATH("Reserve"), PATH("ReserveBatch"),
-                                                      PATH("Confirm"), PATH("Refund"),
-                                                      PATH("GetLot"),  PATH("GetReservation")};
+#define SALE(method) STR("/tally.v1.Sales/" method)
+    static const struct str paths[CALL_KIND_COUNT] = {
+        PATH("Reserve"),   PATH("ReserveBatch"), PATH("Confirm"),
+        PATH("Refund"),    PATH("GetLot"),       PATH("GetReservation"),
+        SALE("OpenGroup"), SALE("GetGroup"),     SALE("GetSale")};
 #undef PATH
+#undef SALE
     struct str path = paths[slot->call->kind];
     nghttp2_nv head[] = {NV_TEXT(":method", "POST"),
                          NV_TEXT(":scheme", "http"),

@@ -14,6 +14,7 @@ enum { SIDE_CALLS = 6, SIDE_ORDERS = 2 };
 static const char side_lots[1][LOT_KEY_SIZE] = {"cola#008a47f9"};
 static const struct protocol_target side_target = {.authority = "a:1",
                                                    .run = "0123456789ab",
+                                                   .sale = "bench-0123456789ab",
                                                    .lots = side_lots,
                                                    .lot_count = 1,
                                                    .streams = SIDE_CALLS,
@@ -32,6 +33,8 @@ static inline struct call side_call(unsigned kind)
     return (struct call){.kind = (enum call_kind)(kind % CALL_KIND_COUNT),
                          .quantity = 2,
                          .order = 42,
+                         .in_sale = kind % 2,
+                         .group_id = 7,
                          .reservation_id = 9,
                          .batch = SIDE_ORDERS};
 }
@@ -87,9 +90,17 @@ static inline bool side_same_answer(const struct answer *a, const struct answer 
            a->reservation_id == b->reservation_id && a->status == b->status &&
            a->quantity == b->quantity && a->lines == b->lines && a->lot_matches == b->lot_matches &&
            a->reserve_moves == b->reserve_moves && a->expires_at_ms == b->expires_at_ms &&
-           a->expired == b->expired && a->on_hand == b->on_hand && a->reserved == b->reserved &&
-           a->confirmed == b->confirmed && a->available == b->available &&
-           a->version == b->version && a->outcome_count == b->outcome_count;
+           a->expired == b->expired && a->group_failed == b->group_failed &&
+           a->in_sale == b->in_sale && a->group_id == b->group_id && a->group == b->group &&
+           a->places == b->places && a->places_left == b->places_left && a->paid == b->paid &&
+           a->remaining_ms == b->remaining_ms && a->sale_open == b->sale_open &&
+           a->starts_in_ms == b->starts_in_ms && a->units_pending == b->units_pending &&
+           a->units_confirmed == b->units_confirmed && a->units_left == b->units_left &&
+           a->groups_open == b->groups_open && a->groups_succeeded == b->groups_succeeded &&
+           a->groups_failed == b->groups_failed && a->on_hand == b->on_hand &&
+           a->reserved == b->reserved && a->confirmed == b->confirmed &&
+           a->available == b->available && a->version == b->version &&
+           a->outcome_count == b->outcome_count;
 }
 
 static inline void side_assert_same(const struct side *a, const struct side *b)

@@ -33,6 +33,7 @@ void client_open(struct client *c, const struct protocol *protocol, uint32_t str
     c->protocol = protocol;
     c->target = (struct protocol_target){.authority = "server.example:7070",
                                          .run = "0123456789ab",
+                                         .sale = "bench-0123456789ab",
                                          .lots = lots,
                                          .lot_count = CLIENT_LOTS,
                                          .streams = streams,

@@ -16,6 +16,7 @@ struct seen {
     int32_t stream; /* gRPC */
     /* Of a batch: of its first order. */
     char order_id[FAKE_TEXT], user_id[FAKE_TEXT], lot[FAKE_TEXT], reservation_id[FAKE_TEXT];
+    char sale_id[FAKE_TEXT], group_id[FAKE_TEXT];
     int64_t quantity, hold_ms;
     uint32_t orders;               /* RESERVE: 1; RESERVE_BATCH: how many */
     char last_order_id[FAKE_TEXT]; /* of a batch */
@@ -32,7 +33,11 @@ struct reply {
     const char *moves[4];
     unsigned move_count;
     bool replayed;
-    const char *lot; /* GetLot */
+    const char *sale_id, *group_id; /* of a reservation, NULL: none; of a group, of a sale */
+    const char *group_status;       /* OpenGroup, GetGroup */
+    int64_t places, places_left, paid, remaining_ms;
+    int64_t starts_in_ms, units[3], groups[3]; /* GetSale, with `status` */
+    const char *lot;                           /* GetLot */
     int64_t on_hand, reserved, confirmed, available, version;
     const struct reply *outcomes; /* ReserveBatch; each with its order_id */
     unsigned outcome_count;

@@ -96,6 +96,9 @@ static void see_order(struct seen *seen, const Tally__V1__ReserveRequest *r)
     copy_text(seen->lot, r->lines[0]->lot, strlen(r->lines[0]->lot));
     seen->quantity = r->lines[0]->quantity;
     seen->hold_ms = r->hold_ms;
+    copy_text(seen->group_id, r->group_id, strlen(r->group_id));
+    if (r->sale_id[0])
+        copy_text(seen->sale_id, r->sale_id, strlen(r->sale_id));
     seen->orders = 1;
 }
 
@@ -152,6 +155,24 @@ static void see_message(struct seen *seen, const char *method, const uint8_t *by
         UNPACK(GetLotRequest, get_lot_request);
         copy_text(seen->lot, m->lot, strlen(m->lot));
         END;
+    } else if (strcmp(method, "OpenGroup") == 0) {
+        seen->kind = CALL_OPEN_GROUP;
+        UNPACK(OpenGroupRequest, open_group_request);
+        copy_text(seen->sale_id, m->sale_id, strlen(m->sale_id));
+        assert_string_equal(m->user_id, "");
+        assert_string_equal(m->order->sale_id, "");
+        see_order(seen, m->order);
+        END;
+    } else if (strcmp(method, "GetGroup") == 0) {
+        seen->kind = CALL_GET_GROUP;
+        UNPACK(GetGroupRequest, get_group_request);
+        copy_text(seen->group_id, m->group_id, strlen(m->group_id));
+        END;
+    } else if (strcmp(method, "GetSale") == 0) {
+        seen->kind = CALL_GET_SALE;
+        UNPACK(GetSaleRequest, get_sale_request);
+        copy_text(seen->sale_id, m->sale_id, strlen(m->sale_id));
+        END;
     } else {
         assert_string_equal(method, "GetReservation");
         seen->kind = CALL_GET_ORDER;
@@ -164,7 +185,7 @@ static void see_message(struct seen *seen, const char *method, const uint8_t *by
 
 static void see(struct inside *in, struct stream *s)
 {
-    static const char service[] = "/tally.v1.Inventory/";
+    static const char inventory[] = "/tally.v1.Inventory/", sales[] = "/tally.v1.Sales/";
     assert_true(in->fake->count < FAKE_CALLS_MAX);
     struct seen *seen = &in->fake->seen[in->fake->count++];
     *seen = (struct seen){.stream = s->id};
@@ -174,9 +195,11 @@ static void see(struct inside *in, struct stream *s)
     assert_int_equal((size_t)s->body[1] << 24 | (size_t)s->body[2] << 16 | (size_t)s->body[3] << 8 |
                          s->body[4],
                      s->size - PREFIX);
-    assert_memory_equal(s->path, service, sizeof service - 1);
+    bool of_sales = strncmp(s->path, sales, sizeof sales - 1) == 0;
+    assert_true(of_sales || strncmp(s->path, inventory, sizeof inventory - 1) == 0);
     memcpy(seen->timeout, s->timeout, sizeof seen->timeout);
-    see_message(seen, s->path + sizeof service - 1, s->body + PREFIX, s->size - PREFIX);
+    see_message(seen, strrchr(s->path, '/') + 1, s->body + PREFIX, s->size - PREFIX);
+    assert_int_equal(of_sales, seen->kind >= CALL_OPEN_GROUP);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -347,6 +370,12 @@ static void make_reservation(Tally__V1__ReserveResponse *m, struct lines *l, con
     m->replayed = r->replayed;
     m->lines = make_lines(l, r);
     m->n_lines = r->lines;
+    m->sale_id = text(r->sale_id);
+    if (r->sale_id)
+        m->sale_id_is_case = TALLY__V1__RESERVE_RESPONSE__SALE_ID_IS_SALE_ID;
+    m->group_id = text(r->group_id);
+    if (r->group_id)
+        m->group_id_is_case = TALLY__V1__RESERVE_RESPONSE__GROUP_ID_IS_GROUP_ID;
 }
 
 static size_t pack_history(const struct reply *r, uint8_t *out)
@@ -373,6 +402,12 @@ static size_t pack_history(const struct reply *r, uint8_t *out)
     m.created_at = text("2026-11-22T10:00:00.000Z");
     m.moves = list;
     m.n_moves = r->move_count;
+    m.sale_id = text(r->sale_id);
+    if (r->sale_id)
+        m.sale_id_is_case = TALLY__V1__GET_RESERVATION_RESPONSE__SALE_ID_IS_SALE_ID;
+    m.group_id = text(r->group_id);
+    if (r->group_id)
+        m.group_id_is_case = TALLY__V1__GET_RESERVATION_RESPONSE__GROUP_ID_IS_GROUP_ID;
     return tally__v1__get_reservation_response__pack(&m, out);
 }
 
@@ -387,6 +422,61 @@ static size_t pack_lot(const struct reply *r, uint8_t *out)
     m.available = r->available;
     m.version = r->version;
     return tally__v1__get_lot_response__pack(&m, out);
+}
+
+static size_t pack_opened(const struct reply *r, uint8_t *out)
+{
+    Tally__V1__OpenGroupResponse m = TALLY__V1__OPEN_GROUP_RESPONSE__INIT;
+    Tally__V1__ReserveResponse reservation;
+    struct lines l;
+    make_reservation(&reservation, &l, r);
+    m.group_id = text(r->group_id);
+    m.sale_id = text(r->sale_id);
+    m.status = text(r->group_status);
+    m.size = (int32_t)r->places;
+    m.places_left = (int32_t)r->places_left;
+    m.paid = (int32_t)r->paid;
+    m.ends_at = text("2026-11-22T10:10:00.000Z");
+    m.remaining_ms = r->remaining_ms;
+    m.replayed = r->replayed;
+    m.reservation = &reservation;
+    return tally__v1__open_group_response__pack(&m, out);
+}
+
+static size_t pack_group(const struct reply *r, uint8_t *out)
+{
+    Tally__V1__GetGroupResponse m = TALLY__V1__GET_GROUP_RESPONSE__INIT;
+    m.group_id = text(r->group_id);
+    m.sale_id = text(r->sale_id);
+    m.status = text(r->group_status);
+    m.size = (int32_t)r->places;
+    m.places_left = (int32_t)r->places_left;
+    m.paid = (int32_t)r->paid;
+    m.ends_at = text("2026-11-22T10:10:00.000Z");
+    m.remaining_ms = r->remaining_ms;
+    return tally__v1__get_group_response__pack(&m, out);
+}
+
+static size_t pack_sale(const struct reply *r, uint8_t *out)
+{
+    Tally__V1__GetSaleResponse m = TALLY__V1__GET_SALE_RESPONSE__INIT;
+    Tally__V1__SaleUnits units = TALLY__V1__SALE_UNITS__INIT;
+    Tally__V1__SaleGroups groups = TALLY__V1__SALE_GROUPS__INIT;
+    units.pending = r->units[0];
+    units.confirmed = r->units[1];
+    units.left = r->units[2];
+    groups.open = r->groups[0];
+    groups.succeeded = r->groups[1];
+    groups.failed = r->groups[2];
+    m.sale_id = text(r->sale_id);
+    m.title = text("autumn");
+    m.per_user_limit = 2;
+    m.status = text(r->status);
+    m.starts_in_ms = r->starts_in_ms;
+    m.remaining_ms = 5;
+    m.units = &units;
+    m.groups = &groups;
+    return tally__v1__get_sale_response__pack(&m, out);
 }
 
 static size_t pack_outcome(const struct reply *r, uint8_t *out)
@@ -418,6 +508,12 @@ size_t fake_grpc_body(const struct seen *request, const struct reply *r, uint8_t
         size = pack_lot(r, message);
     } else if (request->kind == CALL_GET_ORDER) {
         size = pack_history(r, message);
+    } else if (request->kind == CALL_OPEN_GROUP) {
+        size = pack_opened(r, message);
+    } else if (request->kind == CALL_GET_GROUP) {
+        size = pack_group(r, message);
+    } else if (request->kind == CALL_GET_SALE) {
+        size = pack_sale(r, message);
     } else {
         Tally__V1__ReserveResponse m;
         struct lines l;
@@ -483,7 +579,8 @@ int fake_grpc_status(const char *reason)
     } known[] = {{"INVALID_ARGUMENT", 3},   {"NOT_FOUND", 5},      {"SOLD_OUT", 9},
                  {"INVALID_TRANSITION", 9}, {"ALREADY_EXISTS", 6}, {"ORDER_MISMATCH", 3},
                  {"LIMIT_EXCEEDED", 8},     {"OVERLOADED", 14},    {"UNAVAILABLE", 14},
-                 {"OUTCOME_UNKNOWN", 4}};
+                 {"OUTCOME_UNKNOWN", 4},    {"SALE_NOT_OPEN", 9},  {"SALE_CLOSED", 9},
+                 {"GROUP_FULL", 9},         {"GROUP_CLOSED", 9}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].reason, reason) == 0)
             return known[i].status;

@@ -51,9 +51,16 @@ static void see_order(struct seen *seen, const json_t *order)
     const json_t *lines = json_object_get(order, "lines");
     const json_t *line = json_array_get(lines, 0);
     const json_t *hold = json_object_get(order, "hold_ms");
+    const json_t *sale = json_object_get(order, "sale_id");
+    const json_t *group = json_object_get(order, "group_id");
     assert_int_equal(json_array_size(lines), 1);
     assert_int_equal(json_object_size(line), 2);
-    assert_int_equal(json_object_size(order), hold ? 4 : 3);
+    assert_int_equal(json_object_size(order),
+                     3 + (hold != NULL) + (sale != NULL) + (group != NULL));
+    if (sale)
+        copy_text(seen->sale_id, json_string_value(sale));
+    if (group)
+        copy_text(seen->group_id, json_string_value(group));
     copy_text(seen->order_id, json_string_value(json_object_get(order, "order_id")));
     copy_text(seen->user_id, json_string_value(json_object_get(order, "user_id")));
     copy_text(seen->lot, json_string_value(json_object_get(line, "lot")));
@@ -106,6 +113,16 @@ static void see(struct seen *seen, const char *head, const char *body, size_t si
     } else if (sscanf(target, "/v1/reservations/%20[0-9]/%15s", seen->reservation_id, what) == 2) {
         seen->kind = strcmp(what, "confirm") == 0 ? CALL_CONFIRM : CALL_REFUND;
         assert_true(seen->kind == CALL_CONFIRM || strcmp(what, "refund") == 0);
+    } else if (strncmp(target, "/v1/sales/", strlen("/v1/sales/")) == 0) {
+        assert_int_equal(sscanf(target, "/v1/sales/%127[^/]", seen->sale_id), 1);
+        seen->kind = json ? CALL_OPEN_GROUP : CALL_GET_SALE;
+        if (json) {
+            assert_string_equal(target + strlen(target) - strlen("/groups"), "/groups");
+            assert_int_equal(json_object_size(json), 1);
+            see_order(seen, json_object_get(json, "order"));
+        }
+    } else if (sscanf(target, "/v1/groups/%127s", seen->group_id) == 1) {
+        seen->kind = CALL_GET_GROUP;
     } else if (sscanf(target, "/v1/lots/%127s", seen->lot) == 1) {
         seen->kind = CALL_GET_LOT;
         percent_decode(seen->lot);
@@ -113,7 +130,8 @@ static void see(struct seen *seen, const char *head, const char *body, size_t si
         assert_int_equal(sscanf(target, "/v1/orders/%127s", seen->order_id), 1);
         seen->kind = CALL_GET_ORDER;
     }
-    bool is_get = seen->kind == CALL_GET_LOT || seen->kind == CALL_GET_ORDER;
+    bool is_get = seen->kind == CALL_GET_LOT || seen->kind == CALL_GET_ORDER ||
+                  seen->kind == CALL_GET_GROUP || seen->kind == CALL_GET_SALE;
     assert_string_equal(method, is_get ? "GET" : "POST");
     json_decref(json);
 }
@@ -178,7 +196,35 @@ static json_t *make_reservation(const struct reply *r, bool with_history)
     else
         json_object_set_new(m, "replayed", json_boolean(r->replayed));
     json_decref(moves);
+    if (r->sale_id)
+        json_object_set_new(m, "sale_id", text(r->sale_id));
+    if (r->group_id)
+        json_object_set_new(m, "group_id", text(r->group_id));
     return m;
+}
+
+static json_t *make_group(const struct reply *r, bool opened)
+{
+    json_t *m = json_pack("{s:o,s:o,s:o,s:I,s:I,s:I,s:s,s:I,s:s}", "group_id", text(r->group_id),
+                          "sale_id", text(r->sale_id), "status", text(r->group_status), "size",
+                          r->places, "places_left", r->places_left, "paid", r->paid, "ends_at",
+                          "2026-11-22T10:10:00.000Z", "remaining_ms", r->remaining_ms,
+                          "server_time", "2026-11-22T10:01:28.000Z");
+    if (opened) {
+        json_object_set_new(m, "replayed", json_boolean(r->replayed));
+        json_object_set_new(m, "reservation", make_reservation(r, false));
+    }
+    return m;
+}
+
+static json_t *make_sale(const struct reply *r)
+{
+    return json_pack("{s:o,s:s,s:[s],s:{s:i,s:i},s:o,s:I,s:i,s:{s:I,s:I,s:I},s:{s:I,s:I,s:I}}",
+                     "sale_id", text(r->sale_id), "title", "", "lots", "cola#008a47f9", "group",
+                     "size", 3, "window_ms", 600000, "status", text(r->status), "starts_in_ms",
+                     r->starts_in_ms, "remaining_ms", 5, "units", "pending", r->units[0],
+                     "confirmed", r->units[1], "left", r->units[2], "groups", "open", r->groups[0],
+                     "succeeded", r->groups[1], "failed", r->groups[2]);
 }
 
 static json_t *make_outcomes(const struct reply *r)
@@ -216,6 +262,10 @@ char *fake_http1_body(const struct seen *request, const struct reply *r)
         m = json_pack("{s:o,s:s,s:I,s:I,s:I,s:I,s:I}", "lot", text(r->lot), "sku", "cola",
                       "on_hand", r->on_hand, "reserved", r->reserved, "confirmed", r->confirmed,
                       "available", r->available, "version", r->version);
+    else if (request->kind == CALL_OPEN_GROUP || request->kind == CALL_GET_GROUP)
+        m = make_group(r, request->kind == CALL_OPEN_GROUP);
+    else if (request->kind == CALL_GET_SALE)
+        m = make_sale(r);
     else
         m = make_reservation(r, request->kind == CALL_GET_ORDER);
     assert_non_null(m);
@@ -233,7 +283,8 @@ int fake_http1_status(const char *code)
     } known[] = {{"INVALID_ARGUMENT", 400},   {"NOT_FOUND", 404},      {"SOLD_OUT", 409},
                  {"INVALID_TRANSITION", 409}, {"ALREADY_EXISTS", 409}, {"ORDER_MISMATCH", 422},
                  {"LIMIT_EXCEEDED", 429},     {"OVERLOADED", 503},     {"UNAVAILABLE", 503},
-                 {"OUTCOME_UNKNOWN", 504}};
+                 {"OUTCOME_UNKNOWN", 504},    {"SALE_NOT_OPEN", 409},  {"SALE_CLOSED", 409},
+                 {"GROUP_FULL", 409},         {"GROUP_CLOSED", 409}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].code, code) == 0)
             return known[i].status;

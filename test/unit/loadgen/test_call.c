@@ -60,7 +60,8 @@ static void every_name_that_a_server_says_is_known_by_itself(void **state)
         ANSWER_OK,          ANSWER_SOLD_OUT,           ANSWER_LIMIT_EXCEEDED,
         ANSWER_NOT_FOUND,   ANSWER_INVALID_TRANSITION, ANSWER_INVALID_ARGUMENT,
         ANSWER_OVERLOADED,  ANSWER_ALREADY_EXISTS,     ANSWER_ORDER_MISMATCH,
-        ANSWER_UNAVAILABLE, ANSWER_OUTCOME_UNKNOWN};
+        ANSWER_UNAVAILABLE, ANSWER_OUTCOME_UNKNOWN,    ANSWER_SALE_NOT_OPEN,
+        ANSWER_SALE_CLOSED, ANSWER_GROUP_FULL,         ANSWER_GROUP_CLOSED};
     (void)state;
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
         const char *name = answer_text(said[i]);
@@ -78,12 +79,40 @@ static void another_name_is_another_refusal(void **state)
     assert_int_equal(answer_parse("stream reset", 12), ANSWER_OTHER);
 }
 
+static void every_buyer_of_a_sale_has_a_name_of_his_own(void **state)
+{
+    char id[USER_ID_SIZE] = {0};
+    (void)state;
+    id[USER_ID_SIZE - 1] = '#';
+    buyer_id_write(id, 0x2A00FFFFFF01);
+    assert_memory_equal(id, "b2affffff01#", USER_ID_SIZE);
+}
+
+static void an_order_in_a_sale_is_of_its_buyer_and_any_other_of_its_number(void **state)
+{
+    char id[USER_ID_SIZE] = {0}, other[USER_ID_SIZE] = {0};
+    struct call call = {.kind = CALL_RESERVE, .order = 7, .buyer = 9};
+    (void)state;
+    call_user_write(id, &call, 7);
+    user_id_write(other, 7);
+    assert_string_equal(id, other);
+    buyer_id_write(other, 9);
+    call.in_sale = true;
+    call_user_write(id, &call, 7);
+    assert_string_equal(id, other);
+    call = (struct call){.kind = CALL_OPEN_GROUP, .order = 7, .buyer = 9};
+    call_user_write(id, &call, 7);
+    assert_string_equal(id, other);
+}
+
 static void refusals_about_stock_are_no_errors(void **state)
 {
     (void)state;
     assert_int_equal(answer_group(ANSWER_OK), ANSWER_GROUP_OK);
     assert_int_equal(answer_group(ANSWER_SOLD_OUT), ANSWER_GROUP_REFUSED);
     assert_int_equal(answer_group(ANSWER_LIMIT_EXCEEDED), ANSWER_GROUP_REFUSED);
+    for (int c = ANSWER_SOLD_OUT; c < ANSWER_INVALID_ARGUMENT; c++)
+        assert_int_equal(answer_group((enum answer_code)c), ANSWER_GROUP_REFUSED);
     for (int c = ANSWER_INVALID_ARGUMENT; c < ANSWER_CODE_COUNT; c++)
         assert_int_equal(answer_group((enum answer_code)c), ANSWER_GROUP_ERROR);
 }
@@ -114,6 +143,8 @@ int main(void)
         cmocka_unit_test(a_user_is_one_of_100000_buyers_and_always_the_same_for_an_order),
         cmocka_unit_test(every_name_that_a_server_says_is_known_by_itself),
         cmocka_unit_test(another_name_is_another_refusal),
+        cmocka_unit_test(every_buyer_of_a_sale_has_a_name_of_his_own),
+        cmocka_unit_test(an_order_in_a_sale_is_of_its_buyer_and_any_other_of_its_number),
         cmocka_unit_test(refusals_about_stock_are_no_errors),
         cmocka_unit_test(only_an_answer_that_says_what_was_done_leaves_no_doubt),
         cmocka_unit_test(calls_are_named_as_in_the_contract),

@@ -17,6 +17,7 @@
 struct protocol_target {
     char authority[256]; /* HOST:PORT, for :authority and Host */
     char run[RUN_ID_SIZE];
+    char sale[SALE_ID_SIZE]; /* that calls are about; "": none */
     const char (*lots)[LOT_KEY_SIZE];
     uint32_t lot_count;
     uint32_t streams;    /* calls at once on a connection; HTTP/1.1 pipelines them */
