@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "intake/stock_import.h"
 
-enum { IMPORT_ID_SIZE = 17, IMPORTS_MAX = 16 };
+enum { IMPORT_ID_SIZE = 17 };
 
 struct import_problem {
     uint32_t line;

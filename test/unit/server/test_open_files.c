@@ -15,8 +15,14 @@ static void a_high_limit_changes_nothing(void **state)
 static void a_low_limit_leaves_the_ledger_its_files(void **state)
 {
     (void)state;
-    assert_int_equal(open_files_connections(20000, 1, 20000), 20000 - 128 - 8);
-    assert_int_equal(open_files_connections(20000, 8, 20000), 20000 - 128 - 64);
+    assert_int_equal(open_files_connections(20000, 1, 20000), 20000 - OPEN_FILES_KEPT - 8);
+    assert_int_equal(open_files_connections(20000, 8, 20000), 20000 - OPEN_FILES_KEPT - 64);
+}
+
+static void rooms_imports_and_deliveries_have_files_beside_the_ledgers(void **state)
+{
+    (void)state;
+    assert_int_equal(OPEN_FILES_KEPT, 128 + 256 + 16 + 64);
 }
 
 static void a_tiny_limit_is_shared_in_halves(void **state)
@@ -56,6 +62,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_high_limit_changes_nothing),
         cmocka_unit_test(a_low_limit_leaves_the_ledger_its_files),
+        cmocka_unit_test(rooms_imports_and_deliveries_have_files_beside_the_ledgers),
         cmocka_unit_test(a_tiny_limit_is_shared_in_halves),
         cmocka_unit_test(what_is_said_to_be_needed_suffices_and_one_less_does_not),
         cmocka_unit_test(the_limit_is_raised_as_far_as_it_may),

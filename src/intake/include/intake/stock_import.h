@@ -23,7 +23,12 @@
 #include "engine/command.h"
 #include "stockfile/stock_file.h"
 
-enum { IMPORT_CHUNK = 16384, IMPORT_PART = 4096, IMPORT_PROBLEMS_MAX = 1000 };
+enum {
+    IMPORT_CHUNK = 16384,
+    IMPORT_PART = 4096,
+    IMPORT_PROBLEMS_MAX = 1000,
+    IMPORTS_MAX = 16, /* at one time, an open file each; beyond it OVERLOADED */
+};
 
 struct stock_import_options {
     uint8_t mode; /* enum set_mode: SET_ON_HAND or SET_AVAILABLE */
