@@ -27,7 +27,8 @@ static int read_request(const struct origin *o, bool *known, struct error *e)
     if (code)
         return code;
     struct str name = str_of(((Grpc__Health__V1__HealthCheckRequest *)m)->service);
-    *known = name.len == 0 || str_equal(name, STR("tally.v1.Inventory"));
+    *known = name.len == 0 || str_equal(name, STR("tally.v1.Inventory")) ||
+             str_equal(name, STR("tally.v1.Sales"));
     return 0;
 }
 
@@ -39,7 +40,7 @@ void health_check(struct service *s, struct origin *o)
     int code = read_request(o, &known, &e);
     if (!code && !known)
         code = error_set(&e, TLY_ENOT_FOUND, "service",
-                         "service: must be empty or tally.v1.Inventory");
+                         "service: must be empty, tally.v1.Inventory or tally.v1.Sales");
     if (code) {
         reply_error(s, o, &e);
         return;

@@ -72,7 +72,7 @@ static bool closed(struct service *s, struct origin *o)
 static int64_t reach_ms(const struct service_settings *settings, enum metric_call call)
 {
     bool stock = call == CALL_RESERVE || call == CALL_RESERVE_BATCH || call == CALL_GET_LOT ||
-                 call == CALL_LIST_LOTS;
+                 call == CALL_LIST_LOTS || call == CALL_OPEN_GROUP;
     return stock && settings->stock_timeout_ms < settings->request_timeout_ms
                ? settings->stock_timeout_ms
                : settings->request_timeout_ms;

@@ -209,6 +209,10 @@ static void a_request_for_stock_waits_less_long_than_a_payment(void **state)
     http(f, "GET", "/v1/lots", "");
     assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 300 * 1000000);
     fixture_answer(f, fixture_command(f), TLY_EUNAVAILABLE);
+    http(f, "POST", "/v1/sales/autumn/groups",
+         "{\"order\":{\"user_id\":\"ann\",\"lines\":[{\"sku\":\"cola\",\"quantity\":1}]}}");
+    assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 300 * 1000000);
+    fixture_answer(f, fixture_command(f), TLY_ESALE_CLOSED);
     http(f, "POST", "/v1/reservations/7/confirm", "{}");
     assert_int_equal(fixture_command(f)->deadline_ns - f->now_ns, 800 * 1000000);
     fixture_answer(f, fixture_command(f), TLY_ENOT_FOUND);

@@ -321,6 +321,7 @@ static void health_says_whether_orders_are_taken(void **state)
     struct fixture *f = *state;
     assert_int_equal(health_of(f, ""), 1);
     assert_int_equal(health_of(f, "tally.v1.Inventory"), 1);
+    assert_int_equal(health_of(f, "tally.v1.Sales"), 1);
     assert_int_equal(health_of(f, "other"), -1);
     const enum readiness not_ready[] = {READY_STARTING, READY_LEDGER_DOWN, READY_DRAINING};
     for (size_t i = 0; i < 3; i++) {
