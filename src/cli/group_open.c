@@ -11,7 +11,7 @@
 #include "client/url.h"
 
 struct opener {
-    const char *user, *order;
+    const char *user, *order, *ticket;
     int64_t hold_ms;
     struct option_list texts;
 };
@@ -25,10 +25,15 @@ static int body_of(const struct usage *usage, const struct opener *o, json_t **o
         return OPTIONS_GO;
     }
     int code = order_lines_parse(usage, &o->texts, &lines);
-    if (code == OPTIONS_GO)
-        *out = json_pack("{s:{s:s, s:s, s:o, s:I}}", "order", "order_id", o->order, "user_id",
-                         o->user, "lines", lines, "hold_ms", (json_int_t)o->hold_ms);
-    return code;
+    if (code != OPTIONS_GO)
+        return code;
+    *out = json_pack("{s:{s:s, s:s, s:o, s:I}}", "order", "order_id", o->order, "user_id", o->user,
+                     "lines", lines, "hold_ms", (json_int_t)o->hold_ms);
+    if (*out && set_given(json_object_get(*out, "order"), "ticket", o->ticket) != 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return OPTIONS_GO;
 }
 
 int cli_group_open(int argc, char **argv)
@@ -41,11 +46,14 @@ int cli_group_open(int argc, char **argv)
          "the opener's order, as for `tally reserve`; may be\nrepeated", 0, 0},
         {"order", "ID", OPTION_TEXT, &o.order, "its order_id; made if not given", 0, 0},
         {"hold-ms", "N", OPTION_NUMBER, &o.hold_ms, "how long it is held", 1, INT64_MAX},
+        {"ticket", "TICKET", OPTION_TEXT, &o.ticket,
+         "the opener's, of the sale's waiting room:\n`tally sale queue`", 0, 0},
         CLIENT_OPTIONS(&client),
     };
     const struct usage usage = {
         .name = "tally group open",
-        .synopsis = "SALE [--user USER] [--line LINE ...] [--order ID] [--hold-ms N]",
+        .synopsis = "SALE [--user USER] [--line LINE ...] [--order ID] [--hold-ms N]\n"
+                    "                        [--ticket TICKET]",
         .text = "Opens a group in a sale; with lines, the opener's order is its first.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),

@@ -7,7 +7,7 @@
 
 /* Whose order it is, and in what. */
 struct buyer {
-    const char *user, *order, *sale, *group;
+    const char *user, *order, *sale, *group, *ticket;
     int64_t hold_ms;
 };
 
@@ -24,7 +24,8 @@ static int reserve(const struct client_options *client, const struct usage *usag
         .ask = ask,
     };
     if (!call.body || set_given(call.body, "sale_id", b->sale) != 0 ||
-        set_given(call.body, "group_id", b->group) != 0) {
+        set_given(call.body, "group_id", b->group) != 0 ||
+        set_given(call.body, "ticket", b->ticket) != 0) {
         json_decref(call.body);
         return options_wrong(usage, "a value is not UTF-8 text");
     }
@@ -51,12 +52,14 @@ int cli_reserve(int argc, char **argv)
          "how long the units are held; the server's own if not given", 1, INT64_MAX},
         {"sale", "ID", OPTION_TEXT, &b.sale, "the sale that the order is part of", 0, 0},
         {"group", "ID", OPTION_TEXT, &b.group, "a group of that sale, to join", 0, 0},
+        {"ticket", "TICKET", OPTION_TEXT, &b.ticket,
+         "of the sale's waiting room: `tally sale queue`", 0, 0},
         CLIENT_OPTIONS(&client),
     };
     const struct usage usage = {
         .name = "tally reserve",
         .synopsis = "--user USER --line LINE [--line LINE ...] [--order ID] [--hold-ms N]\n"
-                    "                     [--sale ID [--group ID]]",
+                    "                     [--sale ID [--group ID] [--ticket TICKET]]",
         .text =
             "Holds units for one order until its deadline: all lines, or none.\n"
             "\n"

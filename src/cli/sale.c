@@ -7,6 +7,7 @@ static const struct subcommand table[] = {
     {"show", "show one sale, and how long it has", cli_sale_show},
     {"update", "change a sale", cli_sale_update},
     {"close", "take no more orders in a sale", cli_sale_close},
+    {"queue", "take a place in a sale's waiting room", cli_sale_queue},
     {0},
 };
 

@@ -233,6 +233,44 @@ static int print_group(const json_t *group)
     return print_reservation(reservation);
 }
 
+static void print_ticket(const json_t *ticket)
+{
+    const json_t *draw = json_object_get(ticket, "draw");
+    print_property("ticket", text_of(ticket, "ticket"));
+    print_property("sale", text_of(ticket, "sale_id"));
+    print_property("status", text_of(ticket, "status"));
+    print_number("place", ticket, "place");
+    print_number("number", ticket, "number");
+    print_property("server time", text_of(ticket, "server_time"));
+    print_property("commitment", text_of(draw, "commitment"));
+    print_property("secret", text_of(draw, "secret"));
+    print_number("entrants", draw, "entrants");
+}
+
+int queue_call(const struct client_options *o, const struct usage *usage, const char *sale_id,
+               json_t *body)
+{
+    char path[512];
+    json_t *answer = NULL;
+    if (!body)
+        return options_wrong(usage, "a value is not UTF-8 text");
+    if (!path_of(path, sizeof(path), "/v1/sales/", sale_id, "queue")) {
+        json_decref(body);
+        return options_wrong(usage, "the sale's id is too long");
+    }
+    const struct client_call call = {
+        .method = "POST", .path = path, .body = body, .ask = "Ask again: a user has one place."};
+    int code = client_call(o, &call, &answer);
+    if (code != EXIT_DONE)
+        return code;
+    if (o->json)
+        print_json(answer);
+    else
+        print_ticket(answer);
+    json_decref(answer);
+    return EXIT_DONE;
+}
+
 int client_show_group(const struct client_options *o, const struct client_call *call)
 {
     json_t *answer = NULL;

@@ -86,6 +86,9 @@ int sale_call(const struct client_options *o, const struct usage *usage, const c
 /* The same on /v1/groups/{group_id}. */
 int group_call(const struct client_options *o, const struct usage *usage, const char *method,
                const char *group_id, const char *verb, json_t *body);
+/* Joins the line of a sale's waiting room, and prints the ticket. */
+int queue_call(const struct client_options *o, const struct usage *usage, const char *sale_id,
+               json_t *body);
 /* Makes the call, and prints the sale or the group. */
 int client_show_sale(const struct client_options *o, const struct client_call *call);
 int client_show_group(const struct client_options *o, const struct client_call *call);

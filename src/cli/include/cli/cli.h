@@ -78,6 +78,7 @@ int cli_sale_list(int argc, char **argv);
 int cli_sale_show(int argc, char **argv);
 int cli_sale_update(int argc, char **argv);
 int cli_sale_close(int argc, char **argv);
+int cli_sale_queue(int argc, char **argv);
 int cli_group(int argc, char **argv);
 int cli_group_open(int argc, char **argv);
 int cli_group_show(int argc, char **argv);
