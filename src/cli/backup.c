@@ -31,7 +31,8 @@ int cli_backup(int argc, char **argv)
         .synopsis = "[--data DIR] TO",
         .text =
             "Copies the ledger in DIR to TO, which must not exist. The copy is consistent: the\n"
-            "ledger as it is at one moment, also while a server is writing to it.\n"
+            "ledger as it is at one moment, also while a server is writing to it. With it go\n"
+            "the places of waiting rooms and the list of what the webhook gave up.\n"
             "`tally verify TO` proves it.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),

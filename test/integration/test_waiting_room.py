@@ -3,8 +3,11 @@
 behind the last unit is told; only an admitted ticket orders; a draw can be checked."""
 import datetime
 import hashlib
+import json
 import os
+import shutil
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -43,10 +46,11 @@ class WaitingRoom(unittest.TestCase):
         assert status == 201, lot
         self.lot = lot["lot"]
 
-    def sale(self, mode, starts_in=-1.0):
+    def sale(self, mode, starts_in=-1.0, **more):
         status, _, sale = self.server.request("POST", "/v1/sales", {
             "sale_id": "flash", "title": "Flash", "lots": [self.lot],
-            "starts_at": time_of(starts_in), "ends_at": time_of(86400), "queue": {"mode": mode}})
+            "starts_at": time_of(starts_in), "ends_at": time_of(86400), "queue": {"mode": mode},
+            **more})
         self.assertEqual(status, 201, sale)
 
     def join(self, user):
@@ -105,6 +109,47 @@ class WaitingRoom(unittest.TestCase):
         status, _, closed = self.server.request("POST", "/v1/sales/flash/close", {})
         self.assertEqual(status, 200, closed)
         self.assertEqual(self.look(tickets[UNITS + 1])["status"], "CLOSED")
+
+    def cli(self, *arguments, code=0):
+        done = self.server.cli(*arguments)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_the_command_line_joins_and_orders_with_its_ticket(self):
+        self.sale("FIRST_COME", group={"size": 2, "window_ms": 3600000})
+        line = self.lot + "=1"
+        shown = self.cli("sale", "queue", "flash", "--user", "ann")
+        ticket = self.join("ann")
+        for word in (ticket["ticket"], "ADMITTED", "place         1\n"):
+            self.assertIn(word, shown)
+        self.assertEqual(json.loads(self.cli("sale", "queue", "flash", "--user", "ann", "--json"))[
+            "ticket"], ticket["ticket"])
+        self.assertIn("NOT_ADMITTED", self.cli(
+            "reserve", "--user", "ann", "--sale", "flash", "--line", line, code=1))
+        self.cli("reserve", "--user", "ann", "--sale", "flash", "--line", line,
+                 "--ticket", ticket["ticket"])
+        self.assertIn("NOT_ADMITTED", self.cli(
+            "group", "open", "flash", "--user", "bob", "--line", line, code=1))
+        self.assertIn("OPEN", self.cli("group", "open", "flash", "--user", "bob", "--line", line,
+                                       "--ticket", self.join("bob")["ticket"]))
+        self.assertIn("--user is missing", self.cli("sale", "queue", "flash", code=2))
+
+    def test_a_restored_backup_has_the_same_places_and_knows_the_tickets(self):
+        self.sale("FIRST_COME", 3600)
+        tickets = {user: self.join(user) for user in ("ann", "bob", "cem")}
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        copy = os.path.join(folder, "copy")
+        self.cli("backup", "--data", self.server.data, copy)
+        self.join("too late for the copy")
+        self.assertEqual(oct(os.stat(os.path.join(copy, "waiting", "key")).st_mode & 0o777), "0o600")
+        with TallyServer(data=copy) as server:
+            self.server.close()
+            self.server = server
+            for user, ticket in tickets.items():
+                self.assertEqual(self.look(ticket)["place"], ticket["place"])
+                self.assertEqual(self.join(user)["ticket"], ticket["ticket"])
+            self.assertEqual(self.join("dan")["place"], 4)
 
     def test_places_survive_sigkill(self):
         self.sale("FIRST_COME", 3600)

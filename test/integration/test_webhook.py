@@ -205,6 +205,20 @@ def what_fails_for_long_is_listed_and_can_be_sent_again():
     receiver.close()
 
 
+def a_restored_backup_has_the_list_of_what_failed():
+    receiver = Receiver(lambda event, times: 410 if event["data"]["kind"] == "RESERVE" else 204)
+    with TallyServer(env=settings(receiver)) as server:
+        reserve(server, "gone", create_lot(server))
+        listed = wait_until(lambda: failures(server), "it is given up")
+        with tempfile.TemporaryDirectory() as folder:
+            copy = os.path.join(folder, "copy")
+            done = server.cli("backup", "--data", server.data, copy)
+            assert done.returncode == 0, done.stderr
+            with TallyServer(data=copy, env=settings(receiver)) as restored:
+                assert [f["id"] for f in failures(restored)] == [listed[0]["id"]]
+    receiver.close()
+
+
 def gone_is_not_tried_again():
     receiver = Receiver(lambda event, times: 410 if event["data"]["kind"] == "RESERVE" else 204)
     with TallyServer(env=settings(receiver)) as server:
@@ -356,6 +370,7 @@ def main():
     nothing_is_lost_when_the_server_is_killed()
     a_receiver_that_is_down_gets_all_of_it_later()
     what_fails_for_long_is_listed_and_can_be_sent_again()
+    a_restored_backup_has_the_list_of_what_failed()
     gone_is_not_tried_again()
     a_redirect_is_a_failure_and_not_followed()
     one_that_answers_too_late_holds_up_only_its_own_lot()

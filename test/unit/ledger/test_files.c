@@ -210,6 +210,65 @@ static void a_backup_overwrites_nothing(void **state)
     rig_close(&rig);
 }
 
+static void put_file(const char *dir, const char *name, const char *text)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void assert_file(const char *dir, const char *name, const char *wanted)
+{
+    char path[600], text[64] = "";
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "r");
+    assert_true((file != NULL) == (wanted != NULL));
+    if (!file)
+        return;
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_string_equal(text, wanted);
+}
+
+static void a_backup_has_what_else_cannot_be_made_again(void **state)
+{
+    struct rig rig;
+    struct error e = {0};
+    char path[600], to[512];
+    sqlite3 *webhook;
+    (void)state;
+    open_rig(&rig);
+    snprintf(path, sizeof path, "%s/waiting", rig.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put_file(path, "key", "secret");
+    put_file(path, "room-1", "places");
+    put_file(path, "key.new", "half");
+    snprintf(path, sizeof path, "%s/webhook.db", rig.dir);
+    assert_int_equal(sqlite3_open(path, &webhook), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(webhook, "CREATE TABLE failed(id)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(webhook);
+    /* A backup before this one was killed. */
+    snprintf(to, sizeof to, "%s/copy", rig.dir);
+    snprintf(path, sizeof path, "%s.partial", to);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s.partial/waiting", to);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put_file(path, "room-2", "old");
+    assert_int_equal(ledger_sqlite_backup(rig.dir, to, NULL, NULL, &e), 0);
+    assert_file(to, "waiting/key", "secret");
+    assert_file(to, "waiting/room-1", "places");
+    assert_file(to, "waiting/key.new", NULL);
+    assert_file(to, "waiting/room-2", NULL);
+    snprintf(path, sizeof path, "%s/webhook.db", to);
+    assert_int_equal(sqlite3_open(path, &webhook), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(webhook, "SELECT id FROM failed", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(webhook);
+    rig_close(&rig);
+}
+
 static bool folder_has(const char *dir, const char *name)
 {
     char path[600];
@@ -355,6 +414,7 @@ int main(void)
         cmocka_unit_test(the_view_reservation_says_what_the_moves_say),
         cmocka_unit_test(a_backup_under_load_is_one_moment_of_the_ledger),
         cmocka_unit_test(a_backup_overwrites_nothing),
+        cmocka_unit_test(a_backup_has_what_else_cannot_be_made_again),
         cmocka_unit_test(a_failed_backup_leaves_nothing_and_the_next_one_works),
         cmocka_unit_test(a_backup_that_was_killed_is_not_in_the_next_ones_way),
         cmocka_unit_test(many_changed_lots_wait_for_a_snapshot_and_the_view_is_right),
