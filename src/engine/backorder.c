@@ -93,6 +93,23 @@ static bool make_room(struct engine *e, struct backorder_line *l)
     return true;
 }
 
+int backorder_allow(const struct engine *e, struct command *c, const struct line *lines,
+                    uint16_t count)
+{
+    uint64_t places = e->backorder_places;
+    for (uint16_t i = 0; i < count; i++) {
+        const struct backorder_line *l = line_of(e, lines[i].lot);
+        int64_t there = stock_available(&lots_at(&e->lots, lines[i].lot)->stock);
+        if (l && lines[i].quantity > 0 && (l->count || there < lines[i].quantity))
+            places++;
+    }
+    if (places == e->backorder_places || places <= e->config.backorders_max)
+        return 0;
+    return engine_say(c, TLY_EOVERLOADED,
+                      "backorders_max: %u orders wait for units, the most that may; try again",
+                      e->config.backorders_max);
+}
+
 bool backorder_make_room(struct engine *e, const struct line *lines, uint16_t count)
 {
     for (uint16_t i = 0; i < count; i++) {
@@ -193,6 +210,7 @@ static void add(struct engine *e, lot_id id, struct backorder_line *l, const str
             return;
         p = &l->places[l->first + l->count];
         *p = (struct backorder){.seq = m->seq, .reservation_id = m->reservation_id};
+        e->backorder_places++;
         if (l->count++ == 0)
             line_begins(e, id, l, m->seq);
         l->empty++;
@@ -207,6 +225,7 @@ static void drop_last(struct engine *e, struct backorder_line *l)
     const struct backorder *p = &l->places[l->first + l->count - 1];
     l->late -= is_late(p);
     l->empty--;
+    e->backorder_places--;
     if (--l->count == 0)
         line_ends(e, l);
 }
@@ -224,6 +243,7 @@ static void compact(struct engine *e, struct backorder_line *l)
             l->late -= is_late(&places[i]);
     }
     l->empty -= l->count - kept;
+    e->backorder_places -= l->count - kept;
     l->count = kept;
     if (!kept)
         line_ends(e, l);
@@ -340,6 +360,7 @@ static void let_go(struct engine *e, lot_id id, struct backorder_line *l)
         l->empty -= p->units == 0;
         l->late -= is_late(p);
         l->first++;
+        e->backorder_places--;
         if (--l->count == 0)
             line_ends(e, l);
     }

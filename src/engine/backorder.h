@@ -15,6 +15,7 @@
 
 #include "model/model.h"
 
+struct command;
 struct engine;
 
 /* A place in the line. */
@@ -39,6 +40,10 @@ struct backorder_line {
     lot_id next;
 };
 
+/* OVERLOADED if so many places more (of the lots whose orders wait for units) are more than
+ * backorders_max. */
+int backorder_allow(const struct engine *e, struct command *c, const struct line *lines,
+                    uint16_t count);
 /* Room for one more place in each lot's line; false: no memory. Who takes units without it counts
  * as older than all in the line. */
 bool backorder_make_room(struct engine *e, const struct line *lines, uint16_t count);

@@ -61,6 +61,8 @@ static int write(struct engine *e, struct moving *m, const struct line *lines, u
         by[by_count++] = (struct line){.lot = lines->lot};
     }
     int code = lot_users_allow(e, m->c, h, by, by_count);
+    if (!code)
+        code = backorder_allow(e, m->c, by, by_count);
     if (code)
         return code;
     struct line *many = count > 1 ? holds_lines_take(&e->holds, count) : NULL;

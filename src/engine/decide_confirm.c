@@ -157,6 +157,8 @@ static int find_free(struct engine *e, struct command *c, const struct hold *h,
         return sold_since(e, c, &order);
     if (code == 0)
         code = lot_users_allow(e, c, h, lines, count);
+    if (code == 0)
+        code = backorder_allow(e, c, lines, count);
     if (code == 0 && !backorder_make_room(e, lines, count))
         code = move_no_memory(c);
     return code;

@@ -47,7 +47,7 @@ static bool new_lot_terms(struct engine *e, const struct command *c, lot_id id,
         return true;
     if (!lots_make_terms(&e->lots, id))
         return false;
-    if (terms.per_user_limit && !lot_users_begin(e, id))
+    if (terms.per_user_limit && lot_users_begin(e, id))
         return false;
     lots_set_terms(&e->lots, id, &terms);
     *kept = batch_keep_terms(e, &terms);

@@ -106,10 +106,16 @@ static void answer_stored(struct engine *e, struct reserve_command *r,
 static struct hold *make_hold(struct engine *e, struct command *c, struct reserve_command *r,
                               struct sale *sale, int64_t hold_ms, int *code)
 {
-    if (e->stats.holds_pending >= (int64_t)e->config.holds_max) {
+    if (e->stats.holds_pending + (int64_t)e->paid_in_groups >= (int64_t)e->config.holds_max) {
         r->trouble = ORDER_HOLDS_MAX;
         r->limit = e->config.holds_max;
         *code = TLY_EOVERLOADED;
+        return NULL;
+    }
+    *code = backorder_allow(e, c, r->lines, r->line_count);
+    if (*code) {
+        r->trouble = ORDER_BACKORDERS;
+        r->limit = e->config.backorders_max;
         return NULL;
     }
     if (!batch_make_room(e, 2, r->line_count) || !backorder_make_room(e, r->lines, r->line_count)) {

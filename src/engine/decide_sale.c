@@ -176,9 +176,9 @@ void decide_create_sale(struct engine *e, struct command *c)
     }
     if (!can_write(e, c))
         return;
-    if (e->sales.count >= SALES_MAX) {
-        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED, "there are %d sales, the most there may be",
-                      SALES_MAX);
+    if (e->sales.count >= e->config.sales_max) {
+        engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
+                      "sales_max: there are %u sales, the most there may be", e->config.sales_max);
         return;
     }
     struct sale_terms terms = c->sale->terms;
@@ -193,6 +193,7 @@ void decide_create_sale(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
         return;
     }
+    s->users.all = &e->user_entries;
     s->created_seq = add_move(e, s, NULL)->seq;
     answer_sale(e, c, s, s->touched);
 }

@@ -58,8 +58,14 @@ static int put_terms(struct engine *e, struct command *c, lot_id id)
         return 0;
     if (!engine_takes_writes(e))
         return TLY_EUNAVAILABLE;
-    if (!batch_make_room(e, 1, 1) || !lots_make_terms(&e->lots, id) ||
-        (terms.per_user_limit && !lot_users_begin(e, id)))
+    bool room = batch_make_room(e, 1, 1) && lots_make_terms(&e->lots, id);
+    int code = room && terms.per_user_limit ? lot_users_begin(e, id) : 0;
+    if (code == TLY_EFULL)
+        return engine_say(c, TLY_EOVERLOADED,
+                          "user_entries_max: with those of the lot more than %u reservations would "
+                          "count towards limits of users",
+                          e->config.user_entries_max);
+    if (!room || code)
         return engine_say(c, TLY_EOVERLOADED, "out of memory");
     struct undo *u;
     struct line line = {.lot = id};

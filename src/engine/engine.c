@@ -24,6 +24,9 @@ static int check_config(const struct engine_config *c, struct error *e)
     if (!c->lots_max || !c->holds_max || !c->batch_moves_max || !c->waiting_max ||
         !c->questions_max || !c->stale_tries_max)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "a limit of the engine is 0");
+    if (c->sales_max > SALES_MAX)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "sales_max", "there are at most %d sales",
+                         SALES_MAX);
     if (c->batches_max > FLIGHTS_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "at most %d batches are under way",
                          FLIGHTS_MAX);
@@ -31,6 +34,11 @@ static int check_config(const struct engine_config *c, struct error *e)
         c->refund_window_ms < 0 || c->order_retention_ms < 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "a time of the engine is out of range");
     return 0;
+}
+
+static uint32_t bound(uint32_t given, uint32_t most)
+{
+    return given ? given : most;
 }
 
 int engine_create(struct engine **out, const struct engine_config *config, struct error *err)
@@ -44,6 +52,10 @@ int engine_create(struct engine **out, const struct engine_config *config, struc
     e->config = *config;
     if (!e->config.batches_max || e->config.shared)
         e->config.batches_max = 1;
+    e->config.sales_max = bound(config->sales_max, SALES_MAX);
+    e->config.groups_max = bound(config->groups_max, UINT32_MAX);
+    e->config.user_entries_max = bound(config->user_entries_max, UINT32_MAX);
+    e->config.backorders_max = bound(config->backorders_max, UINT32_MAX);
     for (unsigned i = 0; i <= FLIGHTS_MAX; i++)
         e->batches[i].bit = (uint8_t)(1u << i);
     e->open = &e->batches[0];

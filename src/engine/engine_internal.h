@@ -173,6 +173,8 @@ struct engine {
     struct order_index *orders;
     struct sales sales;
     struct groups groups;
+    uint64_t user_entries;        /* in the tables of sales and of lots */
+    uint64_t paid_in_groups;      /* holds that are in memory because their group is OPEN */
     struct user_units user_holds; /* PENDING holds by user, if that is bounded */
     /* Loading: of each reservation in a sale (as `user`) its user's hash and its sale. */
     struct user_units loading_sales;
@@ -223,10 +225,11 @@ struct engine {
     /* Segments of the index, ever: an answer about the disk is of one such number. */
     uint32_t segments_stored;
 
-    lot_id backorder_first;   /* lots with a line */
-    uint32_t backorder_lots;  /* so many */
-    uint32_t backorder_looks; /* until they are looked at for: */
-    int64_t backorder_oldest; /* no move before it took a place in any */
+    lot_id backorder_first;    /* lots with a line */
+    uint32_t backorder_lots;   /* so many */
+    uint32_t backorder_looks;  /* until they are looked at for: */
+    int64_t backorder_oldest;  /* no move before it took a place in any */
+    uint64_t backorder_places; /* in all lines */
 
     lot_id limited_lots;   /* lots that count the units of users */
     lot_id limited_sweep;  /* where the next sweep begins */

@@ -113,7 +113,9 @@ void group_step(struct engine *e, struct hold *h, int from, int to, bool undo)
     bool counts = g->status == GROUP_IS_OPEN;
     if (counts) {
         g->members = (uint16_t)(g->members + is_member(to) - is_member(from));
-        g->paid = (uint16_t)(g->paid + (to == HOLD_CONFIRMED) - (from == HOLD_CONFIRMED));
+        int paid = (to == HOLD_CONFIRMED) - (from == HOLD_CONFIRMED);
+        g->paid = (uint16_t)(g->paid + paid);
+        e->paid_in_groups += (uint64_t)(int64_t)paid;
         assert(g->members <= g->size && g->paid <= g->members);
     }
     if (is_member(from) && !is_member(to))
@@ -170,6 +172,7 @@ static void count_end(struct engine *e, const struct group *g, int sign)
 {
     struct sale *s = g->sale;
     bool succeeded = g->status == GROUP_SUCCEEDED;
+    e->paid_in_groups -= (uint64_t)(int64_t)(sign * g->paid);
     s->groups_open -= (uint32_t)sign;
     s->groups_succeeded += succeeded ? (uint32_t)sign : 0;
     s->groups_failed += succeeded ? 0 : (uint32_t)sign;

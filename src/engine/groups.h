@@ -15,8 +15,6 @@
 #include "engine/pairs.h"
 #include "engine/slab.h"
 
-enum { GROUPS_OPEN_MAX = 4000000 };
-
 struct group {
     int64_t group_id;
     int64_t opened_ms;

@@ -218,6 +218,9 @@ uint32_t engine_figures(struct engine *e, struct engine_stats *stats, struct lot
     struct lot_view all[TOP_LOTS];
     *stats = e->stats;
     stats->lots = e->created;
+    stats->sales = e->sales.count;
+    stats->user_entries = (int64_t)e->user_entries;
+    stats->backorders = (int64_t)e->backorder_places;
     stats->holds_overdue = (int64_t)(e->due.count + e->parked.count);
     stats->holds_pending -= stats->holds_overdue;
     stats->units_reserved -= e->units_due;

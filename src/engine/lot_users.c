@@ -53,11 +53,12 @@ static void count(struct engine *e, struct lot_extra *extra, uint64_t user, int6
     }
 }
 
-bool lot_users_begin(struct engine *e, lot_id id)
+int lot_users_begin(struct engine *e, lot_id id)
 {
     struct lot_extra *extra = lots_extra(&e->lots, lots_at(&e->lots, id)->extra);
     if (extra->counts_users || e->config.shared)
-        return true;
+        return 0;
+    extra->users.all = &e->user_entries;
     for (struct hold *h = e->holds.oldest; h; h = h->newer) {
         struct line one;
         const struct line *lines = hold_lines(h, &one);
@@ -65,9 +66,10 @@ bool lot_users_begin(struct engine *e, lot_id id)
             if (lines[i].lot != id || h->state != HOLD_PENDING || h->in_sale || !h->user_id_len)
                 continue;
             uint64_t user = user_of(e, hold_user_id(h));
-            if (!user_units_make_room(&extra->users, user)) {
+            bool full = e->user_entries >= e->config.user_entries_max && !e->loading;
+            if (full || !user_units_make_room(&extra->users, user)) {
                 user_units_close(&extra->users);
-                return false;
+                return full ? TLY_EFULL : TLY_ENO_MEMORY;
             }
             count(e, extra, user, h->reservation_id, lines[i].quantity);
         }
@@ -78,7 +80,7 @@ bool lot_users_begin(struct engine *e, lot_id id)
     if (e->limited_lots)
         counting(e, e->limited_lots)->limited_previous = id;
     e->limited_lots = id;
-    return true;
+    return 0;
 }
 
 void lot_users_end(struct engine *e, lot_id id)
@@ -149,9 +151,10 @@ static int check(struct engine *e, struct command *c, struct reserve_command *r,
                    (long long)limit, STR_ARG(key), (long long)taken);
         return order_over_limit(e, r, ids, id_count, taken, limit, ORDER_USER_LOT);
     }
-    if (!user_units_make_room(&extra->users, user))
-        return engine_say(c, TLY_EOVERLOADED, "out of memory");
-    return 0;
+    int code = user_entries_limit(e, c, r, r->line_count);
+    if (!code && !user_units_make_room(&extra->users, user))
+        code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+    return code;
 }
 
 int lot_users_limit(struct engine *e, struct command *c, struct reserve_command *r)
@@ -170,7 +173,7 @@ int lot_users_limit(struct engine *e, struct command *c, struct reserve_command 
 int lot_users_allow(struct engine *e, struct command *c, const struct hold *h,
                     const struct line *more, uint16_t count)
 {
-    struct reserve_command r = {.user_id = hold_user_id(h)};
+    struct reserve_command r = {.user_id = hold_user_id(h), .line_count = count};
     int code = 0;
     for (uint16_t i = 0; e->limited_lots && !h->in_sale && !code && i < count; i++)
         code = check(e, c, &r, &more[i]);

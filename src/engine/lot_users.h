@@ -12,8 +12,8 @@
 
 struct engine;
 
-/* The lot begins to count, if it doesn't; false: no memory. */
-bool lot_users_begin(struct engine *e, lot_id id);
+/* The lot begins to count, if it doesn't. TLY_ENO_MEMORY, or TLY_EFULL: user_entries_max. */
+int lot_users_begin(struct engine *e, lot_id id);
 /* It ends: its creation is undone. */
 void lot_users_end(struct engine *e, lot_id id);
 /* A move of a hold (sign +1), or its undo (-1). */

@@ -22,7 +22,7 @@ static bool load_terms(struct engine *e, lot_id id, const struct lot_terms *term
     if (!lots_make_terms(&e->lots, id))
         return false;
     lots_set_terms(&e->lots, id, &all);
-    return !all.per_user_limit || lot_users_begin(e, id);
+    return !all.per_user_limit || lot_users_begin(e, id) == 0;
 }
 
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
@@ -57,14 +57,19 @@ int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t c
     if (sales_find(&e->sales, terms->sale_id))
         return error_set(err, TLY_ECORRUPT, "sale", "sale_id %.*s is there twice",
                          STR_ARG(terms->sale_id));
+    if (terms->number > e->config.sales_max)
+        return error_set(err, TLY_ELIMIT_EXCEEDED, "sales_max", "the ledger has more than %u sales",
+                         e->config.sales_max);
     struct sale_version *version = sale_version_make(&e->lots, terms, &failed);
     if (!version && failed < terms->item_count)
         return error_set(err, TLY_ECORRUPT, "sale", "sale %.*s sells a lot that is not there",
                          STR_ARG(terms->sale_id));
-    if (!version || !sales_add(&e->sales, version, created_seq)) {
+    struct sale *s = version ? sales_add(&e->sales, version, created_seq) : NULL;
+    if (!s) {
         sale_version_free(version);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the sales");
     }
+    s->users.all = &e->user_entries;
     return 0;
 }
 

@@ -125,6 +125,20 @@ int order_over_limit(const struct engine *e, struct reserve_command *r, const in
     return TLY_ELIMIT_EXCEEDED;
 }
 
+int user_entries_limit(const struct engine *e, struct command *c, struct reserve_command *r,
+                       uint16_t more)
+{
+    uint32_t limit = e->config.user_entries_max;
+    if (e->user_entries + more <= limit)
+        return 0;
+    r->trouble = ORDER_USER_ENTRIES;
+    r->limit = limit;
+    return engine_say(c, TLY_EOVERLOADED,
+                      "user_entries_max: %u reservations count towards limits of users, the most "
+                      "that may; try again",
+                      limit);
+}
+
 static int user_limit(struct engine *e, struct command *c, struct reserve_command *r,
                       struct sale *sale, int64_t units)
 {
@@ -146,9 +160,10 @@ static int user_limit(struct engine *e, struct command *c, struct reserve_comman
             return order_over_limit(e, r, ids, count, taken, limit, ORDER_USER_SALE);
         }
     }
-    if (!user_units_make_room(&sale->users, user))
-        return engine_say(c, TLY_EOVERLOADED, "out of memory");
-    return 0;
+    int code = user_entries_limit(e, c, r, 1);
+    if (!code && !user_units_make_room(&sale->users, user))
+        code = engine_say(c, TLY_EOVERLOADED, "out of memory");
+    return code;
 }
 
 static int share_limit(struct command *c, struct reserve_command *r, const struct sale *sale,
@@ -206,9 +221,10 @@ struct group *sale_open_group(struct engine *e, struct command *c, struct sale *
     if (!t->group_size)
         *code =
             engine_say(c, TLY_EINVALID_ARGUMENT, "sale %.*s has no groups", STR_ARG(t->sale_id));
-    else if (e->stats.groups_open >= GROUPS_OPEN_MAX)
-        *code = engine_say(c, TLY_EOVERLOADED, "%d groups are OPEN, the most there may be",
-                           GROUPS_OPEN_MAX);
+    else if (e->stats.groups_open >= (int64_t)e->config.groups_max)
+        *code = engine_say(c, TLY_EOVERLOADED,
+                           "groups_max: %u groups are OPEN, the most there may be; try again",
+                           e->config.groups_max);
     if (*code)
         return NULL;
     struct group *g = groups_add(&e->groups, engine_next_seq(e), sale, t->group_size, e->now_ms,

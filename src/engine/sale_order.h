@@ -22,6 +22,9 @@ struct group *sale_open_group(struct engine *e, struct command *c, struct sale *
 /* LIMIT_EXCEEDED, with the orders that count towards the limit. */
 int order_over_limit(const struct engine *e, struct reserve_command *r, const int64_t *ids,
                      uint16_t count, int64_t taken, int64_t limit, enum order_trouble trouble);
+/* OVERLOADED if there is no room for `more` entries in the tables of users' units. */
+int user_entries_limit(const struct engine *e, struct command *c, struct reserve_command *r,
+                       uint16_t more);
 /* What a unit of a move changes of the units that its user has: -1, 0 or 1. */
 int move_units_of_user(enum move_kind kind);
 /* The user's PENDING holds. Makes room for one more. */

@@ -34,6 +34,13 @@ static inline bool is_full(const struct user_shard *s)
     return (uint64_t)(s->count + 1) * 5 > (uint64_t)s->room * 4;
 }
 
+static void counted(struct user_units *t, int64_t more)
+{
+    t->count += (uint64_t)more;
+    if (t->all)
+        *t->all += (uint64_t)more;
+}
+
 void user_units_close(struct user_units *t)
 {
     uint32_t places = t->directory ? UINT32_C(1) << t->depth : 0;
@@ -44,7 +51,8 @@ void user_units_close(struct user_units *t)
         free(s);
     }
     free(t->directory);
-    *t = (struct user_units){0};
+    counted(t, -(int64_t)t->count);
+    *t = (struct user_units){.all = t->all};
 }
 
 static void put(struct user_shard *s, const struct user_entry *entry)
@@ -221,7 +229,7 @@ static int64_t take(struct user_units *t, struct user_shard *s, uint64_t user,
     if (entry->units == 0) {
         close_gap(s, (uint32_t)(entry - s->entries));
         s->count--;
-        t->count--;
+        counted(t, -1);
     }
     return taken;
 }
@@ -250,7 +258,7 @@ void user_units_add(struct user_units *t, uint64_t user, int64_t reservation_id,
     }
     assert(s->count + 1 < s->room);
     put(s, &(struct user_entry){user, reservation_id, units});
-    t->count++;
+    counted(t, +1);
 }
 
 void user_units_take(struct user_units *t, uint64_t user, int64_t reservation_id, int64_t units)
@@ -267,7 +275,7 @@ static void drop(struct user_units *t, struct user_shard *s, uint32_t i)
 {
     close_gap(s, i);
     s->count--;
-    t->count--;
+    counted(t, -1);
 }
 
 void user_units_forget(struct user_units *t, uint64_t user, user_units_over_fn *over,

@@ -28,6 +28,7 @@ struct user_shard;
 
 /* All zero is an empty one. */
 struct user_units {
+    uint64_t *all;                 /* counts the entries of several tables; or NULL */
     struct user_shard **directory; /* by the upper `depth` bits */
     uint8_t depth;
     uint64_t count; /* entries */

@@ -169,6 +169,10 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
         .user_holds_max = (uint32_t)set->user_holds_max,
         .order_retention_ms = set->order_retention_ms,
         .order_memory_max = (uint32_t)set->order_memory_max,
+        .sales_max = (uint32_t)set->sales_max,
+        .groups_max = (uint32_t)set->groups_max,
+        .user_entries_max = (uint32_t)set->user_entries_max,
+        .backorders_max = (uint32_t)set->backorders_max,
         .expiry_zone = s->expiry_zone,
     };
     return engine_create(&s->engine_thread.lane.engine, &config, e);

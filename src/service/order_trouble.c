@@ -87,6 +87,17 @@ static void put_trouble(struct writer *w, const struct reserve_command *order, s
         writer_decimal(w, order->limit);
         WRITER_LITERAL(w, " reservations are pending, the most there may be; try again");
         return;
+    case ORDER_USER_ENTRIES:
+        WRITER_LITERAL(w, "user_entries_max: ");
+        writer_decimal(w, order->limit);
+        WRITER_LITERAL(w, " reservations count towards limits of users, the most that may; "
+                          "try again");
+        return;
+    case ORDER_BACKORDERS:
+        WRITER_LITERAL(w, "backorders_max: ");
+        writer_decimal(w, order->limit);
+        WRITER_LITERAL(w, " orders wait for units, the most that may; try again");
+        return;
     case ORDER_USER_HOLDS:
         *field = STR("user_id");
         WRITER_LITERAL(w, "user_holds_max: the user may hold at most ");

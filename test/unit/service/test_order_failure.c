@@ -205,14 +205,12 @@ static void a_lot_may_be_sold_on_its_last_day(void **state)
     assert_true(answer_says(x, "expired"));
 }
 
-static void the_bound_of_pending_holds_is_called_by_its_setting(void **state)
+static void a_bound_is_told(struct fixture *f, enum order_trouble trouble, const char *says)
 {
-    struct fixture *f = *state;
-    const char *says = "holds_max: 1000 reservations are pending, the most there may be; try again";
     struct fake_exchange *x =
         http(f, "POST", "/v1/reservations", "{\"user_id\":\"ann\",\"lines\":[" B "]}");
     struct command *c = fixture_command(f);
-    c->reserve.trouble = ORDER_HOLDS_MAX;
+    c->reserve.trouble = (uint8_t)trouble;
     c->reserve.limit = 1000;
     fixture_answer(f, c, TLY_EOVERLOADED);
     assert_int_equal(x->status, 503);
@@ -221,10 +219,22 @@ static void the_bound_of_pending_holds_is_called_by_its_setting(void **state)
              "{\"orders\":[{\"user_id\":\"ann\",\"lines\":[" B "]}]}");
     c = fixture_command(f);
     c->batch.orders[0].code = TLY_EOVERLOADED;
-    c->batch.orders[0].trouble = ORDER_HOLDS_MAX;
+    c->batch.orders[0].trouble = (uint8_t)trouble;
     c->batch.orders[0].limit = 1000;
     fixture_answer(f, c, 0);
     assert_true(answer_says(x, says));
+}
+
+static void the_bounds_of_the_engines_tables_are_called_by_their_settings(void **state)
+{
+    struct fixture *f = *state;
+    a_bound_is_told(f, ORDER_HOLDS_MAX,
+                    "holds_max: 1000 reservations are pending, the most there may be; try again");
+    a_bound_is_told(f, ORDER_USER_ENTRIES,
+                    "user_entries_max: 1000 reservations count towards limits of users, the most "
+                    "that may; try again");
+    a_bound_is_told(f, ORDER_BACKORDERS,
+                    "backorders_max: 1000 orders wait for units, the most that may; try again");
 }
 
 static void a_refusal_of_the_ledger_does_not_speak_of_lines(void **state)
@@ -247,7 +257,7 @@ int main(void)
         TEST(the_gate_says_expired_where_that_is_the_reason),
         TEST(the_gate_says_withdrawn_where_that_is_the_reason),
         TEST(a_lot_may_be_sold_on_its_last_day),
-        TEST(the_bound_of_pending_holds_is_called_by_its_setting),
+        TEST(the_bounds_of_the_engines_tables_are_called_by_their_settings),
         TEST(a_refusal_of_the_ledger_does_not_speak_of_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,16 +88,18 @@ struct set_item {
 /* Why an order is refused that is not its lines' fault. */
 enum order_trouble {
     ORDER_WELL,
-    ORDER_HOLDS_MAX,   /* LIMIT_EXCEEDED: all the server's holds */
-    ORDER_USER_HOLDS,  /* LIMIT_EXCEEDED: PENDING holds of the user (user_holds_max) */
-    ORDER_USER_SALE,   /* LIMIT_EXCEEDED: units of the user in the sale */
-    ORDER_USER_LOT,    /* LIMIT_EXCEEDED: units of the user of the failed line's lot */
-    ORDER_TOO_LARGE,   /* LIMIT_EXCEEDED: the sale's per_order_limit */
-    ORDER_SALE_SHARE,  /* SOLD_OUT: the sale's total_limit; `available` is what is left of it */
-    ORDER_NOT_IN_SALE, /* INVALID_ARGUMENT: the failed line's lot is not in the sale */
-    ORDER_NO_SALE,     /* NOT_FOUND: there is no such sale */
-    ORDER_NO_GROUP,    /* NOT_FOUND: there is no such group in the sale */
-    ORDER_IN_GROUP,    /* LIMIT_EXCEEDED: the user has a place in the group already */
+    ORDER_HOLDS_MAX,    /* OVERLOADED: all the server's holds */
+    ORDER_USER_ENTRIES, /* OVERLOADED: what counts towards limits of users (user_entries_max) */
+    ORDER_BACKORDERS,   /* OVERLOADED: orders that wait for units (backorders_max) */
+    ORDER_USER_HOLDS,   /* LIMIT_EXCEEDED: PENDING holds of the user (user_holds_max) */
+    ORDER_USER_SALE,    /* LIMIT_EXCEEDED: units of the user in the sale */
+    ORDER_USER_LOT,     /* LIMIT_EXCEEDED: units of the user of the failed line's lot */
+    ORDER_TOO_LARGE,    /* LIMIT_EXCEEDED: the sale's per_order_limit */
+    ORDER_SALE_SHARE,   /* SOLD_OUT: the sale's total_limit; `available` is what is left of it */
+    ORDER_NOT_IN_SALE,  /* INVALID_ARGUMENT: the failed line's lot is not in the sale */
+    ORDER_NO_SALE,      /* NOT_FOUND: there is no such sale */
+    ORDER_NO_GROUP,     /* NOT_FOUND: there is no such group in the sale */
+    ORDER_IN_GROUP,     /* LIMIT_EXCEEDED: the user has a place in the group already */
 };
 
 /* Orders that count towards a limit, at most this many are told. */

@@ -42,7 +42,7 @@ struct engine_config {
     uint64_t hash_seed; /* the data folder's */
     bool shared;        /* the ledger's traits say so: others write to it */
     uint32_t lots_max;
-    uint32_t holds_max;       /* PENDING at one time; beyond it OVERLOADED */
+    uint32_t holds_max;       /* PENDING, or paid in an OPEN group; beyond it OVERLOADED */
     uint32_t batch_moves_max; /* moves in one ledger batch; one command may go over it */
     uint32_t batches_max;     /* batches with the ledger at once, as its traits say; 0: one */
     uint32_t waiting_max;     /* commands waiting for an outcome or a read; beyond it OVERLOADED */
@@ -56,6 +56,13 @@ struct engine_config {
     int64_t order_retention_ms;
     const struct zone *expiry_zone; /* base/zone.h: what zone a lot's last day is of; NULL: UTC */
     uint32_t order_memory_max;      /* order_ids in the index's memory part */
+    /* Of these 0 is as many as there may be. */
+    uint32_t sales_max;        /* that were ever made; beyond it LIMIT_EXCEEDED */
+    uint32_t groups_max;       /* OPEN; beyond it OVERLOADED */
+    uint32_t user_entries_max; /* reservations that count towards limits of users, in sales and of
+                                * lots; beyond it OVERLOADED */
+    uint32_t backorders_max;   /* places in the lines of lots that sell what is to come; beyond it
+                                * OVERLOADED */
 };
 
 int engine_create(struct engine **out, const struct engine_config *config,
@@ -173,7 +180,11 @@ int64_t engine_gate_units(const struct lot_view *lot);
     X(late_total, COUNTER, "commands refused because they reached the engine too late")            \
     X(lots, GAUGE, "lots")                                                                         \
     X(holds_pending, GAUGE, "PENDING holds")                                                       \
+    X(sales, GAUGE, "sales that were ever made")                                                   \
     X(groups_open, GAUGE, "OPEN groups")                                                           \
+    X(user_entries, GAUGE,                                                                         \
+      "reservations that count towards limits of users, in sales and of lots")                     \
+    X(backorders, GAUGE, "places of orders that wait for units to come")                           \
     X(holds_overdue, GAUGE, "PENDING holds past their deadline")                                   \
     X(units_on_hand, GAUGE, "units on hand in all lots")                                           \
     X(units_reserved, GAUGE, "units held by PENDING holds")                                        \

@@ -140,7 +140,16 @@
     X(lots_max, NUMBER, 1000000, 1, 16000000, START,                                               \
       "lots")                                                                                      \
     X(holds_max, NUMBER, 10000000, 1, 1000000000, START,                                           \
-      "PENDING reservations at one time")                                                          \
+      "reservations at one time that are PENDING, or paid in an OPEN group")                       \
+    X(sales_max, NUMBER, 1000000, 1, 1048576, START,                                               \
+      "sales that were ever made: some 300 bytes each")                                            \
+    X(groups_max, NUMBER, 4000000, 1, 100000000, START,                                            \
+      "OPEN groups at one time: some 170 bytes each")                                              \
+    X(user_entries_max, NUMBER, 20000000, 1, 1000000000, START,                                    \
+      "reservations that count towards limits of users, in sales that go on and of lots with a "   \
+      "per_user_limit: 30 to 47 bytes each")                                                       \
+    X(backorders_max, NUMBER, 10000000, 1, 1000000000, START,                                      \
+      "orders that wait for units of lots with a backorder_limit: 32 to 64 bytes each")            \
     X(order_memory_max, NUMBER, 8000000, 1024, 1000000000, START,                                  \
       "order_ids in memory; older ones of the window are looked up on disk")                       \
     X(batch_moves_max, NUMBER, 8192, 1, 65536, START,                                              \
