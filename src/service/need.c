@@ -12,15 +12,18 @@ enum {
     PAGE_SIZE_DEFAULT = 100,
     SMALL_BYTES = 1024,      /* a usual answer, with the beginning of its arena */
     LOT_BYTES = 3712,        /* a lot of a page: as the engine's, as a message, as JSON */
-    SALE_BYTES = 96 << 10,   /* a sale with as many lots as there may be, in all its forms */
-    LISTED_BYTES = 26 << 10, /* a reservation of a page, with as many lines as there may be */
-    MOVE_BYTES = 6 << 10,    /* a reservation's lines, and what became of them */
-    EXTRA_BYTES = 4 << 10,   /* an order in a sale: whose orders count towards a limit */
-    BODY_GROWTH = 16,        /* texts are decoded, kept, and given back in the answer */
-    LINE_BYTES = 640,        /* a line of an order: as asked, at the gate, as allocated */
-    ORDER_BYTES = 4352,      /* an order of a batch without its lines, and its outcome */
-    ORDER_JSON_BYTES = 5888, /* ... as JSON */
-    RECORD_BYTES = 16 << 10, /* a reservation with its moves */
+    SALE_BYTES = 104 << 10,  /* a sale with as many lots as there may be, in all its forms */
+    LISTED_BYTES = 62 << 10, /* a reservation of a page, with as many lines as there may be */
+    /* What is to be told of a reservation whose lines are not in the request: as many as people
+     * have. What more of them take is charged when it is there. */
+    MOVE_BYTES = 7 << 10,
+    EXTRA_BYTES = 4 << 10,      /* an order in a sale: whose orders count towards a limit */
+    BODY_GROWTH = 16,           /* texts are decoded, kept, and given back in the answer */
+    LINE_BYTES = 640,           /* a line of an order: as asked, at the gate, as allocated */
+    ORDER_BYTES = 4352,         /* an order of a batch without its lines, and its outcome */
+    ORDER_JSON_BYTES = 5888,    /* ... as JSON */
+    RECORD_BYTES = 16 << 10,    /* a reservation with its moves */
+    FAILURES_BYTES = 208 << 10, /* a page of what the webhook gave up, as long as it may be */
     METRICS_BYTES = 256 << 10,
     HEALTH_BYTES = 4096,
 };
@@ -159,6 +162,8 @@ static size_t orders_bytes(const struct service *s, const struct origin *o, stru
 static size_t bytes_of(const struct service *s, const struct origin *o, const struct exchange *x)
 {
     size_t call = sizeof(struct call) + SMALL_BYTES;
+    if (o->route->open == webhook_failures_open)
+        return call + FAILURES_BYTES;
     switch (o->route->call) {
     case CALL_LIST_LOTS:
         return call + (size_t)page_size(o) * LOT_BYTES;
@@ -168,6 +173,11 @@ static size_t bytes_of(const struct service *s, const struct origin *o, const st
         return call + orders_bytes(s, o, x->body, false);
     case CALL_OPEN_GROUP:
         return call + EXTRA_BYTES + ORDER_JSON_BYTES + (size_t)x->body.len * BODY_GROWTH;
+    case CALL_CREATE_LOT:
+    case CALL_GET_LOT:
+    case CALL_UPDATE_LOT:
+    case CALL_ADJUST_STOCK:
+        return call + LOT_BYTES + (size_t)x->body.len * BODY_GROWTH;
     case CALL_CONFIRM:
     case CALL_REFUND:
     case CALL_EXTEND:

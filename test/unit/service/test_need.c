@@ -204,6 +204,230 @@ static void an_order_takes_no_more_than_was_said(void **state)
     assert_enough(need, before, "an order of 64 lines");
 }
 
+/* Of a lot with the longest key. */
+static void fill_lines(struct fixture *f, size_t count, struct line *lines,
+                       struct line_after *after)
+{
+    f->dims[0] = *long_dims();
+    for (size_t i = 0; i < count; i++) {
+        lines[i] = (struct line){.lot = 1, .quantity = QUANTITY_MAX};
+        if (after)
+            after[i] = (struct line_after){QUANTITY_MAX, QUANTITY_MAX, QUANTITY_MAX};
+    }
+}
+
+/* How many lines it has is not in the request. */
+enum { USUAL_LINES = 4 };
+
+static void move(struct fixture *f, const char *verb, const char *body)
+{
+    char target[64];
+    size_t before;
+    snprintf(target, sizeof target, "/v1/reservations/7/%s", verb);
+    struct fake_exchange *x = http_new(f, "POST", target, body);
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    memset(c->move.order_id, 'o', ORDER_ID_MAX);
+    c->move.order_id_len = ORDER_ID_MAX;
+    c->move.state = HOLD_CONFIRMED;
+    c->move.line_count = USUAL_LINES;
+    fill_lines(f, USUAL_LINES, c->move.lines, c->move.after);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, verb);
+}
+
+static void a_move_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    move(f, "confirm", "{\"payment_id\":\"p\"}");
+    move(f, "refund", "{}");
+    move(f, "extend", "{\"hold_ms\":1000}");
+    move(f, "ship", "{\"shipment_id\":\"s\"}");
+    move(f, "lines", "{\"lines\":[{\"sku\":\"c\",\"quantity\":2}]}");
+}
+
+static struct reservation_record *listed(struct fixture *f)
+{
+    struct reservation_record *r =
+        calloc(1, sizeof *r + ORDER_LINES_MAX * (sizeof *r->lines + sizeof *r->after));
+    assert_non_null(r);
+    r->lines = (struct line *)(r + 1);
+    r->after = (struct line_after *)(r->lines + ORDER_LINES_MAX);
+    fill_lines(f, ORDER_LINES_MAX, r->lines, r->after);
+    r->reservation_id = INT64_MAX;
+    r->order_id = r->user_id = r->payment_id = STR("01a227d5-ec67-725e-8595-eefe89765e14");
+    r->state = HOLD_CONFIRMED;
+    r->line_count = ORDER_LINES_MAX;
+    return r;
+}
+
+static void a_page_of_reservations_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    size_t before;
+    struct fake_exchange *x = http_new(f, "GET", "/v1/reservations?page_size=1000", "");
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    struct reservation_list *list = &c->list_reservations.list;
+    list->records = calloc(1000, sizeof *list->records);
+    for (list->count = 0; list->count < 1000; list->count++)
+        list->records[list->count] = listed(f);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "1,000 reservations of 64 lines as JSON");
+}
+
+static struct sale_view large_sale(struct fixture *f)
+{
+    static struct sale_item items[SALE_ITEMS_MAX];
+    static char title[SALE_TITLE_MAX + 1];
+    f->dims[0] = *long_dims();
+    memset(title, '"', SALE_TITLE_MAX);
+    for (size_t i = 0; i < SALE_ITEMS_MAX; i++)
+        items[i] = (struct sale_item){.lot = 1};
+    return (struct sale_view){.terms = {.number = 1,
+                                        .sale_id = STR("spring"),
+                                        .title = str_of(title),
+                                        .ends_ms = INT64_C(1795000900000),
+                                        .group_size = 3,
+                                        .queue = QUEUE_DRAWN,
+                                        .item_count = SALE_ITEMS_MAX,
+                                        .items = items},
+                              .now_ms = INT64_C(1795000000000)};
+}
+
+static void one_sale(struct fixture *f, const char *method, const char *target, const char *body)
+{
+    size_t before;
+    struct fake_exchange *x = http_new(f, method, target, body);
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    c->sale->sale = large_sale(f);
+    fixture_answer(f, c, 0);
+    assert_true(x->status == 200 || x->status == 201);
+    assert_enough(need, before, target);
+}
+
+static void a_sale_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    enum { BODY_BYTES = 32768 };
+    char *body = malloc(BODY_BYTES);
+    assert_non_null(body);
+    size_t len =
+        (size_t)snprintf(body, BODY_BYTES, "{\"ends_at\":\"2026-11-18T11:07:50Z\",\"lots\":[");
+    for (size_t i = 0; i < SALE_ITEMS_MAX; i++)
+        len += (size_t)snprintf(body + len, BODY_BYTES - len, "%s\"%.*s#%08zx\"", i ? "," : "",
+                                SKU_MAX, long_dims()->sku.p, i);
+    snprintf(body + len, BODY_BYTES - len, "]}");
+    one_sale(f, "POST", "/v1/sales", body);
+    one_sale(f, "GET", "/v1/sales/spring", "");
+    one_sale(f, "PATCH", "/v1/sales/spring", "{\"title\":\"other\"}");
+    one_sale(f, "POST", "/v1/sales/spring/close", "{}");
+    free(body);
+}
+
+static void a_page_of_sales_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    size_t before;
+    struct fake_exchange *x = http_new(f, "GET", "/v1/sales", "");
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    for (c->list_sales.count = 0; c->list_sales.count < c->list_sales.page_size;)
+        c->list_sales.sales[c->list_sales.count++] = large_sale(f);
+    assert_int_equal(c->list_sales.count, 100);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "100 sales of 256 lots as JSON");
+}
+
+static void a_group_takes_no_more_than_was_said(void **state)
+{
+    static const char *const rows[][3] = {{"POST", "/v1/sales/spring/groups", "{}"},
+                                          {"GET", "/v1/groups/7", ""},
+                                          {"POST", "/v1/groups/7/complete", "{}"}};
+    struct fixture *f = *state;
+    const struct group_view group = {.group_id = INT64_MAX,
+                                     .sale_id = STR("spring"),
+                                     .status = GROUP_IS_OPEN,
+                                     .size = 3,
+                                     .ends_ms = INT64_C(1795000900000)};
+    size_t before;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fake_exchange *x = http_new(f, rows[i][0], rows[i][1], rows[i][2]);
+        size_t need = begin(f, x, &before);
+        struct command *c = fixture_command(f);
+        c->group.group = group;
+        fixture_answer(f, c, 0);
+        assert_true(x->status == 200 || x->status == 201);
+        assert_enough(need, before, rows[i][1]);
+    }
+    enum { BODY_BYTES = 16384 };
+    char *body = malloc(BODY_BYTES);
+    assert_non_null(body);
+    size_t len = (size_t)snprintf(body, BODY_BYTES, "{\"order\":{\"user_id\":\"ann\",\"lines\":[");
+    for (size_t i = 0; i < ORDER_LINES_MAX; i++)
+        len += (size_t)snprintf(body + len, BODY_BYTES - len, "%s{\"lot\":\"%s\",\"quantity\":2}",
+                                i ? "," : "", long_dims()->key.p);
+    snprintf(body + len, BODY_BYTES - len, "]}}");
+    struct fake_exchange *x = http_new(f, "POST", "/v1/sales/spring/groups", body);
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    c->group.group = group;
+    c->group.order->line_count = ORDER_LINES_MAX;
+    fill_lines(f, ORDER_LINES_MAX, c->group.order->lines, c->group.order->extra->after);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 201);
+    assert_enough(need, before, "a group with its opener's order of 64 lines");
+    free(body);
+}
+
+static void confirming_many_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    enum { BODY_BYTES = 32768 };
+    char *body = malloc(BODY_BYTES);
+    assert_non_null(body);
+    size_t before, len = (size_t)snprintf(body, BODY_BYTES, "{\"reservation_ids\":[");
+    for (int i = 0; i < CONFIRM_ALL_MAX; i++)
+        len += (size_t)snprintf(body + len, BODY_BYTES - len, "%s\"%lld\"", i ? "," : "",
+                                900000000000000000LL + i);
+    snprintf(body + len, BODY_BYTES - len, "]}");
+    struct fake_exchange *x = http_new(f, "POST", "/v1/reservations/confirm", body);
+    size_t need = begin(f, x, &before);
+    fixture_answer(f, fixture_command(f), 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "1,000 reservations confirmed");
+    free(body);
+}
+
+static void a_changed_lot_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    size_t before;
+    struct fake_exchange *x =
+        http_new(f, "PATCH", "/v1/lots/cola%2300000000", "{\"withdrawn\":true}");
+    size_t need = begin(f, x, &before);
+    struct command *c = fixture_command(f);
+    c->update_lot.lot = (struct lot_view){.id = 1, .dims = long_dims()};
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "a lot whose terms were changed");
+}
+
+static void a_page_of_webhook_failures_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    size_t before;
+    fixture_webhook(f, 1000);
+    struct fake_exchange *x = http_new(f, "GET", "/v1/webhook/failures?page_size=200", "");
+    size_t need = begin(f, x, &before);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "200 failures of the webhook");
+}
+
 static void health_and_metrics_are_vital_and_nothing_else_is(void **state)
 {
     struct fixture *f = *state;
@@ -254,6 +478,14 @@ int main(void)
         TEST(a_page_of_lots_takes_no_more_than_was_said),
         TEST(a_batch_of_orders_takes_no_more_than_was_said),
         TEST(an_order_takes_no_more_than_was_said),
+        TEST(a_move_takes_no_more_than_was_said),
+        TEST(a_page_of_reservations_takes_no_more_than_was_said),
+        TEST(a_sale_takes_no_more_than_was_said),
+        TEST(a_page_of_sales_takes_no_more_than_was_said),
+        TEST(a_group_takes_no_more_than_was_said),
+        TEST(confirming_many_takes_no_more_than_was_said),
+        TEST(a_changed_lot_takes_no_more_than_was_said),
+        TEST(a_page_of_webhook_failures_takes_no_more_than_was_said),
         TEST(health_and_metrics_are_vital_and_nothing_else_is),
         TEST(a_call_left_behind_is_charged_until_it_comes_back),
     };
