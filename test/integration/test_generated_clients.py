@@ -3,7 +3,9 @@
 in the file, and what comes out compiles and talks to the server. Where a language's compiler is not here
 its code is generated, where protoc can, and that it was not compiled is said (peers.py)."""
 import glob
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,9 +27,23 @@ const protobuf = require(process.argv[1]);
 const root = protobuf.loadSync(process.argv[2]);
 const Request = root.lookupType('tally.v1.ReserveRequest');
 const bytes = Request.encode(Request.fromObject({orderId: 'o', lines: [{lot: 'a', quantity: 2}]})).finish();
-const methods = Object.keys(root.lookupService('tally.v1.Inventory').methods);
-if (Request.decode(bytes).lines[0].quantity != 2 || !methods.includes('Reserve')) process.exit(1);
+if (Request.decode(bytes).lines[0].quantity != 2) process.exit(1);
+for (const [service, methods] of Object.entries(JSON.parse(process.argv[3])))
+    for (const method of methods)
+        if (!(method in root.lookupService('tally.v1.' + service).methods)) process.exit(1);
 """
+
+
+def services():
+    """What api/tally.proto names: {service: [method, ...]}."""
+    named = {}
+    with open(os.path.join(API, "tally.proto"), encoding="utf-8") as file:
+        for word, name in re.findall(r"^ *(service|rpc) (\w+)", file.read(), re.MULTILINE):
+            if word == "service":
+                methods = named[name] = []
+            else:
+                methods.append(name)
+    return named
 
 
 def run(*arguments, **options):
@@ -46,6 +62,11 @@ class GeneratedClients(unittest.TestCase):
         if not present:
             peers.is_missing(reason)
             self.skipTest(reason)
+
+    def test_the_file_has_both_services_whole(self):
+        self.assertEqual(list(services()), ["Inventory", "Sales"])
+        self.assertIn("Reserve", services()["Inventory"])
+        self.assertIn("OpenGroup", services()["Sales"])
 
     def protoc(self, *arguments):
         run("protoc", "-I", API, *arguments, "tally.proto")
@@ -66,6 +87,12 @@ lot = shop.CreateLot(t.CreateLotRequest(sku="COLA", flavor="lime", size="330ml_c
                                         batch="BATCH-20261122-A", quantity=1)).lot
 order = shop.Reserve(t.ReserveRequest(user_id="u", lines=[t.WantedLine(lot=lot, quantity=1)]))
 assert order.status == "PENDING", order
+sales = g.SalesStub(channel)
+sales.CreateSale(t.CreateSaleRequest(sale_id="s", lots=[lot], ends_at="2099-01-01T00:00:00Z"))
+assert sales.GetSale(t.GetSaleRequest(sale_id="s")).status == "OPEN"
+for service, methods in {services()!r}.items():
+    for method in methods:
+        assert hasattr(getattr(g, service + "Stub")(channel), method), method
 """
             run(sys.executable, "-c", program, cwd=self.folder, timeout=120)
 
@@ -85,7 +112,8 @@ assert order.status == "PENDING", order
     def test_java_code_compiles(self):
         self.protoc(f"--java_out={self.folder}")
         files = glob.glob(self.path("dev", "tallystick", "tally", "v1", "*.java"))
-        self.assertIn("ReserveRequest.java", [os.path.basename(name) for name in files])
+        for name in ("ReserveRequest.java", "CreateSaleRequest.java", "OpenGroupRequest.java"):
+            self.assertIn(name, [os.path.basename(file) for file in files])
         self.want(shutil.which("javac") and os.path.exists(JAVA_RUNTIME),
                   "no javac with libprotobuf-java")
         run("javac", "-proc:none", "-d", self.path("classes"), "-cp", JAVA_RUNTIME, *files,
@@ -98,7 +126,8 @@ assert order.status == "PENDING", order
 
     @peers.needs(shutil.which("node") and os.path.exists(PROTOBUFJS), "no Node with protobufjs")
     def test_node_reads_the_file(self):
-        run("node", "-e", NODE_PROGRAM, PROTOBUFJS, os.path.join(API, "tally.proto"), timeout=120)
+        run("node", "-e", NODE_PROGRAM, PROTOBUFJS, os.path.join(API, "tally.proto"),
+            json.dumps(services()), timeout=120)
 
 
 if __name__ == "__main__":
