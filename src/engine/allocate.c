@@ -77,7 +77,7 @@ static int trouble_code(enum want_trouble trouble)
     }
 }
 
-static lot_id named_lot(const struct engine *e, const struct want *w)
+lot_id want_named_lot(const struct engine *e, const struct want *w)
 {
     lot_id hint = w->lot_hint;
     if (hint > 0 && hint <= e->lots.count && str_equal(lots_at(&e->lots, hint)->dims.key, w->lot))
@@ -88,7 +88,7 @@ static lot_id named_lot(const struct engine *e, const struct want *w)
 static enum want_trouble take_named(const struct engine *e, struct reserve_command *r,
                                     struct want *w)
 {
-    lot_id id = named_lot(e, w);
+    lot_id id = want_named_lot(e, w);
     if (!id)
         return WANT_NO_LOT;
     const struct lot *lot = lots_at(&e->lots, id);

@@ -85,7 +85,7 @@ void decide_batch(struct engine *e, struct command *c)
             return;
         c->batch.next = 0;
         if (!c->batch.asked) {
-            if (engine_must_wait(e))
+            if (engine_waits(e, c))
                 engine_put_off(e, c);
             else
                 decide_all(e, c);

@@ -170,7 +170,7 @@ void decide_confirm_all(struct engine *e, struct command *c)
         refuse(e, c, TLY_EOVERLOADED);
     } else if (!c->confirm_all.asked && engine_must_wait(e)) {
         let_go(e, c);
-        list_push(&e->deferred, c);
+        engine_defer(e, c);
     } else if (!c->confirm_all.asked) {
         decide_now(e, c);
     }

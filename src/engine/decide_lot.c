@@ -221,7 +221,7 @@ void decide_adjust(struct engine *e, struct command *c, const struct question *a
     }
     int code = adjust(e, c, id, hash);
     if (code == TLY_ESOLD_OUT && engine_must_wait(e)) {
-        list_push(&e->deferred, c); /* units of due holds are to come */
+        engine_defer(e, c); /* units of due holds are to come */
         return;
     }
     c->adjust.lot = engine_view(e, id);

@@ -243,7 +243,7 @@ static void decide_hold(struct engine *e, struct command *c, struct hold *h)
     }
     if (takes_units(e, c, h) && engine_must_wait(e)) {
         search_reset(&c->move.search);
-        list_push(&e->deferred, c);
+        engine_defer(e, c);
         hold_release(e, h);
         return;
     }

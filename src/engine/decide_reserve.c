@@ -322,7 +322,7 @@ void decide_reserve(struct engine *e, struct command *c)
         }
         return;
     }
-    if (seen.verdict == SEEN_NEW && engine_must_wait(e)) {
+    if (seen.verdict == SEEN_NEW && engine_waits(e, c)) {
         engine_put_off(e, c);
         return;
     }

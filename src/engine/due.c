@@ -3,9 +3,10 @@
  * A hold that is due has ended, whatever has been written of it: it leaves the timers for the list
  * of due holds, and from then on its units count as available in all that is shown (engine_view),
  * to watchers, in the statistics and in the gate's count; the lot's version counts its REFUND
- * already. The REFUND moves follow in batches (engine_pump), before anything newer that writes is
- * decided, so what was shown stays true. While the ledger takes no writes they wait here, and
- * nothing is granted.
+ * already. The REFUND moves follow in batches (engine_pump), before anything newer is decided that
+ * they concern, so what was shown stays true: an order of a lot waits for the due holds of that
+ * lot, and one in a sale for those of the sale. Others get the rest of each batch meanwhile. While
+ * the ledger takes no writes the REFUNDs wait here, and nothing is granted.
  *
  * Taking a hold down costs no memory. At most DUE_STEP are taken down in one turn, so that a
  * million of them do not keep the engine from its replies; until all are, look-ups of stock are put
@@ -50,6 +51,34 @@ static void unlink_hold(struct hold_list *list, struct hold *h)
     list->count--;
 }
 
+static bool lot_has_due(const struct engine *e, const struct want *w)
+{
+    if (!str_empty(w->lot)) {
+        lot_id id = want_named_lot(e, w);
+        return id && lots_at(&e->lots, id)->due_units;
+    }
+    const struct sku *sku = lots_sku(&e->lots, w->sku);
+    for (lot_id id = sku ? sku->first : 0; id; id = lots_at(&e->lots, id)->sku_next) {
+        if (lots_at(&e->lots, id)->due_units)
+            return true;
+    }
+    return false;
+}
+
+bool due_concerns(const struct engine *e, const struct reserve_command *r)
+{
+    if (e->config.user_holds_max || e->stats.holds_pending >= (int64_t)e->config.holds_max)
+        return true;
+    const struct sale *sale = r->extra ? sales_find(&e->sales, r->extra->sale_id) : NULL;
+    if (sale && sale->units_due)
+        return true;
+    for (uint16_t i = 0; i < r->want_count; i++) {
+        if (lot_has_due(e, &r->wants[i]))
+            return true;
+    }
+    return false;
+}
+
 /* The hold's units are shown as available (sign +1), or no more: they are, or it is undone. */
 static void show(struct engine *e, const struct hold *h, int sign)
 {
@@ -88,6 +117,7 @@ void due_remove(struct engine *e, struct hold *h)
     } else {
         assert(h->timer_slot == HOLD_DUE);
         unlink_hold(&e->due, h);
+        e->due_left++;
         show(e, h, -1);
     }
 }
@@ -125,10 +155,17 @@ void due_take(struct engine *e)
         engine_dispatch(e, list_take(&e->put_off));
 }
 
+/* Half of a batch is for what is decided while they are written. */
+static bool share_is_full(const struct engine *e)
+{
+    uint32_t share = e->config.batch_moves_max / 2;
+    return !e->config.shared && e->open->count >= (share ? share : 1);
+}
+
 /* False: memory is short. What came with a load is let go in one go. */
 bool due_expire(struct engine *e)
 {
-    while (e->due.first && engine_takes_writes(e) && (e->config.shared || !batch_full(e))) {
+    while (e->due.first && engine_takes_writes(e) && !share_is_full(e)) {
         if (!hold_fits(e, e->due.first, MOVE_REFUND))
             hold_disarm(e, e->due.first); /* till somebody has put the stock right */
         else if (!hold_expire(e, e->due.first))

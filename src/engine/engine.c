@@ -3,7 +3,8 @@
  *
  * Happy path: engine_command() decides at once and the command waits in a batch's list for the
  * outcome. It is refused here if it is late or there are too many; it is put off, in order, while
- * the open batch is full.
+ * the open batch is full, and while holds that concern it are due and not written yet. Who waits
+ * for holds does not keep those from their turn whom they do not concern.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -88,6 +89,8 @@ void engine_destroy(struct engine *e)
         batch_close(&e->batches[i]);
     }
     for (struct command *c = e->deferred.first; c; c = c->link)
+        command_drop(c);
+    for (struct command *c = e->awaiting.first; c; c = c->link)
         command_drop(c);
     sales_close(&e->sales);
     groups_close(&e->groups);
@@ -179,18 +182,41 @@ static void clear_answer(struct command *c)
         c->text[0] = 0;
 }
 
-bool engine_must_wait(const struct engine *e)
+bool engine_is_short(const struct engine *e)
 {
     if (e->config.shared)
         return !e->shared.deciding;
-    return engine_takes_writes(e) &&
-           (e->due.first || e->groups.due_first || e->marking || batch_full(e));
+    return engine_takes_writes(e) && (e->groups.due_first || e->marking || batch_full(e));
+}
+
+bool engine_must_wait(const struct engine *e)
+{
+    return engine_is_short(e) || (!e->config.shared && engine_takes_writes(e) && e->due.first);
+}
+
+/* Of the due holds. */
+static bool awaits(const struct engine *e, const struct command *c)
+{
+    if (!e->due.first || e->config.shared || !engine_takes_writes(e))
+        return false;
+    const struct command_kind_row *kind = kind_of(c);
+    return !kind->concerned || kind->concerned(e, c);
+}
+
+bool engine_waits(const struct engine *e, const struct command *c)
+{
+    return engine_is_short(e) || awaits(e, c);
+}
+
+void engine_defer(struct engine *e, struct command *c)
+{
+    list_push(engine_is_short(e) ? &e->deferred : &e->awaiting, c);
 }
 
 void engine_put_off(struct engine *e, struct command *c)
 {
     c->noted = true;
-    list_push(&e->deferred, c);
+    engine_defer(e, c);
 }
 
 /* From the start: the command may have been decided before, and undone. */
@@ -232,9 +258,12 @@ void engine_command(struct engine *e, struct command *c)
         refuse_late(e, c);
     } else if (e->inside > e->config.waiting_max) {
         engine_refuse(e, c, TLY_EOVERLOADED, "%u commands are waiting", e->config.waiting_max);
-    } else if (kind->writes && (e->deferred.first || engine_must_wait(e)) &&
-               !(kind->at_once && kind->at_once(e, c))) {
+    } else if (!kind->writes || (kind->at_once && kind->at_once(e, c))) {
+        engine_dispatch(e, c);
+    } else if (e->deferred.first || engine_is_short(e)) {
         list_push(&e->deferred, c);
+    } else if (awaits(e, c)) {
+        list_push(&e->awaiting, c);
     } else {
         engine_dispatch(e, c);
     }
@@ -264,25 +293,57 @@ static void resume(struct engine *e, struct command *c)
         engine_dispatch(e, c);
 }
 
+static void refuse_all(struct engine *e, struct command_list *list)
+{
+    struct command *c;
+    while ((c = list_take(list))) {
+        command_drop(c);
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+    }
+}
+
+/* The next of those that were put off. */
+static void take_up(struct engine *e, struct command *c)
+{
+    if (is_late(e, c)) {
+        command_drop(c);
+        refuse_late(e, c);
+    } else if (awaits(e, c)) {
+        list_push(&e->awaiting, c);
+    } else {
+        resume(e, c);
+    }
+}
+
+/* Who waits for due holds, in the order in which they came; only if some have left since. */
+static void take_up_awaiting(struct engine *e)
+{
+    bool same = e->awaiting_seen == e->due_left && !e->awaiting_cut;
+    if (!e->awaiting.first || engine_is_short(e) ||
+        (same && e->due.first && engine_takes_writes(e)))
+        return;
+    struct command_list list = e->awaiting;
+    e->awaiting = (struct command_list){0};
+    e->awaiting_seen = e->due_left;
+    while (list.first && !engine_is_short(e))
+        take_up(e, list_take(&list));
+    e->awaiting_cut = list.first;
+    struct command *c;
+    while ((c = list_take(&list)))
+        list_push(&e->awaiting, c);
+}
+
 void engine_pump(struct engine *e)
 {
     if (e->config.shared || !engine_index_complete(e))
         return;
-    bool memory = group_expire(e) && due_expire(e);
-    while (e->deferred.first && !memory) {
-        struct command *c = list_take(&e->deferred);
-        command_drop(c);
-        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+    if (!group_expire(e) || !due_expire(e)) {
+        refuse_all(e, &e->awaiting);
+        refuse_all(e, &e->deferred);
     }
-    while (e->deferred.first && !engine_must_wait(e)) {
-        struct command *c = list_take(&e->deferred);
-        if (is_late(e, c)) {
-            command_drop(c);
-            refuse_late(e, c);
-        } else {
-            resume(e, c);
-        }
-    }
+    take_up_awaiting(e);
+    while (e->deferred.first && !engine_is_short(e))
+        take_up(e, list_take(&e->deferred));
 }
 
 void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns)

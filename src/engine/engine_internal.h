@@ -205,13 +205,17 @@ struct engine {
     struct hold_list due;    /* their deadline has come, their REFUND is still to be decided */
     struct hold_list parked; /* due, with moves in a batch of unknown outcome */
     int64_t units_due;       /* of `due` */
+    uint64_t due_left;       /* holds that left `due`, ever */
     bool marking;            /* more are due than one turn takes down */
 
     struct shared shared;
 
-    uint32_t inside; /* commands that are not in `replies` yet */
-    struct command_list deferred;
-    struct command_list put_off; /* look-ups that wait until all due holds are taken down */
+    uint32_t inside;              /* commands that are not in `replies` yet */
+    struct command_list deferred; /* for want of room in the open batch */
+    struct command_list awaiting; /* until the due holds that concern them are written */
+    uint64_t awaiting_seen;       /* due_left when `awaiting` was last gone through ... */
+    bool awaiting_cut;            /* ... and the batch was full before its end */
+    struct command_list put_off;  /* look-ups that wait until all due holds are taken down */
     struct command_list replies;
 
     struct question_slot *slots;
@@ -268,9 +272,15 @@ int engine_say(struct command *c, int code, const char *format, ...)
 void engine_pump(struct engine *e);
 int64_t engine_next_seq(struct engine *e);
 bool engine_takes_writes(const struct engine *e);
-/* True: what comes before a newer decision is not decided yet, or the batch is full. */
+/* True: the open batch is full, or what comes before any newer decision is not decided yet. */
+bool engine_is_short(const struct engine *e);
+/* True: so it is, or some due hold is not written yet. */
 bool engine_must_wait(const struct engine *e);
-/* Puts off what writes, with its notes, behind all that is put off already. */
+/* The same for this command: of due holds only those that concern it. */
+bool engine_waits(const struct engine *e, const struct command *c);
+/* Puts off what writes: it is looked at again when what it waits for may have come. */
+void engine_defer(struct engine *e, struct command *c);
+/* The same, with its notes. */
 void engine_put_off(struct engine *e, struct command *c);
 struct lot_view engine_view(const struct engine *e, lot_id id);
 
@@ -286,6 +296,8 @@ struct command_kind_row {
     void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
     /* True: it need not wait for what comes before newer decisions. */
     bool (*at_once)(const struct engine *e, const struct command *c);
+    /* True: of the holds that are due and not written yet some concern it. NULL: any does. */
+    bool (*concerned)(const struct engine *e, const struct command *c);
     void (*prefetch)(const struct engine *e, const struct command *c);
     void (*decide)(struct engine *e, struct command *c); /* from the start */
     void (*resume)(struct engine *e, struct command *c); /* with its notes (engine_put_off) */
@@ -417,6 +429,8 @@ static inline bool hold_is_due(const struct engine *e, const struct hold *h)
 }
 
 /* ---- due.c ---- */
+/* True: an order is judged by what some due hold has: units of a lot, or of a limit. */
+bool due_concerns(const struct engine *e, const struct reserve_command *r);
 void due_add(struct engine *e, struct hold *h);
 void due_remove(struct engine *e, struct hold *h);
 void due_park(struct engine *e, struct hold *h); /* if it is due and its outcome is unknown */
@@ -483,6 +497,8 @@ bool order_same_content(const struct engine *e, const struct reserve_command *r,
                         const struct reservation_record *record);
 
 /* ---- allocate.c ---- */
+/* The lot that a want names; 0: there is none. */
+lot_id want_named_lot(const struct engine *e, const struct want *w);
 /* Wants in the order in which they are allocated: `order` gets their numbers. */
 void want_order(const struct want *wants, uint16_t count, uint16_t *order);
 /* Its wants and their quantities are in range. */

@@ -52,6 +52,11 @@ static bool reserve_keys(struct engine *e, const struct command *c)
     return shared_order_keys(e, &c->reserve);
 }
 
+static bool reserve_concerned(const struct engine *e, const struct command *c)
+{
+    return due_concerns(e, &c->reserve);
+}
+
 /* ---- RESERVE_BATCH: orders have outcomes of their own ---- */
 
 static void batch_accept(struct command *c)
@@ -102,6 +107,15 @@ static void batch_fail(struct engine *e, struct command *c, int code)
             r->code = code;
     }
     engine_reply(e, c);
+}
+
+static bool batch_concerned(const struct engine *e, const struct command *c)
+{
+    for (uint32_t i = 0; i < c->batch.count; i++) {
+        if (due_concerns(e, &c->batch.orders[i]))
+            return true;
+    }
+    return false;
 }
 
 static bool batch_keys(struct engine *e, const struct command *c)
@@ -161,6 +175,13 @@ static bool move_of_due(const struct engine *e, const struct command *c)
 {
     const struct hold *h = by_order(c) ? NULL : holds_find(&e->holds, c->move.reservation_id);
     return h && (h->state == HOLD_REFUNDED || (hold_is_due(e, h) && !hold_ends_with_group(e, h)));
+}
+
+/* It is judged by its own hold. What takes units waits where it is decided (decide_move.c). */
+static bool move_concerned(const struct engine *e, const struct command *c)
+{
+    (void)e, (void)c;
+    return false;
 }
 
 static void move_prefetch(const struct engine *e, const struct command *c)
@@ -334,6 +355,11 @@ static void group_drop(struct command *c)
         search_reset(&c->group.order->search);
 }
 
+static bool open_group_concerned(const struct engine *e, const struct command *c)
+{
+    return c->group.order && due_concerns(e, c->group.order);
+}
+
 static bool group_did(const struct engine *e, const struct command *c)
 {
     (void)e;
@@ -364,6 +390,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_RESERVE] = {.name = "RESERVE",
                          .writes = true,
                          .accept = reserve_accept,
+                         .concerned = reserve_concerned,
                          .prefetch = reserve_prefetch,
                          .decide = reserve_again,
                          .keys = reserve_keys,
@@ -375,6 +402,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_RESERVE_BATCH] = {.name = "RESERVE_BATCH",
                                .writes = true,
                                .accept = batch_accept,
+                               .concerned = batch_concerned,
                                .whole = true,
                                .decide = batch_again,
                                .keys = batch_keys,
@@ -389,6 +417,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .writes = true,
                          .accept = move_accept,
                          .at_once = move_of_due,
+                         .concerned = move_concerned,
                          .prefetch = move_prefetch,
                          .decide = move_again,
                          .keys = move_keys,
@@ -399,6 +428,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .writes = true,
                         .accept = move_accept,
                         .at_once = move_of_due,
+                        .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,
@@ -409,6 +439,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .writes = true,
                         .accept = move_accept,
                         .at_once = move_of_due,
+                        .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = move_keys,
@@ -433,6 +464,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                       .writes = true,
                       .accept = move_accept,
                       .at_once = move_of_due,
+                      .concerned = move_concerned,
                       .prefetch = move_prefetch,
                       .decide = move_again,
                       .keys = move_keys,
@@ -443,6 +475,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .writes = true,
                         .accept = move_accept,
                         .at_once = move_of_due,
+                        .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
                         .keys = change_keys,
@@ -462,6 +495,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_OPEN_GROUP] = {.name = "OPEN_GROUP",
                             .writes = true,
                             .accept = group_accept,
+                            .concerned = open_group_concerned,
                             .decide = decide_open_group,
                             .resume = decide_reserve,
                             .answered = group_answered,

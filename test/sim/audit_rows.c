@@ -200,12 +200,27 @@ static void check_allocation(struct auditor *a, const struct audit_ask *ask, con
                    a->lots[right->lot - 1].key);
 }
 
-/* Who is overdue goes before anybody new is served. Where two write, a hold waits while somebody
- * else has a lot of it locked, and what is taken is free all the same. */
+/* An order is judged by what the hold has: units of its lots, or of its sale. */
+static bool concerns(const struct audit_hold *h, const struct move *order)
+{
+    const struct line *lines = lines_of(order);
+    if (h->sale && h->sale == order->sale)
+        return true;
+    for (uint32_t i = 0; i < order->line_count; i++)
+        for (uint32_t j = 0; j < h->now.line_count; j++)
+            if (h->now.lines[j].lot == lines[i].lot)
+                return true;
+    return false;
+}
+
+/* Who is overdue goes before anybody new is served of the same: an order of another lot and sale
+ * need not wait. Where two write, a hold waits while somebody else has a lot of it locked, and what
+ * is taken is free all the same. */
 static void check_nobody_overdue(struct auditor *a, const struct move *m)
 {
     for (size_t i = 0; i < a->hold_count; i++)
-        if (a->holds[i]->state == HOLD_PENDING && a->holds[i]->deadline_ms <= m->at_ms)
+        if (a->holds[i]->state == HOLD_PENDING && a->holds[i]->deadline_ms <= m->at_ms &&
+            (m->kind != MOVE_RESERVE || concerns(a->holds[i], m)))
             audit_fail(a, "I5", "a %s of %" PRId64 " took units while order %s was overdue",
                        move_kind_name(m->kind), m->reservation_id, a->holds[i]->order_id);
 }
