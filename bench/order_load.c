@@ -1,8 +1,15 @@
 /* order_load.c - a closed-loop gRPC client for the benchmark's shapes that h2load cannot send: a
- * distinct order_id in every request, many lots, batches. One thread, epoll, nghttp2.
+ * distinct order_id and user in every request, many lots, batches, sales and their groups. One
+ * thread, epoll, nghttp2.
  *
  *   order_load --target 127.0.0.1:7070 --connections 10 --streams 100 --requests 1000000
- *              [--order-ids] [--lots FILE | --lot KEY] [--batch ORDERS]
+ *              [--order-ids] [--users] [--lots FILE | --lot KEY] [--batch ORDERS]
+ *              [--groups FILE] [--expire-at UNIX_MS [--expire-over MS]]
+ *   order_load ... --create-sales COUNT --lot KEY --group-size MEMBERS
+ *   order_load ... --open-groups COUNT_OF_SALES --requests COUNT --groups FILE
+ *
+ * The last one writes the groups to FILE, in the order in which they are answered; with orders,
+ * FILE is what they join: all groups in an order of their own, then all again.
  *
  * Prints one JSON object: requests and orders per second, outcomes, latency percentiles. Latency is
  * from handing the request to nghttp2 to the end of its stream.
@@ -21,21 +28,21 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <tally.pb-c.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    ID_DIGITS = 12, /* the part of an order_id that differs */
-};
-enum { STREAMS_MAX = 4096, OUTPUT_SIZE = 1 << 18, LOT_SIZE = 96, BUCKETS = 64 * 64 };
+#include "order_text.h"
+
+enum { STREAMS_MAX = 4096, OUTPUT_SIZE = 1 << 18, ANSWER_SIZE = 512, BUCKETS = 64 * 64 };
 
 struct load;
 
 struct request {
-    uint8_t *body;
-    size_t body_size, body_capacity, body_sent;
+    struct order_body body;
+    uint64_t number;
     uint64_t start_ns;
+    uint8_t *answer; /* kept only where something of it is wanted */
+    size_t answer_size;
     bool ok;
 };
 
@@ -51,17 +58,10 @@ struct connection {
 
 struct load {
     int epoll;
-    unsigned connections, streams, batch;
+    unsigned connections, streams;
     uint64_t requests, started, finished, ok, refused;
-    bool order_ids;
-    bool one_lot;
-    struct request pattern; /* one lot: packed once, then copied and given new order_ids */
-    size_t *id_places;      /* of the differing digits in it */
-    size_t id_count;
-    char (*lots)[LOT_SIZE];
-    size_t lot_count;
-    uint64_t random;
-    uint64_t run;
+    struct order_text text;
+    FILE *groups;              /* where those that were opened are written */
     uint64_t latency[BUCKETS]; /* log-linear, microseconds */
     char authority[64];
     uint8_t buffer[OUTPUT_SIZE];
@@ -78,14 +78,6 @@ static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "order_load: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-static uint64_t next_random(struct load *l)
-{
-    l->random ^= l->random << 13;
-    l->random ^= l->random >> 7;
-    l->random ^= l->random << 17;
-    return l->random;
 }
 
 /* 64 linear steps in each power of two. */
@@ -117,141 +109,16 @@ static double percentile_us(const struct load *l, double share)
     return 0;
 }
 
-static void write_body(struct request *r, size_t size, void (*pack)(void *message, uint8_t *out),
-                       void *message)
-{
-    if (size + 5 > r->body_capacity) {
-        r->body = realloc(r->body, size + 5);
-        if (!r->body)
-            die("memory");
-        r->body_capacity = size + 5;
-    }
-    r->body[0] = 0;
-    uint32_t length = htonl((uint32_t)size);
-    memcpy(r->body + 1, &length, 4);
-    pack(message, r->body + 5);
-    r->body_size = size + 5;
-    r->body_sent = 0;
-}
-
-static void pack_order(void *message, uint8_t *out)
-{
-    tally__v1__reserve_request__pack(message, out);
-}
-
-static void pack_batch(void *message, uint8_t *out)
-{
-    tally__v1__reserve_batch_request__pack(message, out);
-}
-
-struct order {
-    Tally__V1__ReserveRequest message;
-    Tally__V1__WantedLine line;
-    Tally__V1__WantedLine *lines[1];
-    char order_id[48];
-    char user_id[16];
-};
-
-static void fill_order(struct load *l, struct order *o, uint64_t number)
-{
-    tally__v1__reserve_request__init(&o->message);
-    tally__v1__wanted_line__init(&o->line);
-    o->order_id[0] = 0;
-    if (l->order_ids)
-        snprintf(o->order_id, sizeof o->order_id, "%016" PRIx64 "-%012" PRIu64, l->run, number);
-    snprintf(o->user_id, sizeof o->user_id, "u%u", (unsigned)(next_random(l) % 1000000));
-    o->line.lot = l->lots[l->lot_count == 1 ? 0 : next_random(l) % l->lot_count];
-    o->line.quantity = 1;
-    o->lines[0] = &o->line;
-    o->message.order_id = o->order_id;
-    o->message.user_id = o->user_id;
-    o->message.lines = o->lines;
-    o->message.n_lines = 1;
-}
-
-static void pack_request(struct load *l, struct request *r)
-{
-    static struct order *orders;
-    static Tally__V1__ReserveRequest **pointers;
-    uint64_t first = l->started * (l->batch ? l->batch : 1);
-    if (!l->batch) {
-        struct order o;
-        fill_order(l, &o, first);
-        write_body(r, tally__v1__reserve_request__get_packed_size(&o.message), pack_order,
-                   &o.message);
-        return;
-    }
-    if (!orders) {
-        orders = calloc(l->batch, sizeof *orders);
-        pointers = calloc(l->batch, sizeof *pointers);
-        if (!orders || !pointers)
-            die("memory");
-    }
-    for (unsigned i = 0; i < l->batch; i++) {
-        fill_order(l, &orders[i], first + i);
-        pointers[i] = &orders[i].message;
-    }
-    Tally__V1__ReserveBatchRequest batch = TALLY__V1__RESERVE_BATCH_REQUEST__INIT;
-    batch.orders = pointers;
-    batch.n_orders = l->batch;
-    write_body(r, tally__v1__reserve_batch_request__get_packed_size(&batch), pack_batch, &batch);
-}
-
-/* Packs one request and finds where its order_ids end, so that the client costs as little as it
- * can, and the same with order_ids as without. */
-static void make_pattern(struct load *l)
-{
-    struct request *p = &l->pattern;
-    char run[24];
-    int run_size = snprintf(run, sizeof run, "%016" PRIx64 "-", l->run);
-    pack_request(l, p);
-    l->id_places = calloc(l->batch ? l->batch : 1, sizeof *l->id_places);
-    if (!l->id_places)
-        die("memory");
-    const uint8_t *at = p->body, *end = p->body + p->body_size;
-    while (l->order_ids && (at = memmem(at, (size_t)(end - at), run, (size_t)run_size))) {
-        at += run_size;
-        l->id_places[l->id_count++] = (size_t)(at - p->body);
-    }
-}
-
-static void write_digits(uint8_t *to, uint64_t number)
-{
-    for (int i = ID_DIGITS; i-- > 0; number /= 10)
-        to[i] = (uint8_t)('0' + number % 10);
-}
-
-static void fill_request(struct load *l, struct request *r)
-{
-    const struct request *p = &l->pattern;
-    if (!p->body) {
-        pack_request(l, r);
-        return;
-    }
-    if (r->body_capacity < p->body_size) {
-        r->body = realloc(r->body, p->body_size);
-        if (!r->body)
-            die("memory");
-        r->body_capacity = p->body_size;
-    }
-    memcpy(r->body, p->body, p->body_size);
-    r->body_size = p->body_size;
-    r->body_sent = 0;
-    uint64_t first = l->started * (l->batch ? l->batch : 1);
-    for (size_t i = 0; i < l->id_count; i++)
-        write_digits(r->body + l->id_places[i], first + i);
-}
-
 static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out, size_t size,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
 {
     (void)session, (void)stream, (void)user;
-    struct request *r = source->ptr;
-    size_t left = r->body_size - r->body_sent;
+    struct order_body *b = source->ptr;
+    size_t left = b->size - b->sent;
     size_t n = left < size ? left : size;
-    memcpy(out, r->body + r->body_sent, n);
-    r->body_sent += n;
-    if (r->body_sent == r->body_size)
+    memcpy(out, b->bytes + b->sent, n);
+    b->sent += n;
+    if (b->sent == b->size)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)n;
 }
@@ -267,15 +134,16 @@ static void start_request(struct connection *c, struct request *r)
     struct load *l = c->load;
     if (l->started == l->requests)
         return;
-    fill_request(l, r);
+    r->number = l->started;
+    order_text_fill(&l->text, r->number, &r->body);
+    r->answer_size = 0;
     r->ok = false;
-    const char *path =
-        l->batch ? "/tally.v1.Inventory/ReserveBatch" : "/tally.v1.Inventory/Reserve";
+    const char *path = order_text_path(&l->text);
     nghttp2_nv head[] = {NV(":method", "POST"),    NV(":scheme", "http"),
                          NV(":path", path),        NV(":authority", l->authority),
                          NV("te", "trailers"),     NV("content-type", "application/grpc"),
                          NV("grpc-timeout", "60S")};
-    nghttp2_data_provider body = {.source.ptr = r, .read_callback = read_body};
+    nghttp2_data_provider body = {.source.ptr = &r->body, .read_callback = read_body};
     r->start_ns = now_ns();
     if (nghttp2_submit_request(c->session, NULL, head, sizeof head / sizeof head[0], &body, r) < 0)
         die("nghttp2_submit_request");
@@ -295,6 +163,29 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
+                   size_t size, void *user)
+{
+    (void)flags, (void)user;
+    struct request *r = nghttp2_session_get_stream_user_data(session, stream);
+    if (!r || size > ANSWER_SIZE - r->answer_size)
+        return 0;
+    if (!r->answer && !(r->answer = malloc(ANSWER_SIZE)))
+        die("memory");
+    memcpy(r->answer + r->answer_size, data, size);
+    r->answer_size += size;
+    return 0;
+}
+
+static void note_group(struct load *l, const struct request *r)
+{
+    char sale_id[SALE_ID_SIZE], group_id[GROUP_ID_SIZE];
+    if (!r->ok || !order_text_group(r->answer, r->answer_size, group_id))
+        return;
+    order_text_sale_id((unsigned)(r->number % l->text.sales), sale_id);
+    fprintf(l->groups, "%s %s\n", sale_id, group_id);
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *user)
 {
     struct connection *c = user;
@@ -307,6 +198,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
         l->ok++;
     else
         l->refused++;
+    if (l->groups)
+        note_group(l, r);
     start_request(c, r);
     return 0;
 }
@@ -399,6 +292,8 @@ static void open_connection(struct load *l, struct connection *c, const struct s
         die("memory");
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    if (l->groups)
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     if (nghttp2_session_client_new(&c->session, callbacks, c))
         die("memory");
     nghttp2_session_callbacks_del(callbacks);
@@ -414,79 +309,166 @@ static void open_connection(struct load *l, struct connection *c, const struct s
     flush_output(c);
 }
 
-static void read_lots(struct load *l, const char *path)
+/* Lines of a file, each handed to take(). */
+static void read_lines(struct load *l, const char *path, void (*take)(struct load *, const char *))
 {
     FILE *f = fopen(path, "r");
     char line[LOT_SIZE];
-    size_t capacity = 0;
     if (!f)
         die(path);
     while (fgets(line, sizeof line, f)) {
         line[strcspn(line, "\r\n")] = 0;
-        if (l->lot_count == capacity) {
-            capacity = capacity ? 2 * capacity : 1024;
-            l->lots = realloc(l->lots, capacity * sizeof *l->lots);
-            if (!l->lots)
-                die("memory");
-        }
-        memcpy(l->lots[l->lot_count++], line, sizeof line);
+        take(l, line);
     }
     fclose(f);
 }
 
+/* Room for one more of an array that doubles. */
+static void *one_more(void *array, size_t count, size_t size)
+{
+    if (count & (count - 1)) /* not a power of two */
+        return array;
+    void *grown = realloc(array, (count ? 2 * count : 1) * size);
+    if (!grown)
+        die("memory");
+    return grown;
+}
+
+static void take_lot(struct load *l, const char *line)
+{
+    struct order_text *t = &l->text;
+    t->lots = one_more(t->lots, t->lot_count, sizeof *t->lots);
+    snprintf(t->lots[t->lot_count++], LOT_SIZE, "%s", line);
+}
+
+static void take_group(struct load *l, const char *line)
+{
+    struct order_text *t = &l->text;
+    t->groups = one_more(t->groups, t->group_count, sizeof *t->groups);
+    struct order_group *g = &t->groups[t->group_count++];
+    if (sscanf(line, "%15s %23s", g->sale_id, g->group_id) != 2 ||
+        strlen(g->sale_id) != strlen(t->groups[0].sale_id) ||
+        strlen(g->group_id) != strlen(t->groups[0].group_id)) {
+        fprintf(stderr, "order_load: '%s' is not a sale and a group\n", line);
+        exit(1);
+    }
+}
+
+/* Fisher and Yates; the same order each time. */
+static void shuffle_groups(struct order_text *t)
+{
+    uint64_t random = 88172645463325252u;
+    for (size_t i = t->group_count; i > 1; i--) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        struct order_group *a = &t->groups[i - 1], *b = &t->groups[random % i], kept = *a;
+        *a = *b;
+        *b = kept;
+    }
+}
+
+static void use_groups(struct load *l, const char *path)
+{
+    if (!path)
+        return;
+    if (l->text.call == CALL_OPEN_GROUPS) {
+        l->groups = fopen(path, "w");
+        if (!l->groups)
+            die(path);
+        return;
+    }
+    read_lines(l, path, take_group);
+    shuffle_groups(&l->text);
+}
+
+static void take_option(struct load *l, int option, const char *value, const char **target,
+                        const char **groups)
+{
+    struct order_text *t = &l->text;
+    uint64_t number = value ? strtoull(value, NULL, 10) : 0;
+    switch (option) {
+    case 't':
+        *target = value;
+        break;
+    case 'c':
+        l->connections = (unsigned)number;
+        break;
+    case 'm':
+        l->streams = (unsigned)number;
+        break;
+    case 'n':
+        l->requests = number;
+        break;
+    case 'o':
+        t->order_ids = true;
+        break;
+    case 'u':
+        t->users = true;
+        break;
+    case 'b':
+        t->batch = (unsigned)number;
+        t->call = CALL_RESERVE_BATCH;
+        break;
+    case 'f':
+        read_lines(l, value, take_lot);
+        break;
+    case 'l':
+        take_lot(l, value);
+        t->alike = true;
+        break;
+    case 'g':
+        *groups = value;
+        break;
+    case 'x':
+        t->expire_at_ms = (int64_t)number;
+        break;
+    case 'y':
+        t->expire_over_ms = (int64_t)number;
+        break;
+    case 's':
+        l->requests = number;
+        t->call = CALL_CREATE_SALES;
+        break;
+    case 'z':
+        t->group_size = (unsigned)number;
+        break;
+    case 'p':
+        t->sales = (unsigned)number;
+        t->call = CALL_OPEN_GROUPS;
+        break;
+    default:
+        exit(2);
+    }
+}
+
 static void parse(struct load *l, int argc, char **argv, struct sockaddr_in *to)
 {
-    static const struct option options[] = {
-        {"target", 1, 0, 't'},   {"connections", 1, 0, 'c'}, {"streams", 1, 0, 'm'},
-        {"requests", 1, 0, 'n'}, {"order-ids", 0, 0, 'o'},   {"lot", 1, 0, 'l'},
-        {"lots", 1, 0, 'f'},     {"batch", 1, 0, 'b'},       {0}};
-    const char *target = "127.0.0.1:7070";
+    static const struct option options[] = {{"target", 1, 0, 't'},       {"connections", 1, 0, 'c'},
+                                            {"streams", 1, 0, 'm'},      {"requests", 1, 0, 'n'},
+                                            {"order-ids", 0, 0, 'o'},    {"users", 0, 0, 'u'},
+                                            {"lot", 1, 0, 'l'},          {"lots", 1, 0, 'f'},
+                                            {"batch", 1, 0, 'b'},        {"groups", 1, 0, 'g'},
+                                            {"expire-at", 1, 0, 'x'},    {"expire-over", 1, 0, 'y'},
+                                            {"create-sales", 1, 0, 's'}, {"group-size", 1, 0, 'z'},
+                                            {"open-groups", 1, 0, 'p'},  {0}};
+    const char *target = "127.0.0.1:7070", *groups = NULL;
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 't':
-            target = optarg;
-            break;
-        case 'c':
-            l->connections = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'm':
-            l->streams = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'n':
-            l->requests = strtoull(optarg, NULL, 10);
-            break;
-        case 'o':
-            l->order_ids = true;
-            break;
-        case 'b':
-            l->batch = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'f':
-            read_lots(l, optarg);
-            break;
-        case 'l':
-            l->lots = calloc(1, sizeof *l->lots);
-            if (!l->lots)
-                die("memory");
-            snprintf(l->lots[0], LOT_SIZE, "%s", optarg);
-            l->lot_count = 1;
-            l->one_lot = true;
-            break;
-        default:
-            exit(2);
-        }
-    }
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        take_option(l, option, optarg, &target, &groups);
+    use_groups(l, groups);
     snprintf(l->authority, sizeof l->authority, "%s", target);
     char host[64];
     snprintf(host, sizeof host, "%s", target);
     char *colon = strrchr(host, ':');
-    if (!colon || !l->lot_count || l->streams > STREAMS_MAX) {
-        fprintf(stderr, "order_load: needs --target HOST:PORT and --lot or --lots\n");
+    bool sold = l->text.call == CALL_OPEN_GROUPS ? l->text.sales > 0 : l->text.lot_count > 0;
+    if (!colon || !sold || l->streams > STREAMS_MAX) {
+        fprintf(stderr, "order_load: needs --target HOST:PORT and --lot or --lots, or sales\n");
         exit(2);
     }
     *colon = 0;
-    *to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    *to = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
     if (inet_pton(AF_INET, host, &to->sin_addr) != 1) {
         fprintf(stderr, "order_load: %s is not an IPv4 address\n", host);
         exit(2);
@@ -502,14 +484,12 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    l.run = now_ns() ^ ((uint64_t)getpid() << 40);
-    l.random = l.run | 1;
+    l.text.run = now_ns() ^ ((uint64_t)getpid() << 40);
+    order_text_init(&l.text);
     l.epoll = epoll_create1(0);
     struct connection *connections = calloc(l.connections, sizeof *connections);
     if (l.epoll < 0 || !connections)
         die("start");
-    if (l.one_lot)
-        make_pattern(&l);
     uint64_t start = now_ns();
     for (unsigned i = 0; i < l.connections; i++)
         open_connection(&l, &connections[i], &to);
@@ -528,10 +508,12 @@ int main(int argc, char **argv)
         }
     }
     double seconds = (double)(now_ns() - start) / 1e9;
+    unsigned orders = l.text.call == CALL_RESERVE_BATCH ? l.text.batch : 1;
+    if (l.groups && fclose(l.groups))
+        die("the file of groups");
     printf("{\"requests_per_s\": %.0f, \"orders_per_s\": %.0f, \"ok\": %" PRIu64
            ", \"refused\": %" PRIu64 ", \"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f}\n",
-           (double)l.finished / seconds, (double)l.finished * (l.batch ? l.batch : 1) / seconds,
-           l.ok, l.refused, percentile_us(&l, 0.5), percentile_us(&l, 0.99),
-           percentile_us(&l, 0.999));
+           (double)l.finished / seconds, (double)l.finished * orders / seconds, l.ok, l.refused,
+           percentile_us(&l, 0.5), percentile_us(&l, 0.99), percentile_us(&l, 0.999));
     return 0;
 }

@@ -89,11 +89,18 @@ class Tally(Process):
              "quantity": quantity},
         )["lot"]
 
-    def metric(self, name):
+    def metric_text(self, name):
         for line in self.get("/metrics").splitlines():
             if line.startswith(name + " "):
-                return float(line.split()[1])
+                return line.split()[1]
         raise Failed(f"/metrics has no {name}")
+
+    def metric(self, name):
+        return float(self.metric_text(name))
+
+    def metric_integer(self, name):
+        """Of more digits than a float has."""
+        return int(self.metric_text(name))
 
     def lots_file(self, count):
         """A file with that many lot keys, made through the bulk import."""
