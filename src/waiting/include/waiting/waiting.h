@@ -3,7 +3,7 @@
  * A room is a sale's line. Whoever joins gets a ticket, which is signed and says who stands where
  * in which line; so it is checked without looking anything up, and it proves its place even where a
  * power cut took the newest entries of the file. A user who joins again gets the same place. In a
- * DRAWN sale places are drawn when it opens, from a seed that was committed to before (draw.h).
+ * DRAWN sale places are drawn when it opens, from a seed that was committed to before (line_draw).
  *
  * The room knows nothing of stock: whoever asks brings the sale as it stands (struct sale_now), and
  * the room lets the line advance by it (pace.h). It only ever advances.
