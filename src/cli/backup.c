@@ -14,7 +14,7 @@ struct copy {
 static void on_progress(void *context, int64_t done, int64_t total)
 {
     struct copy *copy = context;
-    copy->pages = total;
+    copy->pages += done == total ? total : 0; /* of each file, at its end */
     progress_set(&copy->bar, done, total);
 }
 

@@ -9,7 +9,7 @@ int cli_group_show(int argc, char **argv)
     const struct usage usage = {
         .name = "tally group show",
         .synopsis = "GROUP",
-        .text = "Shows a group: who is missing, and how long it has.\n",
+        .text = "Shows a group: how many places are left, and how long it has.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
         .positionals_min = 1,

@@ -212,8 +212,10 @@ def a_restored_backup_has_the_list_of_what_failed():
         listed = wait_until(lambda: failures(server), "it is given up")
         with tempfile.TemporaryDirectory() as folder:
             copy = os.path.join(folder, "copy")
-            done = server.cli("backup", "--data", server.data, copy)
+            done = server.cli("backup", "--json", "--data", server.data, copy)
             assert done.returncode == 0, done.stderr
+            sizes = [os.path.getsize(os.path.join(copy, name + ".db")) for name in ("ledger", "webhook")]
+            assert json.loads(done.stdout)["pages"] * 4096 == sum(sizes), (done.stdout, sizes)
             with TallyServer(data=copy, env=settings(receiver)) as restored:
                 assert [f["id"] for f in failures(restored)] == [listed[0]["id"]]
     receiver.close()
