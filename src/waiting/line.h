@@ -35,7 +35,8 @@ uint32_t line_find(const struct waiting_line *l, uint64_t user);
 /* As number `at`, which is count or more; those between are not known. 0, TLY_ENO_MEMORY or
  * TLY_EFULL; nothing has changed then. */
 int line_add(struct waiting_line *l, uint64_t user, uint32_t at);
-/* Draws the places of the first `count`: Fisher-Yates, driven by SplitMix64 from the seed. 0 or TLY_ENO_MEMORY. */
+/* Draws the places of the first `count`: Fisher-Yates, driven by SplitMix64 from the seed. 0 or
+ * TLY_ENO_MEMORY. */
 int line_draw(struct waiting_line *l, uint32_t count, const uint8_t seed[32]);
 /* From 0. */
 uint32_t line_place(const struct waiting_line *l, uint32_t number);
