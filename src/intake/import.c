@@ -1,10 +1,12 @@
-/* import.c - one import at a time, one chunk of it with the engine.
+/* import.c - one import at a time, one part of it with the engine.
  *
  * Happy path: check, part by part; then WHOLE, as one command; or, for more rows than IMPORT_CHUNK,
- * it is decided, then DOWN, then UP. Failures: a fault of a row, or a server that cannot write,
- * before anything was applied: nothing was done. A part of DOWN that is refused (its units were
- * sold since they were checked): BACK gives the parts before it their units again. What passes is
- * tried again.
+ * it is decided, then DOWN, then UP, row by row (import_apply.c).
+ *
+ * Failures: a fault of a row, or a server that cannot write, before anything was applied: nothing
+ * was done. A row of DOWN that is refused (its units were sold since they were checked): BACK gives
+ * all rows before it their units again. What passes is tried again; so is whatever fails of an
+ * import that is decided.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,16 +45,18 @@ static void free_work(struct stock_import *i)
     stock_file_close(i->file);
     i->file = NULL;
     free(i->actions);
-    free(i->lowered);
+    free(i->deltas);
     free(i->lines);
     free(i->items);
     free(i->numbers);
     free(i->item_lines);
+    free(i->jobs);
     i->actions = NULL;
-    i->lowered = NULL;
+    i->deltas = NULL;
     i->lines = NULL;
     i->items = NULL;
     i->numbers = i->item_lines = NULL;
+    i->jobs = NULL;
     arena_close(&i->texts);
     arena_close(&i->chunk);
     if (i->named && !i->decided)
@@ -186,7 +190,7 @@ static void end_bad(struct imports *all, struct stock_import *i)
 
 /* ---- stages ---- */
 
-static int make_room(struct stock_import *i, uint32_t items)
+static int make_items(struct stock_import *i, uint32_t items)
 {
     if (i->items && i->item_max >= items) {
         i->item_max = items;
@@ -202,18 +206,42 @@ static int make_room(struct stock_import *i, uint32_t items)
     return i->items && i->numbers && i->item_lines ? 0 : TLY_ENO_MEMORY;
 }
 
+static int make_jobs(struct stock_import *i)
+{
+    if (!i->jobs)
+        i->jobs = calloc(IMPORT_JOBS, sizeof *i->jobs);
+    i->item_max = IMPORT_JOBS;
+    return i->jobs ? 0 : TLY_ENO_MEMORY;
+}
+
 static int enter(struct stock_import *i, enum import_stage stage, struct error *e)
 {
-    bool large = stage == STAGE_WHOLE || stage == STAGE_DOWN;
     i->stage = stage;
-    if (make_room(i, large ? IMPORT_CHUNK : IMPORT_PART))
-        return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
-    return import_open(i, e);
+    i->item_count = 0;
+    int code = APPLIES_ROWS(i)        ? make_jobs(i)
+               : stage == STAGE_WHOLE ? make_items(i, IMPORT_CHUNK)
+                                      : make_items(i, IMPORT_PART);
+    return code ? error_set(e, code, "", "out of memory") : import_open(i, e);
+}
+
+/* Something of ours failed. What is decided is not given up for that. */
+static void fail(struct imports *all, struct stock_import *i, int code, const char *why)
+{
+    if (!i->decided) {
+        end(all, i, code, why);
+        return;
+    }
+    i->stalled = true;
+    i->again_ms = -1;
 }
 
 static void submit(struct imports *all, struct stock_import *i)
 {
     struct command *c = &i->command;
+    if (APPLIES_ROWS(i)) {
+        import_submit_jobs(i);
+        return;
+    }
     memset(c, 0, sizeof *c);
     c->kind = COMMAND_SET_STOCK;
     c->text = i->text;
@@ -221,12 +249,11 @@ static void submit(struct imports *all, struct stock_import *i)
     c->set.items = i->items;
     c->set.count = i->item_count;
     c->set.creates_before = i->stage == STAGE_CHECK ? i->counts[SET_CREATE] : 0;
-    c->set.mode = i->stage == STAGE_BACK ? SET_RELATIVE : i->options.mode;
+    c->set.mode = i->options.mode;
     c->set.check_only = i->stage == STAGE_CHECK;
-    c->set.existing_only = i->options.existing_only || i->stage == STAGE_BACK;
-    c->set.only_up = i->stage == STAGE_UP;
+    c->set.existing_only = i->options.existing_only;
     c->set.reason = STR("import");
-    i->at_engine = true;
+    i->at_engine++;
     all->host.submit(all->host.context, c);
 }
 
@@ -236,64 +263,83 @@ static void decide(struct imports *all, struct stock_import *i)
     struct error e = {0};
     i->checked = i->row_number;
     import_find_twice(i);
-    if (i->bad && !i->resumed) {
+    if (i->bad) {
         end_bad(all, i);
         return;
     }
-    if (i->options.dry_run || (all->draining && !i->decided)) {
+    if (i->options.dry_run || all->draining) {
         end(all, i, i->options.dry_run ? 0 : TLY_EOVERLOADED,
             "the server is stopping; nothing was changed");
         return;
     }
     atomic_store(&i->state, STOCK_IMPORT_APPLYING);
-    bool whole = i->row_number <= IMPORT_CHUNK && !i->resumed;
-    int code = 0;
-    if (!whole) {
-        i->lowered = calloc(i->row_number, sizeof *i->lowered);
-        code = i->lowered ? 0 : error_set(&e, TLY_ENO_MEMORY, "", "out of memory");
-    }
-    if (!code && !whole && !i->decided)
-        code = journal_decide(i, &e);
+    i->stage = i->checked <= IMPORT_CHUNK ? STAGE_WHOLE : STAGE_DOWN;
+    int code = APPLIES_ROWS(i) ? journal_decide(i, &e) : 0;
     if (!code)
-        code = enter(i, whole ? STAGE_WHOLE : STAGE_DOWN, &e);
+        code = enter(i, i->stage, &e);
     if (code)
-        end(all, i, code, e.text);
+        fail(all, i, code, e.text);
 }
 
 static void next_stage(struct imports *all, struct stock_import *i)
 {
     struct error e = {0};
-    int code = 0;
     if (i->stage == STAGE_CHECK) {
         decide(all, i);
     } else if (i->stage == STAGE_DOWN) {
-        i->down_done = UINT32_MAX;
-        code = journal_progress(i);
-        if (!code)
-            code = enter(i, STAGE_UP, &e);
-        if (code)
-            end(all, i, code, "the import cannot go on");
+        i->done = 0;
+        if (enter(i, STAGE_UP, &e))
+            fail(all, i, e.code, e.text);
+        else if (journal_progress(i))
+            return; /* a kill would have DOWN asked for once more, and that does no harm */
     } else if (i->stage == STAGE_BACK) {
-        i->created = i->changed = 0;
         end_bad(all, i);
     } else {
         end(all, i, 0, "");
     }
 }
 
-/* One step: a chunk goes to the engine, or the stage ends. False: wait. */
+/* Its jobs are settled. */
+static void end_part(struct stock_import *i)
+{
+    i->item_count = 0;
+    i->done = i->row_number;
+    if (i->refused)
+        i->asked = i->row_number;
+    else if (i->done - i->noted >= IMPORT_CHUNK && journal_progress(i))
+        return; /* a kill would have more asked for once more, and that does no harm */
+}
+
+static void turn_back(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    int code = import_turn_back(i, &e);
+    if (!code)
+        code = enter(i, STAGE_BACK, &e);
+    if (code)
+        fail(all, i, code, e.text);
+}
+
+/* One step: a part goes to the engine, or the stage ends. False: wait. */
 static bool step(struct imports *all, struct stock_import *i)
 {
     struct error e = {0};
-    if (i->at_engine)
+    if (i->at_engine > 0 || i->again_ms)
         return false;
+    if (APPLIES_ROWS(i) && i->item_count > 0)
+        end_part(i);
+    if (i->refused) {
+        turn_back(all, i);
+        return true;
+    }
     if (i->ended) {
         next_stage(all, i);
         return true;
     }
     int code = import_fill(i, &e);
     if (code) {
-        end(all, i, code, e.text);
+        i->item_count = 0;
+        fail(all, i, code, e.text);
         return true;
     }
     if (i->item_count > 0)
@@ -317,14 +363,11 @@ static void begin(struct imports *all)
         end(all, i, TLY_ECLOSED, "the client has gone");
         return;
     }
-    atomic_store(&i->state, STOCK_IMPORT_CHECKING);
-    int code = enter(i, STAGE_CHECK, &e);
-    if (code == TLY_EINVALID_ARGUMENT) {
-        i->bad++;
-        end(all, i, code, e.text);
-    } else if (code) {
-        end(all, i, code, e.text);
-    }
+    atomic_store(&i->state, i->decided ? STOCK_IMPORT_APPLYING : STOCK_IMPORT_CHECKING);
+    int code = enter(i, i->stage, &e); /* CHECK, or as it stands in the folder */
+    i->bad += code == TLY_EINVALID_ARGUMENT;
+    if (code)
+        fail(all, i, code, e.text);
 }
 
 /* ---- answers ---- */
@@ -334,6 +377,7 @@ static void take_checked(struct stock_import *i)
     for (uint32_t k = 0; k < i->item_count; k++) {
         const struct set_item *item = &i->items[k];
         i->actions[i->numbers[k]] = item->action;
+        i->deltas[i->numbers[k]] = (int32_t)item->delta;
         if (item->fault)
             import_item_fault(i, k);
         else
@@ -347,48 +391,46 @@ static void take_applied(struct stock_import *i)
         const struct set_item *item = &i->items[k];
         i->created += item->action == SET_CREATE;
         i->changed += item->action == SET_RAISE || item->action == SET_LOWER;
-        if (i->stage == STAGE_DOWN && item->action == SET_LOWER)
-            i->lowered[i->numbers[k]] = (int32_t)-item->delta;
     }
-    if (i->stage == STAGE_DOWN)
-        i->down_done = i->row_number;
-    if (i->stage == STAGE_UP)
-        i->up_done = i->row_number;
 }
 
 /* Units were sold, or lots made, since the rows were checked. */
 static void refused(struct imports *all, struct stock_import *i)
 {
-    struct error e = {0};
     for (uint32_t k = 0; k < i->item_count; k++) {
         if (i->items[k].fault)
             import_item_fault(i, k);
     }
-    if (i->stage == STAGE_DOWN && i->changed > 0) {
-        int code = enter(i, STAGE_BACK, &e);
-        if (code)
-            end(all, i, code, e.text);
-    } else if (i->stage == STAGE_WHOLE || i->stage == STAGE_DOWN) {
-        end_bad(all, i);
-    } /* what rises is not refused; what is all the same is passed over, and told */
+    end_bad(all, i);
+}
+
+/* WHOLE, whose outcome is not known, is asked for once more. What it made of the lots is what it
+ * shall make of them then, whoever has taken units of them since. */
+static void ask_again(struct stock_import *i)
+{
+    bool fix = i->stage == STAGE_WHOLE && i->options.mode == SET_AVAILABLE;
+    for (uint32_t k = 0; fix && k < i->item_count; k++)
+        i->items[k].quantity += i->items[k].held;
+    if (fix)
+        i->options.mode = SET_ON_HAND;
+    i->unsure = true;
+    i->again_ms = -1;
 }
 
 void imports_complete(struct imports *all, struct command *c)
 {
     struct stock_import *i = all->current;
     int code = error_public(c->code);
-    i->at_engine = false;
+    if (import_job_complete(i, c))
+        return;
+    i->at_engine--;
     bool passes = code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE;
-    bool nothing_done = i->stage == STAGE_CHECK || i->stage == STAGE_WHOLE;
-    if (code == TLY_EOUTCOME_UNKNOWN || (passes && !nothing_done)) {
-        i->again_ms =
-            -1; /* the same once more: a row says what shall be, so that no harm is done */
+    if (code == TLY_EOUTCOME_UNKNOWN || (passes && i->unsure)) {
+        ask_again(i);
     } else if (i->stage == STAGE_CHECK && (code == 0 || c->set.faults)) {
         take_checked(i);
     } else if (code == 0) {
         take_applied(i);
-        if (i->decided && journal_progress(i))
-            i->again_ms = 0; /* a kill would have this part done once more, and that does no harm */
     } else if (c->set.faults) {
         refused(all, i);
     } else {
@@ -397,6 +439,20 @@ void imports_complete(struct imports *all, struct command *c)
 }
 
 /* ---- the intake's turn ---- */
+
+/* After a pause: the stage is opened anew, or what was not done is asked for again. */
+static void go_on(struct imports *all, struct stock_import *i)
+{
+    struct error e = {0};
+    i->again_ms = 0;
+    if (!i->stalled) {
+        submit(all, i);
+        return;
+    }
+    i->stalled = false;
+    if (enter(i, i->stage, &e))
+        fail(all, i, e.code, e.text);
+}
 
 int imports_turn(struct imports *all, int64_t now_ms)
 {
@@ -409,17 +465,15 @@ int imports_turn(struct imports *all, int64_t now_ms)
                 return -1;
             continue;
         }
+        if (all->draining && i->decided && !i->at_engine)
+            return -1; /* goes on at the next start */
         if (i->again_ms < 0)
             i->again_ms = now_ms + PAUSE_MS;
         if (i->again_ms > now_ms)
             return (int)(i->again_ms - now_ms);
-        if (i->again_ms) {
-            i->again_ms = 0;
-            submit(all, i);
-        }
-        if (all->draining && i->stage != STAGE_CHECK && i->decided && !i->at_engine)
-            return -1; /* goes on at the next start */
-        if (!step(all, i))
+        if (i->again_ms)
+            go_on(all, i);
+        if (!step(all, i) && !i->again_ms)
             return -1;
     }
 }
@@ -431,12 +485,13 @@ void imports_drain(struct imports *all)
 
 bool imports_idle(const struct imports *all)
 {
-    return !all->current || !all->current->at_engine;
+    return !all->current || all->current->at_engine == 0;
 }
 
 bool imports_own(const struct imports *all, const struct command *c)
 {
-    return all->current && c == &all->current->command;
+    const struct stock_import *i = all->current;
+    return i && (c == &i->command || import_has_job(i, c));
 }
 
 int imports_create(struct imports **out, const char *dir, const struct imports_host *host,

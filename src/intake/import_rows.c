@@ -1,4 +1,4 @@
-/* import_rows.c - rows of the received file into a chunk for the engine. Failures: no memory, the
+/* import_rows.c - rows of the received file into a part for the engine. Failures: no memory, the
  * file cannot be read; faults of rows are noted. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,6 @@
 #include "base/hash.h"
 #include "intake/import_internal.h"
 #include "service/rules.h"
-
-enum { CHUNK_TEXT_MAX = 64 << 20 };
 
 static void on_fault(void *context, uint32_t line, const char *column, const char *text)
 {
@@ -49,10 +47,14 @@ static int grow(struct stock_import *i)
     uint8_t *actions = realloc(i->actions, max * sizeof *actions);
     if (actions)
         i->actions = actions;
-    struct import_line *lines = actions ? realloc(i->lines, max * sizeof *lines) : NULL;
-    if (!lines)
+    int32_t *deltas = realloc(i->deltas, max * sizeof *deltas);
+    if (deltas)
+        i->deltas = deltas;
+    struct import_line *lines = realloc(i->lines, max * sizeof *lines);
+    if (lines)
+        i->lines = lines;
+    if (!actions || !deltas || !lines)
         return TLY_ENO_MEMORY;
-    i->lines = lines;
     i->rows_max = max;
     return 0;
 }
@@ -64,43 +66,61 @@ static struct str keep(struct stock_import *i, struct str text, bool *failed)
     return (struct str){p, text.len};
 }
 
+static struct lot_dims keep_dims(struct stock_import *i, const struct stock_row *row, bool *failed)
+{
+    return (struct lot_dims){.key = keep(i, str_of(row->key), failed),
+                             .sku = keep(i, row->fields[STOCK_sku], failed),
+                             .flavor = keep(i, row->fields[STOCK_flavor], failed),
+                             .size = keep(i, row->fields[STOCK_size], failed),
+                             .batch = keep(i, row->fields[STOCK_batch], failed),
+                             .expires_on =
+                                 row->fields[STOCK_expires_on].len ? row->days : LOT_NEVER_EXPIRES};
+}
+
 static int add_item(struct stock_import *i, const struct stock_row *row)
 {
     bool failed = false;
-    struct set_item *item = &i->items[i->item_count];
-    bool dated = row->given[STOCK_expires_on];
-    *item = (struct set_item){
-        .dims = {.key = keep(i, str_of(row->key), &failed),
-                 .sku = keep(i, row->fields[STOCK_sku], &failed),
-                 .flavor = keep(i, row->fields[STOCK_flavor], &failed),
-                 .size = keep(i, row->fields[STOCK_size], &failed),
-                 .batch = keep(i, row->fields[STOCK_batch], &failed),
-                 .expires_on = row->fields[STOCK_expires_on].len ? row->days : LOT_NEVER_EXPIRES},
-        .quantity = row->quantity,
-        .counts = row->given[STOCK_quantity],
-        .dated = dated};
+    i->items[i->item_count] = (struct set_item){.dims = keep_dims(i, row, &failed),
+                                                .quantity = row->quantity,
+                                                .counts = row->given[STOCK_quantity],
+                                                .dated = row->given[STOCK_expires_on]};
     i->numbers[i->item_count] = i->row_number;
     i->item_lines[i->item_count] = row->line;
     i->item_count++;
     return failed ? TLY_ENO_MEMORY : 0;
 }
 
-/* Whether this stage deals with the row, as it was checked. */
-static bool wanted(struct stock_import *i, struct stock_row *row)
+static int add_job(struct stock_import *i, const struct stock_row *row)
+{
+    bool failed = false;
+    struct import_job *job = &i->jobs[i->item_count++];
+    struct command *c = &job->command;
+    int64_t delta = i->deltas[i->row_number];
+    *job = (struct import_job){.row = i->row_number, .line = row->line};
+    if (i->actions[i->row_number] == SET_CREATE) {
+        c->kind = COMMAND_CREATE_LOT;
+        c->create.dims = keep_dims(i, row, &failed);
+        c->create.quantity = delta;
+        return failed ? TLY_ENO_MEMORY : 0;
+    }
+    snprintf(job->id, sizeof job->id, "%s-%s-%u", i->stage == STAGE_BACK ? "back" : "import", i->id,
+             i->row_number + 1);
+    c->kind = COMMAND_ADJUST;
+    c->adjust.key = keep(i, str_of(row->key), &failed);
+    c->adjust.delta = i->stage == STAGE_BACK ? -delta : delta;
+    c->adjust.reason = STR("import");
+    c->adjust.adjustment_id = str_of(job->id);
+    return failed ? TLY_ENO_MEMORY : 0;
+}
+
+/* Whether this stage applies the row, by the plan. */
+static bool wanted(const struct stock_import *i)
 {
     uint32_t n = i->row_number;
-    uint8_t action = i->actions[n];
-    switch (i->stage) {
-    case STAGE_DOWN:
-        return action == SET_LOWER && n >= i->down_done;
-    case STAGE_UP:
-        return (action == SET_CREATE || action == SET_RAISE) && n >= i->up_done;
-    case STAGE_BACK:
-        row->quantity = i->lowered[n];
-        return i->lowered[n] > 0;
-    default:
-        return true;
-    }
+    if (n < i->done || n >= i->checked)
+        return false;
+    bool up = i->actions[n] == SET_CREATE || i->actions[n] == SET_RAISE;
+    return i->stage == STAGE_UP ? up : i->actions[n] == SET_LOWER;
 }
 
 static int check_row(struct stock_import *i, const struct stock_row *row, struct str flavors,
@@ -117,6 +137,22 @@ static int check_row(struct stock_import *i, const struct stock_row *row, struct
     return 0;
 }
 
+/* A good row, or a bad one; what checking says of it first. */
+static int take_row(struct stock_import *i, const struct stock_row *row, bool good,
+                    struct str flavors, enum stock_rules rules)
+{
+    if (APPLIES_ROWS(i))
+        return good && wanted(i) ? add_job(i, row) : 0;
+    if (i->stage == STAGE_WHOLE)
+        return good ? add_item(i, row) : 0;
+    if (grow(i))
+        return TLY_ENO_MEMORY;
+    i->actions[i->row_number] = SET_PASSED;
+    i->deltas[i->row_number] = 0;
+    i->bad += !good;
+    return good && !check_row(i, row, flavors, rules) ? add_item(i, row) : 0;
+}
+
 int import_fill(struct stock_import *i, struct error *e)
 {
     struct stock_row *row = &i->all->row;
@@ -131,16 +167,7 @@ int import_fill(struct stock_import *i, struct error *e)
             i->ended = true;
             break;
         }
-        if (grow(i))
-            return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
-        int code = 0;
-        if (i->stage == STAGE_CHECK)
-            i->actions[i->row_number] = SET_PASSED;
-        if (result == STOCK_BAD_ROW)
-            i->bad += i->stage == STAGE_CHECK;
-        else if (i->stage != STAGE_CHECK ? wanted(i, row) : !check_row(i, row, flavors, rules))
-            code = add_item(i, row);
-        if (code)
+        if (take_row(i, row, result == STOCK_ROW, flavors, rules))
             return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
         i->row_number++;
     }

@@ -6,11 +6,12 @@
  *                                 └── a fault ────────────┘
  *
  * Checking holds every row against its lot and changes nothing. Up to IMPORT_CHUNK rows are then
- * one command of the engine and one commit. More are applied in parts: first what falls, which
- * might be refused by now and is then given back, then what rises, which cannot be; that it is
- * decided stands in the folder before the first part, and after a kill the rest is applied.
+ * one command of the engine and one commit. Of more, each row is an adjustment by what checking
+ * found, which counts once: first what falls, which might be refused by now, and then all is given
+ * back; then what rises, which cannot be. That it is decided stands in the folder before the first
+ * one, with the plan, and after a kill the rest is done, or given back.
  *
- * Memory: a chunk of rows, 17 bytes for each row, and the first IMPORT_PROBLEMS_MAX faults.
+ * Memory: a chunk of rows, 21 bytes for each row, and the first IMPORT_PROBLEMS_MAX faults.
  * Threads: the receiver's (create, write, submit, look, release) and the intake's (imports_*).
  */
 #ifndef TALLY_INTAKE_STOCK_IMPORT_H
