@@ -24,10 +24,11 @@ struct bench_options {
     const char *target, *protocol, *model, *arrivals, *lot_choice;
     const char *rate, *duration, *from, *to, *step, *every, *period;
     const char *pay, *cancel, *expire, *retry, *look, *zipf, *think, *hold, *expire_after;
+    const char *group_window;
     const char *json, *html;
     bool closed, no_audit, until_broken;
     int64_t connections, streams, threads, calls, timeout_ms, seed, lots, units, quantity, batch,
-        burst, look_ups;
+        burst, look_ups, group_size, user_limit, total_limit;
     struct option_list lot;
 };
 
@@ -66,7 +67,7 @@ static int wrong(const struct usage *u, const char *name, const char *value, con
 static int take_durations(const struct usage *u, const struct bench_options *b,
                           struct load_options *o)
 {
-    uint64_t think_ns = 0, hold_ns = 0, expire_ns = 0;
+    uint64_t think_ns = 0, hold_ns = 0, expire_ns = 0, window_ns = 0;
     const struct {
         const char *name, *value;
         uint64_t *to;
@@ -74,7 +75,8 @@ static int take_durations(const struct usage *u, const struct bench_options *b,
                {"every", b->every, &o->model.every_ns},
                {"period", b->period, &o->model.period_ns},
                {"hold", b->hold, &hold_ns},
-               {"expire-after", b->expire_after, &expire_ns}};
+               {"expire-after", b->expire_after, &expire_ns},
+               {"group-window", b->group_window, &window_ns}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].value && !duration_parse(all[i].value, all[i].to))
             return wrong(u, all[i].name, all[i].value, "a time such as 250ms, 30s, 5m or 1h");
@@ -85,6 +87,9 @@ static int take_durations(const struct usage *u, const struct bench_options *b,
     o->hold_ms = (uint32_t)(hold_ns / 1000000u);
     if (b->hold && o->hold_ms == 0)
         return wrong(u, "hold", b->hold, "at least 1ms");
+    o->group_window_ms = (uint32_t)(window_ns / 1000000u);
+    if (b->group_window && o->group_window_ms == 0)
+        return wrong(u, "group-window", b->group_window, "at least 1ms");
     if (b->expire_after)
         o->expire_ms = (uint32_t)(expire_ns / 1000000u);
     if (o->expire_ms == 0)
@@ -151,7 +156,7 @@ static int take_words(const struct usage *u, const struct bench_options *b, stru
         return wrong(u, "lot-choice", b->lot_choice, "one, uniform or zipf");
     if (!model_parse(b->model, &o->model.model))
         return wrong(u, "model", b->model,
-                     "steady, staircase, flash-sale, heartbeat, signalling or diurnal");
+                     "steady, staircase, flash-sale, heartbeat, signalling, diurnal or group-buy");
     double zipf = 0.99;
     if (b->zipf && (!rate_parse(b->zipf, &zipf) || zipf > 10))
         return wrong(u, "zipf", b->zipf, "an exponent, more than 0 and at most 10");
@@ -193,6 +198,9 @@ static int take_options(const struct usage *u, const struct bench_options *b,
         .quantity_max = (uint32_t)b->quantity,
         .expire_ms = 2000,
         .batch = (uint32_t)b->batch,
+        .group_size = (uint32_t)b->group_size,
+        .user_limit = (uint32_t)b->user_limit,
+        .total_limit = b->total_limit,
         .look_ups_max = (uint64_t)b->look_ups,
         .audit = !b->no_audit,
     };
@@ -382,26 +390,29 @@ static int print_models(void)
     return EXIT_DONE;
 }
 
+static const struct bench_options usual = {
+    .protocol = "grpc",
+    .model = "steady",
+    .arrivals = "poisson",
+    .connections = 10,
+    .threads = 1,
+    .timeout_ms = 5000,
+    .lots = 1,
+    .units = -1,
+    .total_limit = -1,
+    .quantity = 1,
+    .batch = 1,
+    .burst = 20,
+    .look_ups = 1000000,
+};
+
 int cli_bench(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "compare") == 0)
         return compare(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "models") == 0)
         return print_models();
-    struct bench_options b = {
-        .protocol = "grpc",
-        .model = "steady",
-        .arrivals = "poisson",
-        .connections = 10,
-        .threads = 1,
-        .timeout_ms = 5000,
-        .lots = 1,
-        .units = -1,
-        .quantity = 1,
-        .batch = 1,
-        .burst = 20,
-        .look_ups = 1000000,
-    };
+    struct bench_options b = usual;
     const struct cli_option options[] = {
 #define TEXT(name, argument, to, help) {name, argument, OPTION_TEXT, &b.to, help, 0, 0}
 #define NUMBER(name, to, help, min, max)                                                           \
@@ -411,7 +422,7 @@ int cli_bench(int argc, char **argv)
         TEXT("target", "HOST:PORT", target, "the server; else $TALLY_SERVER, else 127.0.0.1:7070"),
         TEXT("protocol", "NAME", protocol, "grpc (HTTP/2, many calls on a connection) or http"),
         TEXT("model", "NAME", model, "the traffic, see below; steady if not given"),
-        TEXT("rate", "N", rate, "calls a second; the peak of flash-sale and diurnal; 1000"),
+        TEXT("rate", "N", rate, "calls a second; the peak of models that have one; 1000"),
         TEXT("duration", "TIME", duration, "how long, such as 30s or 5m; 30s"),
         {"closed", NULL, OPTION_FLAG, &b.closed,
          "closed loop: each stream sends its next call when it has its answer", 0, 0},
@@ -439,7 +450,15 @@ int cli_bench(int argc, char **argv)
         TEXT("zipf", "N", zipf, "the exponent of zipf; 0.99"),
         NUMBER("quantity", quantity, "units an order asks for: 1 to N; 1", 1, 1000),
         NUMBER("batch", batch, "orders in a call, by ReserveBatch; 1", 1, 8190),
-        TEXT("pay", "PERCENT", pay, "of the orders held, are confirmed"),
+        NUMBER("group-size", group_size, "group-buy: places of a group; 3", 2, 1000),
+        TEXT("group-window", "TIME", group_window,
+             "group-buy: within which they must pay; a fifth of the duration"),
+        NUMBER("user-limit", user_limit,
+               "group-buy: units that a buyer may have in the sale; as --quantity", 1, 1000000),
+        NUMBER("total-limit", total_limit,
+               "group-buy: units of the sale, 0: no limit; two thirds of the demand", 0,
+               INT64_C(1) << 50),
+        TEXT("pay", "PERCENT", pay, "of the orders held, are confirmed; of teams in group-buy"),
         TEXT("cancel", "PERCENT", cancel, "... are refunded"),
         TEXT("expire", "PERCENT", expire, "... get a short hold that is left to its deadline"),
         TEXT("expire-after", "TIME", expire_after, "how short; 2s"),

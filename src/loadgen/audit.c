@@ -1,7 +1,8 @@
 /* audit.c - the steps of an audit in their order, and what they found.
  *
- * Happy path: audit_orders, audit_reservations, audit_lots, audit_probes; `complete` is set when
- * the last of them is done.
+ * Happy path: audit_reservations, audit_orders, audit_lots, audit_probes; of a sale of groups
+ * audit_teams instead of audit_orders, and audit_sale. `complete` is set when the last of them is
+ * done.
  *
  * Failure modes: the server gives no answer for wait_ms, memory runs short, the caller interrupts:
  * the reason is told, `complete` stays false, and what was found by then stays.
@@ -17,7 +18,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "loadgen/audit_internal.h"
+#include "loadgen/audit_team.h"
 
 enum { TURN_MS = 50 };
 
@@ -124,6 +125,14 @@ static void judge_peaks(struct audit *a)
     }
 }
 
+static bool run_steps(struct audit *a)
+{
+    struct sale_account sale;
+    bool teams = a->in->mix->teams.size > 0;
+    return audit_reservations(a) && (teams ? audit_teams(a, &sale) : audit_orders(a)) &&
+           audit_lots(a) && (!teams || audit_sale(a, &sale)) && audit_probes(a);
+}
+
 void audit_run(const struct audit_input *in, struct audit_result *out)
 {
     *out = (struct audit_result){0};
@@ -136,8 +145,7 @@ void audit_run(const struct audit_input *in, struct audit_result *out)
     };
     assert(in->book_count < BOOKS_MAX);
     if (a.lots)
-        out->complete =
-            audit_reservations(&a) && audit_orders(&a) && audit_lots(&a) && audit_probes(&a);
+        out->complete = run_steps(&a);
     else
         audit_give_up(&a, "out of memory");
     if (a.lots && !out->complete)

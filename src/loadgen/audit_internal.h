@@ -123,7 +123,9 @@ enum ask_result audit_take_lot(struct lot_account *lot, const struct answer *ans
 
 /* ---- the steps; false: given up ---- */
 
-bool audit_orders(struct audit *a);       /* audit_orders.c: steps 1 to 3 */
+bool audit_orders(struct audit *a); /* audit_orders.c: steps 1 to 3 */
+/* What the run noticed of an order by itself. */
+void audit_tell_flags(struct audit *a, uint64_t order, const struct order_entry *e);
 bool audit_reservations(struct audit *a); /* audit_ids.c: no two orders share one */
 bool audit_lots(struct audit *a);         /* audit_lots.c: step 4 */
 bool audit_probes(struct audit *a);       /* audit_probes.c: step 5 */

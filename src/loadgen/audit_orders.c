@@ -60,8 +60,7 @@ static enum standing standing_of(const struct order_entry *e)
 
 /* ---- the first walk ---- */
 
-/* What the run noticed by itself. */
-static void tell_flags(struct audit *a, uint64_t order, const struct order_entry *e)
+void audit_tell_flags(struct audit *a, uint64_t order, const struct order_entry *e)
 {
     if (e->denied) {
         a->out->lost++;
@@ -72,6 +71,15 @@ static void tell_flags(struct audit *a, uint64_t order, const struct order_entry
         audit_find_order(a, order, "was answered with two different reservations");
         struct order_plan plan = order_plan_of(a->in->mix, order);
         a->lots[plan.lot].spare += plan.quantity;
+    }
+    if (e->beyond) {
+        a->out->limits_broken += order_plan_of(a->in->mix, order).quantity;
+        audit_find_order(a, order,
+                         "was acknowledged beyond a limit, in a full group or before the opening");
+    }
+    if (e->shut) {
+        a->out->groups_wrong++;
+        audit_find_order(a, order, "was refused, and there was a place, and nothing in the way");
     }
 }
 
@@ -88,7 +96,7 @@ static struct counts count_all(struct audit *a)
         n.refused += standing == STANDING_REFUSED;
         n.in_doubt += standing == STANDING_IN_DOUBT;
         n.flagged += e->denied || e->twice;
-        tell_flags(a, order, e);
+        audit_tell_flags(a, order, e);
         if (some_expire && (e->step == ORDER_HELD || e->step == ORDER_SENT))
             n.to_expire += order_plan_of(a->in->mix, order).fate == FATE_EXPIRE;
     }

@@ -133,9 +133,13 @@ static void print_run(char letter, const struct report *r, FILE *to)
     print_printable(r->command, to);
     fprintf(to,
             "\n   audit: %s (%" PRId64 " oversold, %" PRId64 " undersold, %" PRId64
-            " lost, %" PRId64 " duplicated)",
+            " lost, %" PRId64 " duplicated",
             verdicts[report_verdict(r)], audit->oversold, audit->undersold, audit->lost,
             audit->duplicated);
+    if (report_has_groups(r))
+        fprintf(to, ", %" PRId64 " groups wrong, %" PRId64 " beyond a limit", audit->groups_wrong,
+                audit->limits_broken);
+    fputc(')', to);
     if (r->end != END_COMPLETE)
         fputs(r->end == END_INTERRUPTED ? "; interrupted" : "; the server was gone", to);
     fputc('\n', to);

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "loadgen/target_sale.h"
+
 enum { UNITS_PLENTY = 1000000000 };
 
 struct load_mix load_mix_of(enum model m)
@@ -16,6 +18,8 @@ struct load_mix load_mix_of(enum model m)
     case MODEL_DIURNAL:
     case MODEL_HEARTBEAT:
         return (struct load_mix){.pay = 0.7, .cancel = 0.1, .expire = 0.05, .retry = 0.01, 1000};
+    case MODEL_GROUP_BUY: /* shares of teams; see load_options_complete() for the time to think */
+        return (struct load_mix){.pay = 0.6, .cancel = 0.1, .retry = 0.05};
     case MODEL_STEADY:
     case MODEL_STAIRCASE:
     case MODEL_SIGNALLING:
@@ -58,6 +62,46 @@ static int check_batch(const struct load_options *o, struct error *e)
     return 0;
 }
 
+enum {
+    GROUP_SIZE = 3,
+    GROUP_SIZE_MAX = 1000,
+    WINDOW_PART = 5, /* of the duration: the last teams' windows end within the run */
+    THINK_PART = 4,  /* of the window */
+};
+
+static int complete_teams(struct load_options *o, struct error *e)
+{
+    if (o->model.model != MODEL_GROUP_BUY)
+        return 0;
+    if (!o->group_size)
+        o->group_size = GROUP_SIZE;
+    if (!o->group_window_ms)
+        o->group_window_ms = (uint32_t)(o->model.duration_ns / 1000000u / WINDOW_PART);
+    if (!o->user_limit)
+        o->user_limit = o->quantity_max;
+    if (o->think_ms == UINT32_MAX)
+        o->think_ms = o->group_window_ms / THINK_PART;
+    if (o->group_size < 2 || o->group_size > GROUP_SIZE_MAX)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "group-size", "%u places: must be 2 to %d",
+                         o->group_size, GROUP_SIZE_MAX);
+    if (!o->group_window_ms)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "group-window", "must be at least 1 ms");
+    if (o->user_limit < o->quantity_max)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "user-limit",
+                         "%u units, and an order may be of %u: must be at least as many",
+                         o->user_limit, o->quantity_max);
+    if (o->expire > 0)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "expire",
+                         "goes not with group-buy: unpaid orders end with their groups");
+    if (o->batch > 1)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "batch",
+                         "goes not with group-buy: its orders are sent one by one");
+    if (o->lot_count > SALE_LOTS_MAX)
+        return error_set(e, TLY_EINVALID_ARGUMENT, "lots", "%u lots: a sale has at most %d",
+                         o->lot_count, SALE_LOTS_MAX);
+    return 0;
+}
+
 static void complete_share(double *share, double usual)
 {
     if (*share < 0)
@@ -73,6 +117,9 @@ int load_options_complete(struct load_options *o, struct error *e)
     complete_share(&o->cancel, usual.cancel);
     complete_share(&o->expire, usual.expire);
     complete_share(&o->retry, usual.retry);
+    int wrong = complete_teams(o, e);
+    if (wrong)
+        return wrong;
     if (o->think_ms == UINT32_MAX)
         o->think_ms = usual.think_ms;
     o->model.connections = o->connections;
@@ -105,10 +152,41 @@ double load_orders_expected(const struct plan *p, double look)
     return orders;
 }
 
+/* Units that orders ask for once the sale is open. */
+static double units_wanted(const struct load_options *o, const struct plan *p)
+{
+    double orders = 0;
+    for (size_t i = 0; i < p->stage_count; i++) {
+        const struct stage *s = &p->stages[i];
+        double calls = (s->rate_begin + s->rate_end) / 2 * (double)s->duration_ns / 1e9;
+        if (s->begin_ns >= p->opens_ns)
+            orders += calls * (1 - (o->look < 0 ? s->look_share : o->look));
+    }
+    return orders * (1 + o->quantity_max) / 2;
+}
+
+struct team_terms load_teams(const struct load_options *o, const struct plan *p)
+{
+    if (!p->teams)
+        return (struct team_terms){0};
+    struct team_terms t = {.size = o->group_size,
+                           .user_limit = o->user_limit,
+                           .window_ms = o->group_window_ms,
+                           .total_limit = o->total_limit};
+    /* Two thirds of what is asked for: it sells out, and what failed groups give back is sold. */
+    if (t.total_limit < 0)
+        t.total_limit = (int64_t)ceil(units_wanted(o, p) * 2 / 3) + o->group_size;
+    return t;
+}
+
 int64_t load_units(const struct load_options *o, const struct plan *p)
 {
     if (o->units >= 0)
         return o->units;
+    if (o->model.model == MODEL_GROUP_BUY) { /* the sale gets four fifths of what there is */
+        int64_t total = load_teams(o, p).total_limit;
+        return total ? (total + total / 4) / o->lot_count + 1 : UNITS_PLENTY;
+    }
     if (o->model.model != MODEL_FLASH_SALE)
         return UNITS_PLENTY;
     /* Half of what is asked for: it sells out while the sale is at its height. */
@@ -165,7 +243,19 @@ static void describe_model(struct report *r, const struct load_options *o)
     setting(r, "duration", "%.10g s", (double)m->duration_ns / 1e9);
 }
 
-void load_describe(struct report *r, const struct load_options *o, int64_t units)
+static void describe_teams(struct report *r, const struct load_options *o, const struct plan *p)
+{
+    struct team_terms t = load_teams(o, p);
+    if (!t.size)
+        return;
+    setting(r, "groups", "of %u, within %u ms", t.size, t.window_ms);
+    setting(r, "user_limit", "%u units", t.user_limit);
+    if (t.total_limit)
+        setting(r, "total_limit", "%" PRId64 " units", t.total_limit);
+}
+
+void load_describe(struct report *r, const struct load_options *o, const struct plan *p,
+                   int64_t units)
 {
     setting(r, "target", "%s", o->target);
     setting(r, "protocol", "%s", o->http ? "http" : "grpc");
@@ -180,6 +270,7 @@ void load_describe(struct report *r, const struct load_options *o, int64_t units
     setting(r, "lot_choice", "%s", choice_name(o->choice));
     if (o->choice == CHOICE_ZIPF)
         setting(r, "zipf_exponent", "%.4g", o->zipf_exponent);
+    describe_teams(r, o, p);
     if (o->batch > 1)
         setting(r, "batch", "%u orders in a call; figures count orders", o->batch);
     setting(r, "quantity", "1 to %u", o->quantity_max);

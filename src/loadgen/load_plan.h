@@ -21,7 +21,11 @@ double load_orders_expected(const struct plan *p, double look);
 /* Units of each lot that is made. */
 int64_t load_units(const struct load_options *o, const struct plan *p);
 
+/* Of the sale of groups; all zero if the plan has none. */
+struct team_terms load_teams(const struct load_options *o, const struct plan *p);
+
 /* The settings of the run. */
-void load_describe(struct report *r, const struct load_options *o, int64_t units);
+void load_describe(struct report *r, const struct load_options *o, const struct plan *p,
+                   int64_t units);
 
 #endif

@@ -228,7 +228,6 @@ static bool next_stage(struct run *r, uint32_t stage)
 
 static enum report_end run_plan(struct run *r)
 {
-    r->start_ns = clock_monotonic_ns() + START_AFTER_MS * 1000000ull;
     atomic_store(&r->traffic.start_ns, r->start_ns);
     run_begin_figures(r);
     while (!all_done(r)) {
@@ -349,6 +348,8 @@ int loadgen_run(const struct load_options *o, const struct load_watcher *w, stru
         failed = start_workers(r);
     if (!failed)
         failed = connect_all(r);
+    if (!failed)
+        failed = run_sale_open(r, START_AFTER_MS);
     if (failed) {
         if (r->workers)
             finish_workers(r);

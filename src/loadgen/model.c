@@ -29,6 +29,12 @@
     X("sell-out", 20, 100, 50, 20)                                                                 \
     X("tail", 30, 50, 5, 50)
 
+#define GROUP_BUY(X)                                                                               \
+    X("countdown", 25, 5, 40, 90)                                                                  \
+    X("opening", 20, 100, 100, 10)                                                                 \
+    X("filling", 30, 60, 20, 30)                                                                   \
+    X("closing", 25, 5, 5, 100)
+
 /* name, percent of the rate at its begin, what follows in the text */
 #define DIURNAL(X)                                                                                 \
     X("00:00", 24, ", ")                                                                           \
@@ -95,6 +101,21 @@
     "hour, from where it goes in a straight line to the next:\n"                                   \
     "  " DIURNAL(DIURNAL_HOUR)
 
+#define GROUP_BUY_TEXT                                                                             \
+    "Four stages that share --duration; --rate is the peak. A sale opens when the\n"               \
+    "countdown is over. Some calls look the sale up (GetSale), the others are orders,\n"           \
+    "in the countdown of buyers who come too early and try again at the opening:\n" GROUP_BUY(     \
+        FLASH_LINE) "Orders are of teams of --group-size. The first opens a group (OpenGroup), "   \
+                    "the\n"                                                                        \
+                    "others join it, and each pays after --think: --pay of the teams as they "     \
+                    "should,\n"                                                                    \
+                    "--cancel of them after a member has left and another has come. Of the rest "  \
+                    "one\n"                                                                        \
+                    "third stays a member short, in one a member does not pay, in one the last\n"  \
+                    "payment is sent at the end of --group-window. In every fifth team a buyer "   \
+                    "wants\n"                                                                      \
+                    "more than --user-limit, at every fifth full group one more wants to join.\n"
+
 static const struct {
     const char *name, *help, *text;
 } models[] = {
@@ -103,14 +124,15 @@ static const struct {
 #undef X
 };
 
-static const struct flash_stage {
+struct part {
     const char *name;
     uint32_t time, begin, end, looks; /* percent */
-} flash_stages[] = {
-#define X(name, time, begin, end, looks) {name, time, begin, end, looks},
-    FLASH_SALE(X)
-#undef X
 };
+
+#define X(name, time, begin, end, looks) {name, time, begin, end, looks},
+static const struct part flash_stages[] = {FLASH_SALE(X)};
+static const struct part group_stages[] = {GROUP_BUY(X)};
+#undef X
 
 static const struct hour {
     const char *name;
@@ -123,6 +145,7 @@ static const struct hour {
 
 enum {
     FLASH_COUNT = sizeof flash_stages / sizeof flash_stages[0],
+    GROUP_COUNT = sizeof group_stages / sizeof group_stages[0],
     HOUR_COUNT = sizeof hours / sizeof hours[0]
 };
 
@@ -259,20 +282,31 @@ static int staircase_init(struct plan *p, const struct model_options *o, struct 
     return rc;
 }
 
-static int flash_sale_init(struct plan *p, const struct model_options *o, struct error *e)
+static int parts_init(struct plan *p, const struct model_options *o, const struct part *parts,
+                      size_t count, struct error *e)
 {
     int rc = check_rate_and_duration(o, e);
     if (rc == 0)
-        rc = stages_make(p, FLASH_COUNT, e);
+        rc = stages_make(p, count, e);
     uint32_t passed = 0; /* percent */
-    for (size_t i = 0; rc == 0 && i < FLASH_COUNT; i++) {
-        const struct flash_stage *f = &flash_stages[i];
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const struct part *f = &parts[i];
         passed += f->time;
         stage_add(p, f->name, part_of(o->duration_ns, passed, 100), o->rate * f->begin / 100,
                   o->rate * f->end / 100)
             ->look_share = f->looks / 100.0;
     }
     return rc;
+}
+
+static int group_buy_init(struct plan *p, const struct model_options *o, struct error *e)
+{
+    int rc = parts_init(p, o, group_stages, GROUP_COUNT, e);
+    if (rc)
+        return rc;
+    p->teams = true;
+    p->opens_ns = p->stages[1].begin_ns;
+    return 0;
 }
 
 static int heartbeat_init(struct plan *p, const struct model_options *o, struct error *e)
@@ -341,13 +375,15 @@ int plan_init(struct plan *p, const struct model_options *o, struct error *e)
     case MODEL_STAIRCASE:
         return staircase_init(p, o, e);
     case MODEL_FLASH_SALE:
-        return flash_sale_init(p, o, e);
+        return parts_init(p, o, flash_stages, FLASH_COUNT, e);
     case MODEL_HEARTBEAT:
         return heartbeat_init(p, o, e);
     case MODEL_SIGNALLING:
         return signalling_init(p, o, e);
     case MODEL_DIURNAL:
         return diurnal_init(p, o, e);
+    case MODEL_GROUP_BUY:
+        return group_buy_init(p, o, e);
     case MODEL_COUNT:
         break;
     }

@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "loadgen/teams.h"
+
 enum draw { DRAW_LOT, DRAW_QUANTITY, DRAW_FATE, DRAW_RETRY };
 
 static uint64_t draw_of(uint64_t seed, uint64_t order, enum draw d)
@@ -50,6 +52,12 @@ struct order_plan order_plan_of(const struct order_mix *mix, uint64_t order)
         plan.quantity += (uint32_t)(((unsigned __int128)draw_of(mix->seed, first, DRAW_QUANTITY) *
                                      mix->quantity_max) >>
                                     64);
+    if (mix->teams.size) {
+        plan.fate = team_fate(mix, order);
+        plan.hold_ms = mix->hold_ms;
+        if (team_place(mix, order) == team_place_again(mix))
+            plan.quantity = mix->teams.user_limit;
+    }
     return plan;
 }
 
@@ -64,6 +72,7 @@ void order_book_close(struct order_book *b)
     for (size_t i = 0; i < b->chunk_count; i++)
         free(b->chunks[i]);
     free(b->chunks);
+    free(b->teams);
     order_book_init(b, b->thread);
 }
 
@@ -91,6 +100,29 @@ bool order_book_add(struct order_book *b, uint64_t *order)
     if (b->count == (uint64_t)b->chunk_count * ORDER_CHUNK && !add_chunk(b))
         return false;
     *order = order_number(b->thread, b->count++);
+    return true;
+}
+
+bool order_book_add_team(struct order_book *b, uint32_t orders, uint64_t *first)
+{
+    if (b->team_count == b->team_capacity) {
+        size_t capacity = b->team_capacity ? 2 * b->team_capacity : 1024;
+        struct team *teams = realloc(b->teams, capacity * sizeof(*teams));
+        if (!teams)
+            return false;
+        b->teams = teams;
+        b->team_capacity = capacity;
+    }
+    for (uint32_t i = 0; i < orders; i++) {
+        uint64_t order;
+        if (!order_book_add(b, &order)) {
+            b->count -= i; /* what has no team is not there */
+            return false;
+        }
+        if (i == 0)
+            *first = order;
+    }
+    b->teams[b->team_count++] = (struct team){0};
     return true;
 }
 

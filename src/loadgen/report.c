@@ -117,6 +117,12 @@ const char *report_setting(const struct report *r, const char *name)
     return NULL;
 }
 
+bool report_has_groups(const struct report *r)
+{
+    const char *model = report_setting(r, "model");
+    return (model && strcmp(model, "group-buy") == 0) || r->audit.groups_opened > 0;
+}
+
 uint64_t stage_not_served(const struct report_stage *s)
 {
     return stage_errors(s) + s->codes[ANSWER_LIMIT_EXCEEDED];
@@ -139,7 +145,8 @@ uint32_t report_breaking_stage(const struct report *r)
 enum report_verdict report_verdict(const struct report *r)
 {
     const struct audit_result *a = &r->audit;
-    if (a->oversold || a->undersold || a->lost || a->duplicated)
+    if (a->oversold || a->undersold || a->lost || a->duplicated || a->groups_wrong ||
+        a->limits_broken)
         return VERDICT_WRONG;
     return a->complete ? VERDICT_RIGHT : VERDICT_UNKNOWN;
 }

@@ -62,10 +62,10 @@ static void write_wrongs(const struct audit_result *a, FILE *to)
     const struct {
         int64_t count;
         const char *what, *how;
-    } wrongs[] = {{a->oversold, "unit", "oversold"},
-                  {a->undersold, "unit", "undersold"},
-                  {a->lost, "order", "lost"},
-                  {a->duplicated, "order", "duplicated"}};
+    } wrongs[] = {
+        {a->oversold, "unit", "oversold"},   {a->undersold, "unit", "undersold"},
+        {a->lost, "order", "lost"},          {a->duplicated, "order", "duplicated"},
+        {a->groups_wrong, "group", "wrong"}, {a->limits_broken, "unit", "beyond a limit"}};
     const char *between = "";
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
         if (wrongs[i].count == 0)
@@ -92,7 +92,10 @@ static void write_verdict(struct page *p)
     const struct audit_result *a = &p->r->audit;
     enum report_verdict verdict = report_verdict(p->r);
     fprintf(p->to, "<section class=\"verdict %s\">\n<strong>", styles[verdict]);
-    if (verdict == VERDICT_RIGHT)
+    if (verdict == VERDICT_RIGHT && report_has_groups(p->r))
+        fputs("Nothing oversold, undersold, lost or duplicated, no group wrong, no limit broken",
+              p->to);
+    else if (verdict == VERDICT_RIGHT)
         fputs("Nothing oversold, undersold, lost or duplicated", p->to);
     else if (verdict == VERDICT_WRONG)
         write_wrongs(a, p->to);
@@ -146,6 +149,12 @@ static void write_tiles(struct page *p)
     tile(p, "accepted", figure_count(stage_accepted(&p->total)), "");
     tile(p, "refused", figure_count(stage_refused(&p->total)), "");
     tile(p, "errors", figure_count(stage_errors(&p->total)), "");
+    if (report_has_groups(p->r)) {
+        tile(p, "groups opened", figure_count(p->r->audit.groups_opened), "");
+        tile(p, "succeeded", figure_count(p->r->audit.groups_succeeded), "");
+        tile(p, "failed", figure_count(p->r->audit.groups_failed), "");
+        tile(p, "refunded with them", figure_count(p->r->audit.groups_refunded), "");
+    }
     tile(p, "p50", figure_ms(l->p50), "ms");
     tile(p, "p99", figure_ms(l->p99), "ms");
     tile(p, "p99.9", figure_ms(l->p999), "ms");

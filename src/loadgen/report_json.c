@@ -174,6 +174,7 @@ static json_t *audit(const struct audit_result *a)
     json_object_set_new(o, "reason", text(a->reason));
 #define X(member) json_object_set_new(o, #member, json_integer((json_int_t)a->member));
     AUDIT_FIELDS(X)
+    AUDIT_GROUP_FIELDS(X)
 #undef X
     for (uint32_t i = 0; i < a->finding_count && i < FINDINGS_MAX; i++)
         json_array_append_new(findings, text(a->findings[i]));

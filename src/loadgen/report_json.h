@@ -34,7 +34,8 @@ enum { REPORT_FORMAT_VERSION = 1, DISTRIBUTION_POINTS_MAX = 400 };
     X(p99_ms)                                                                                      \
     X(max_ms)
 
-/* Members of struct audit_result that are integers of the same name. */
+/* Members of struct audit_result that are integers of the same name: those of any model, those of a
+ * sale of groups, which older files do not have. */
 #define AUDIT_FIELDS(X)                                                                            \
     X(oversold)                                                                                    \
     X(undersold)                                                                                   \
@@ -47,6 +48,14 @@ enum { REPORT_FORMAT_VERSION = 1, DISTRIBUTION_POINTS_MAX = 400 };
     X(refused_checked)                                                                             \
     X(lots_checked)                                                                                \
     X(probed)
+
+#define AUDIT_GROUP_FIELDS(X)                                                                      \
+    X(groups_wrong)                                                                                \
+    X(limits_broken)                                                                               \
+    X(groups_opened)                                                                               \
+    X(groups_succeeded)                                                                            \
+    X(groups_failed)                                                                               \
+    X(groups_refunded)
 
 /* "SOLD_OUT", "TIMED_OUT": the names of enum answer_code. */
 const char *answer_json_name(enum answer_code c);

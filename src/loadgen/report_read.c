@@ -208,6 +208,11 @@ static void read_audit(struct reader *r, json_t *root, struct audit_result *a)
 #define X(member) a->member = (__typeof__(a->member))count(r, o, #member);
     AUDIT_FIELDS(X)
 #undef X
+#define X(member)                                                                                  \
+    if (json_object_get(o, #member))                                                               \
+        a->member = (__typeof__(a->member))count(r, o, #member);
+    AUDIT_GROUP_FIELDS(X)
+#undef X
     json_t *findings = container(r, o, "findings", JSON_ARRAY);
     for (size_t i = 0; i < json_array_size(findings) && i < FINDINGS_MAX; i++) {
         const char *given = json_string_value(json_array_get(findings, i));

@@ -77,12 +77,49 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-static void print_audit(const struct audit_result *a, enum report_verdict verdict, FILE *to)
+/* Groups, and what was refused, by its reason. */
+static void print_groups(const struct report *r, const struct report_stage *total, FILE *to)
 {
+    static const struct {
+        enum answer_code code;
+        const char *text;
+    } refusals[] = {{ANSWER_SALE_NOT_OPEN, "before the opening"},
+                    {ANSWER_SOLD_OUT, "sold out"},
+                    {ANSWER_LIMIT_EXCEEDED, "over a buyer's limit"},
+                    {ANSWER_GROUP_FULL, "group full"},
+                    {ANSWER_GROUP_CLOSED, "group over"},
+                    {ANSWER_TOO_LATE, "too late"},
+                    {ANSWER_SALE_CLOSED, "after the sale"}};
+    const struct audit_result *a = &r->audit;
+    if (!report_has_groups(r))
+        return;
+    fprintf(to, "\nGroups: %s opened, %s succeeded, %s failed; %s order%s refunded with them\n",
+            figure_count(a->groups_opened).text, figure_count(a->groups_succeeded).text,
+            figure_count(a->groups_failed).text, figure_count(a->groups_refunded).text,
+            plural(a->groups_refunded));
+    const char *between = "  Refused: ";
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        uint64_t count = total->codes[refusals[i].code];
+        if (count == 0)
+            continue;
+        fprintf(to, "%s%s %s", between, figure_count(count).text, refusals[i].text);
+        between = ", ";
+    }
+    if (*between == ',')
+        fputc('\n', to);
+}
+
+static void print_audit(const struct report *r, FILE *to)
+{
+    const struct audit_result *a = &r->audit;
     fprintf(to,
             "\nAudit: %" PRId64 " oversold, %" PRId64 " undersold, %" PRId64 " lost, %" PRId64
-            " duplicated\n",
+            " duplicated",
             a->oversold, a->undersold, a->lost, a->duplicated);
+    if (report_has_groups(r))
+        fprintf(to, ", %" PRId64 " groups wrong, %" PRId64 " beyond a limit", a->groups_wrong,
+                a->limits_broken);
+    fputc('\n', to);
     fprintf(to, "  %s of %s acknowledged order%s looked up, %s refused one%s",
             figure_count(a->looked_up).text, figure_count(a->acknowledged).text,
             plural(a->acknowledged), figure_count(a->refused_checked).text,
@@ -105,7 +142,7 @@ static void print_audit(const struct audit_result *a, enum report_verdict verdic
             print_printable(a->reason, to);
         }
         fputc('\n', to);
-    } else if (verdict == VERDICT_RIGHT) {
+    } else if (report_verdict(r) == VERDICT_RIGHT) {
         fputs("  Nothing wrong\n", to);
     }
 }
@@ -125,7 +162,8 @@ int report_print(const struct report *r, FILE *to, struct error *e)
         print_printable(report_end_reason(r), to);
         fputc('\n', to);
     }
-    print_audit(&r->audit, report_verdict(r), to);
+    print_groups(r, &total, to);
+    print_audit(r, to);
     if (!done)
         return error_set(e, TLY_ENO_MEMORY, "", "the report is not complete: out of memory");
     if (fflush(to) || ferror(to))

@@ -44,6 +44,11 @@ struct run {
 /* Options completed, limits raised, the plan made, the lots there, the report begun. */
 int run_prepare(struct run *r) MUST_CHECK;
 
+/* A sale of groups (run_sale.c): made, and opened when the run starts. Both do nothing more for
+ * other models than to set the start. */
+int run_sale_make(struct run *r) MUST_CHECK;
+int run_sale_open(struct run *r, uint64_t start_after_ms) MUST_CHECK;
+
 /* What is shown: "preparing the lots", 3 of 10. */
 void run_show_step(struct run *r, const char *step, uint64_t done, uint64_t of);
 

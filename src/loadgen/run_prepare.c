@@ -51,7 +51,7 @@ static int prepare_lots(struct run *r)
     r->tallies = calloc(o->lot_count, sizeof *r->tallies);
     if (!r->tallies)
         return error_set(r->error, TLY_ENO_MEMORY, "", "no memory for %u lots", o->lot_count);
-    load_describe(r->report, o, units);
+    load_describe(r->report, o, &r->plan, units);
     return choice_init(&r->mix.choice, o->choice, o->lot_count, o->zipf_exponent, r->error);
 }
 
@@ -71,6 +71,8 @@ static void prepare_mix(struct run *r)
     r->mix.hold_ms = o->hold_ms               ? o->hold_ms
                      : hold_ms < HOLD_MOST_MS ? (uint32_t)hold_ms
                                               : HOLD_MOST_MS;
+    if (r->plan.teams)
+        r->mix.teams = load_teams(o, &r->plan);
     r->target.lots = (const char(*)[LOT_KEY_SIZE])r->lots.keys;
     r->target.lot_count = r->lots.count;
     r->target.streams = o->streams;
@@ -132,7 +134,8 @@ int run_prepare(struct run *r)
         failed = prepare_report(r);
     if (!failed)
         failed = prepare_lots(r);
-    if (!failed)
-        prepare_mix(r);
-    return failed;
+    if (failed)
+        return failed;
+    prepare_mix(r);
+    return run_sale_make(r);
 }

@@ -14,84 +14,15 @@
  * out for the first time, the last orders that this worker got for it are sent again, and so is
  * each one that was on its way at that moment and is acknowledged later.
  */
-#include "loadgen/traffic.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-enum role { ROLE_ORDER, ROLE_LOOK, ROLE_RETRY, ROLE_CONFIRM, ROLE_REFUND };
+#include "loadgen/team_play.h"
+#include "loadgen/traffic_internal.h"
 
-enum { RECENT = 256, QUEUE_MIN = 64 };
 enum { DRAW_LOOK = 1, DRAW_LOOK_LOT = 2 };
 
-struct step {
-    uint64_t due_ns;
-    uint64_t order;
-    enum role role;
-};
-
-/* A ring; its capacity is a power of two. */
-struct queue {
-    struct step *steps;
-    size_t capacity, head, count;
-};
-
-struct traffic {
-    struct traffic_run *run;
-    struct order_book *book;
-    uint32_t connections;
-    struct schedule schedule;
-    uint64_t arrival_ns; /* of the next new call, since the start; UINT64_MAX: there is none */
-    size_t arrival_stage;
-    uint64_t arrivals; /* so far */
-    struct queue at_once, later;
-    uint64_t outstanding;
-    uint64_t *sold_out_ns; /* per lot, when this worker first heard of it; 0: not yet */
-    uint64_t *last;        /* per lot: 1 + the last order that this worker got for it; 0: none */
-    uint64_t recent[RECENT];
-    uint64_t recent_count;
-    /* figures */
-    struct interval *open;
-    uint32_t second;
-    uint32_t stage_then;
-    uint64_t roll_ns; /* since the start: when the open intervals are to be handed over */
-    uint64_t *offered_in_stage;
-    atomic_ullong *offered_in_second;
-    uint32_t seconds;
-    atomic_bool done;
-    const char *_Atomic fault;
-};
-
-static bool queue_push(struct queue *q, struct step s)
-{
-    if (q->count == q->capacity) {
-        size_t capacity = q->capacity ? 2 * q->capacity : QUEUE_MIN;
-        struct step *steps = malloc(capacity * sizeof *steps);
-        if (!steps)
-            return false;
-        for (size_t i = 0; i < q->count; i++)
-            steps[i] = q->steps[(q->head + i) & (q->capacity - 1)];
-        free(q->steps);
-        *q = (struct queue){steps, capacity, 0, q->count};
-    }
-    q->steps[(q->head + q->count++) & (q->capacity - 1)] = s;
-    return true;
-}
-
-static struct step queue_pop(struct queue *q)
-{
-    struct step s = q->steps[q->head];
-    q->head = (q->head + 1) & (q->capacity - 1);
-    q->count--;
-    return s;
-}
-
-static uint64_t queue_due_ns(const struct queue *q)
-{
-    return q->count ? q->steps[q->head].due_ns : UINT64_MAX;
-}
-
-static uint64_t start_of(const struct traffic *t)
+uint64_t traffic_start_ns(const struct traffic *t)
 {
     return atomic_load_explicit(&t->run->start_ns, memory_order_relaxed);
 }
@@ -136,7 +67,7 @@ static void roll(struct traffic *t, uint64_t at_ns)
 static void count(struct traffic *t, const struct call *call, const struct answer *a,
                   uint64_t now_ns)
 {
-    roll(t, now_ns - start_of(t));
+    roll(t, now_ns - traffic_start_ns(t));
     struct interval *i = t->open;
     while (i && i->stage != call->stage)
         i = i->next;
@@ -163,7 +94,7 @@ static void count(struct traffic *t, const struct call *call, const struct answe
 static void count_offered(struct traffic *t, const struct call *call)
 {
     uint32_t calls = call->kind == CALL_RESERVE_BATCH ? call->batch : 1;
-    uint64_t second = (call->due_ns - start_of(t)) / 1000000000u;
+    uint64_t second = (call->due_ns - traffic_start_ns(t)) / 1000000000u;
     t->offered_in_stage[call->stage] += calls;
     if (second < t->seconds)
         atomic_fetch_add_explicit(&t->offered_in_second[second], calls, memory_order_relaxed);
@@ -189,28 +120,37 @@ static bool may_begin(const struct traffic *t, uint64_t now_ns)
     const struct traffic_run *r = t->run;
     if (!r->closed)
         return t->arrival_ns != UINT64_MAX;
-    return now_ns - start_of(t) < r->plan->duration_ns &&
+    return now_ns - traffic_start_ns(t) < r->plan->duration_ns &&
            (!r->calls || t->arrivals < calls_share(t));
+}
+
+/* Of the step that is due first. */
+static struct step_queue *first_queue(struct traffic *t)
+{
+    struct step_queue *first = &t->at_once;
+    if (step_queue_due_ns(&t->later) < step_queue_due_ns(first))
+        first = &t->later;
+    if (step_queue_due_ns(&t->at_end) < step_queue_due_ns(first))
+        first = &t->at_end;
+    return first;
 }
 
 static uint64_t traffic_due_ns(void *owner, uint64_t now_ns)
 {
     struct traffic *t = owner;
-    uint64_t start_ns = start_of(t);
+    uint64_t start_ns = traffic_start_ns(t);
     if (!start_ns)
         return UINT64_MAX;
     bool over = now_ns > start_ns && now_ns - start_ns >= t->run->plan->duration_ns;
     if (over || stopped(t)) /* further steps of orders end with the run */
-        t->at_once.count = t->later.count = 0;
+        t->at_once.count = t->later.count = t->at_end.count = 0;
     if (stopped(t)) {
         finish_if_done(t);
         return UINT64_MAX;
     }
     if (now_ns < start_ns)
         return start_ns;
-    uint64_t due_ns = queue_due_ns(&t->at_once), later_ns = queue_due_ns(&t->later);
-    if (later_ns < due_ns)
-        due_ns = later_ns;
+    uint64_t due_ns = step_queue_due_ns(first_queue(t));
     if (may_begin(t, now_ns)) {
         uint64_t arrival_ns = t->run->closed ? now_ns : start_ns + t->arrival_ns;
         if (arrival_ns < due_ns)
@@ -226,13 +166,14 @@ static uint64_t traffic_due_ns(void *owner, uint64_t now_ns)
 static bool held_for_certain(const struct traffic *t, const struct order_plan *plan)
 {
     double run_ms = (double)t->run->plan->duration_ns / 1e6;
-    return plan->fate != FATE_EXPIRE && plan->hold_ms * 0.98 > run_ms + 60e3;
+    return !t->run->plan->teams && plan->fate != FATE_EXPIRE &&
+           plan->hold_ms * 0.98 > run_ms + 60e3;
 }
 
 static void fill_step(struct traffic *t, const struct step *s, uint64_t now_ns, struct call *out)
 {
     struct order_plan plan = order_plan_of(t->run->mix, s->order);
-    size_t stage = plan_stage_at(t->run->plan, s->due_ns - start_of(t));
+    size_t stage = plan_stage_at(t->run->plan, s->due_ns - traffic_start_ns(t));
     (void)now_ns;
     *out = (struct call){
         .kind = s->role == ROLE_CONFIRM  ? CALL_CONFIRM
@@ -249,6 +190,8 @@ static void fill_step(struct traffic *t, const struct step *s, uint64_t now_ns, 
         .tag = s->role,
         .due_ns = s->due_ns,
     };
+    if (t->run->plan->teams)
+        team_fill_step(t, s, out);
     if (s->role == ROLE_REFUND && held_for_certain(t, &plan))
         atomic_fetch_sub_explicit(&t->run->tallies[plan.lot].held, plan.quantity,
                                   memory_order_relaxed);
@@ -257,7 +200,7 @@ static void fill_step(struct traffic *t, const struct step *s, uint64_t now_ns, 
 static void fill_look(struct traffic *t, struct call *out)
 {
     const struct order_mix *mix = t->run->mix;
-    out->kind = CALL_GET_LOT;
+    out->kind = t->run->plan->teams ? CALL_GET_SALE : CALL_GET_LOT;
     out->tag = ROLE_LOOK;
     out->lot = choice_pick(&mix->choice, random_at(mix->seed ^ ((uint64_t)DRAW_LOOK_LOT << 60) ^
                                                        ((uint64_t)t->book->thread << 48),
@@ -292,7 +235,7 @@ static bool fill_order(struct traffic *t, struct call *out)
 static bool fill_arrival(struct traffic *t, uint64_t now_ns, struct call *out)
 {
     const struct traffic_run *r = t->run;
-    uint64_t start_ns = start_of(t);
+    uint64_t start_ns = traffic_start_ns(t);
     size_t stage = t->arrival_stage;
     *out = (struct call){.due_ns = start_ns + t->arrival_ns};
     if (r->closed) {
@@ -309,7 +252,8 @@ static bool fill_arrival(struct traffic *t, uint64_t now_ns, struct call *out)
                   t->arrivals);
     if (look > 0 && (double)(draw >> 11) * 0x1p-53 < look)
         fill_look(t, out);
-    else if (!fill_order(t, out))
+    else if (r->plan->teams ? !team_fill_order(t, out->due_ns - start_ns, out)
+                            : !fill_order(t, out))
         return false;
     t->arrivals++;
     if (!r->closed)
@@ -320,11 +264,11 @@ static bool fill_arrival(struct traffic *t, uint64_t now_ns, struct call *out)
 static bool traffic_next(void *owner, uint64_t now_ns, struct call *out)
 {
     struct traffic *t = owner;
-    uint64_t start_ns = start_of(t);
+    uint64_t start_ns = traffic_start_ns(t);
     if (!start_ns || now_ns < start_ns || stopped(t))
         return false;
-    uint64_t at_once = queue_due_ns(&t->at_once), later = queue_due_ns(&t->later);
-    uint64_t first = at_once < later ? at_once : later;
+    struct step_queue *steps = first_queue(t);
+    uint64_t first = step_queue_due_ns(steps);
     uint64_t arrival_ns = !may_begin(t, now_ns) ? UINT64_MAX
                           : t->run->closed      ? now_ns
                                                 : start_ns + t->arrival_ns;
@@ -335,7 +279,7 @@ static bool traffic_next(void *owner, uint64_t now_ns, struct call *out)
     } else {
         if (first > now_ns)
             return false;
-        struct step s = queue_pop(at_once <= later ? &t->at_once : &t->later);
+        struct step s = step_queue_pop(steps);
         fill_step(t, &s, now_ns, out);
     }
     count_offered(t, out);
@@ -345,11 +289,17 @@ static bool traffic_next(void *owner, uint64_t now_ns, struct call *out)
 
 /* ---- what was answered ---- */
 
-static void follow(struct traffic *t, uint64_t order, enum role role, uint64_t due_ns)
+void traffic_push(struct traffic *t, struct step_queue *q, uint64_t order, enum role role,
+                  uint64_t due_ns)
 {
-    struct queue *q = role == ROLE_RETRY || t->run->think_ns == 0 ? &t->at_once : &t->later;
-    if (!queue_push(q, (struct step){due_ns, order, role}))
+    if (!step_queue_push(q, (struct step){due_ns, order, role}))
         t->fault = "memory ran short";
+}
+
+void traffic_follow(struct traffic *t, uint64_t order, enum role role, uint64_t due_ns)
+{
+    bool at_once = role == ROLE_RETRY || t->run->think_ns == 0;
+    traffic_push(t, at_once ? &t->at_once : &t->later, order, role, due_ns);
 }
 
 static void held(struct traffic *t, const struct order_plan *plan)
@@ -380,11 +330,11 @@ static void acknowledged(struct traffic *t, const struct call *call, uint64_t or
     t->last[plan.lot] = order + 1;
     bool last_one = t->run->mix->retry > 0 && t->sold_out_ns[plan.lot] > call->sent_ns;
     if (plan.retry || last_one)
-        follow(t, order, ROLE_RETRY, now_ns);
+        traffic_follow(t, order, ROLE_RETRY, now_ns);
     if (plan.fate == FATE_PAY || plan.fate == FATE_RETURN)
-        follow(t, order, ROLE_CONFIRM, now_ns + t->run->think_ns);
+        traffic_follow(t, order, ROLE_CONFIRM, now_ns + t->run->think_ns);
     else if (plan.fate == FATE_CANCEL)
-        follow(t, order, ROLE_REFUND, now_ns + t->run->think_ns);
+        traffic_follow(t, order, ROLE_REFUND, now_ns + t->run->think_ns);
 }
 
 static void sold_out(struct traffic *t, const struct call *call, uint64_t now_ns)
@@ -399,10 +349,10 @@ static void sold_out(struct traffic *t, const struct call *call, uint64_t now_ns
         if (order_plan_of(t->run->mix, order).lot != call->lot)
             continue;
         last_told |= order + 1 == t->last[call->lot];
-        follow(t, order, ROLE_RETRY, now_ns);
+        traffic_follow(t, order, ROLE_RETRY, now_ns);
     }
     if (!last_told) /* there are many lots, and it was long ago */
-        follow(t, t->last[call->lot] - 1, ROLE_RETRY, now_ns);
+        traffic_follow(t, t->last[call->lot] - 1, ROLE_RETRY, now_ns);
 }
 
 static void reserve_answered(struct traffic *t, const struct call *call, uint64_t order,
@@ -421,18 +371,18 @@ static void reserve_answered(struct traffic *t, const struct call *call, uint64_
         sold_out(t, call, now_ns);
 }
 
-static bool not_done(enum answer_code code)
+bool traffic_not_done(enum answer_code code)
 {
     return code == ANSWER_OVERLOADED || code == ANSWER_UNAVAILABLE || code == ANSWER_NOT_SENT ||
            code == ANSWER_LIMIT_EXCEEDED;
 }
 
-static void retry_answered(struct traffic *t, const struct call *call, const struct answer *a)
+void traffic_retry_answered(struct traffic *t, const struct call *call, const struct answer *a)
 {
     struct order_entry *e = order_book_at(t->book, call->order);
     if (a->code == ANSWER_OK)
         e->twice |= a->reservation_id != e->reservation_id;
-    else if (!not_done(a->code) && !answer_in_doubt(a->code))
+    else if (!traffic_not_done(a->code) && !answer_in_doubt(a->code))
         e->denied = true;
 }
 
@@ -445,10 +395,10 @@ static void step_answered(struct traffic *t, const struct call *call, const stru
     if (a->code == ANSWER_OK) {
         e->step = confirm ? ORDER_CONFIRMED : ORDER_REFUNDED;
         if (confirm && order_plan_of(t->run->mix, call->order).fate == FATE_RETURN)
-            follow(t, call->order, ROLE_REFUND, now_ns + t->run->think_ns);
+            traffic_follow(t, call->order, ROLE_REFUND, now_ns + t->run->think_ns);
     } else if (answer_in_doubt(a->code)) {
         e->in_doubt = true;
-    } else if (!not_done(a->code)) {
+    } else if (!traffic_not_done(a->code)) {
         e->denied = true;
     }
 }
@@ -458,6 +408,12 @@ static void traffic_answered(void *owner, const struct call *call, const struct 
 {
     struct traffic *t = owner;
     t->outstanding--;
+    if (t->run->plan->teams && call->tag != ROLE_LOOK) {
+        struct answer counted = *a;
+        counted.code = team_answered(t, call, a, now_ns);
+        count(t, call, &counted, now_ns);
+        return;
+    }
     switch ((enum role)call->tag) {
     case ROLE_ORDER:
         for (uint32_t i = 0; i < call->batch; i++) {
@@ -467,13 +423,13 @@ static void traffic_answered(void *owner, const struct call *call, const struct 
         }
         break;
     case ROLE_RETRY:
-        retry_answered(t, call, a);
+        traffic_retry_answered(t, call, a);
         break;
     case ROLE_CONFIRM:
     case ROLE_REFUND:
         step_answered(t, call, a, now_ns);
         break;
-    case ROLE_LOOK:
+    default:
         break;
     }
     count(t, call, a, now_ns);
@@ -482,7 +438,7 @@ static void traffic_answered(void *owner, const struct call *call, const struct 
 static void traffic_tick(void *owner, uint64_t now_ns)
 {
     struct traffic *t = owner;
-    uint64_t start_ns = start_of(t);
+    uint64_t start_ns = traffic_start_ns(t);
     if (start_ns && now_ns > start_ns)
         roll(t, now_ns - start_ns);
 }
@@ -519,8 +475,11 @@ void traffic_destroy(struct traffic *t)
     if (!t)
         return;
     hand_over(t);
-    free(t->at_once.steps);
-    free(t->later.steps);
+    step_queue_close(&t->at_once);
+    step_queue_close(&t->later);
+    step_queue_close(&t->at_end);
+    step_queue_close(&t->openers);
+    step_queue_close(&t->joiners);
     free(t->sold_out_ns);
     free(t->last);
     free(t->offered_in_stage);
@@ -531,7 +490,7 @@ void traffic_destroy(struct traffic *t)
 void traffic_finish(struct traffic *t)
 {
     const struct traffic_run *r = t->run;
-    uint64_t start_ns = start_of(t);
+    uint64_t start_ns = traffic_start_ns(t);
     static const struct answer not_sent = {.code = ANSWER_NOT_SENT};
     while (start_ns && !r->closed && !t->fault && t->arrival_ns != UINT64_MAX &&
            start_ns + t->arrival_ns <= r->stop_ns) {

@@ -27,7 +27,9 @@ struct traffic_run {
     uint64_t calls; /* closed: of all workers together; 0: no limit */
     uint32_t batch;
     uint64_t think_ns;
-    double look;            /* share of GetLot; negative: the stage's */
+    double look; /* share of look-ups; negative: the stage's */
+    /* Of a sale of groups, monotonic: it opens between these. Set before start_ns. */
+    uint64_t opens_first_ns, opens_last_ns;
     atomic_ullong start_ns; /* monotonic; 0: not yet */
     atomic_bool stop;       /* no new calls */
     uint64_t stop_ns;       /* when that was; of the thread that stops it */

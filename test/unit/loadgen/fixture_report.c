@@ -241,6 +241,30 @@ void fixture_broken(struct report *r)
         snprintf(r->audit.findings[r->audit.finding_count++], FINDING_SIZE, "%s", findings[i]);
 }
 
+void fixture_group_buy(struct report *r)
+{
+    struct simulation s;
+    begin(&s, r, "group-buy", 4, 20);
+    snprintf(r->command, sizeof(r->command),
+             "tally bench --target 127.0.0.1:7070 --model group-buy --rate 2000 --duration 20s");
+    s.units = 20000;
+    stage(&s, "countdown", 5, 100, 800, 0.9);
+    stage(&s, "opening", 4, 2000, 2000, 0.1);
+    stage(&s, "filling", 6, 1200, 400, 0.3);
+    stage(&s, "closing", 5, 100, 100, 1);
+    r->stages[0].codes[ANSWER_SALE_NOT_OPEN] = 225;
+    r->stages[2].codes[ANSWER_SOLD_OUT] = 1310;
+    r->stages[1].codes[ANSWER_LIMIT_EXCEEDED] = 530;
+    r->stages[2].codes[ANSWER_GROUP_FULL] = 301;
+    r->stages[2].codes[ANSWER_GROUP_CLOSED] = 77;
+    r->stages[3].codes[ANSWER_TOO_LATE] = 240;
+    finish(&s);
+    r->audit.groups_opened = 2683;
+    r->audit.groups_succeeded = 1702;
+    r->audit.groups_failed = 981;
+    r->audit.groups_refunded = 2210;
+}
+
 void fixture_empty(struct report *r)
 {
     struct simulation s;

@@ -11,6 +11,9 @@ void fixture_staircase(struct report *r);  /* 128 stages of 3 s; breaks near the
 /* A flash sale on a server that loses orders, then dies: errors, findings, text that wants to be
  * escaped, no /metrics. */
 void fixture_broken(struct report *r);
+/* A sale of groups in 20 s; nothing wrong: some succeeded, some failed, and all kinds of refusals.
+ */
+void fixture_group_buy(struct report *r);
 /* Nothing happened at all. */
 void fixture_empty(struct report *r);
 

@@ -270,6 +270,27 @@ static void signalling_is_bursts_of_sessions(void **state)
     plan_close(&p);
 }
 
+static void a_group_buy_opens_when_its_countdown_is_over(void **state)
+{
+    (void)state;
+    struct model_options o = options_of(MODEL_GROUP_BUY);
+    struct plan p = plan_of(&o);
+    assert_int_equal(p.stage_count, 4);
+    assert_stage(&p.stages[0], "countdown", 0, 25 * S, 50, 400);
+    assert_stage(&p.stages[1], "opening", 25 * S, 20 * S, 1000, 1000);
+    assert_stage(&p.stages[2], "filling", 45 * S, 30 * S, 600, 200);
+    assert_stage(&p.stages[3], "closing", 75 * S, 25 * S, 50, 50);
+    assert_near(p.stages[0].look_share, 0.9);
+    assert_near(p.stages[3].look_share, 1);
+    assert_true(p.teams);
+    assert_int_equal(p.opens_ns, 25 * S);
+    plan_close(&p);
+    o = options_of(MODEL_FLASH_SALE);
+    p = plan_of(&o);
+    assert_false(p.teams);
+    plan_close(&p);
+}
+
 static void a_time_belongs_to_the_stage_that_begins_there(void **state)
 {
     (void)state;
@@ -304,7 +325,7 @@ static void a_rate_or_a_duration_out_of_range_is_refused(void **state)
 {
     (void)state;
     static const enum model models[] = {MODEL_STEADY, MODEL_FLASH_SALE, MODEL_SIGNALLING,
-                                        MODEL_DIURNAL};
+                                        MODEL_DIURNAL, MODEL_GROUP_BUY};
     static const double rates[] = {0, -1, NAN, INFINITY, RATE_MAX * 1.01};
     static const uint64_t durations[] = {0, MS - 1, 30 * DAY + 1, UINT64_MAX};
     for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
@@ -411,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_day_has_a_night_a_bump_at_lunch_and_a_peak_in_the_evening),
         cmocka_unit_test(a_heartbeats_rate_is_connections_by_period),
         cmocka_unit_test(signalling_is_bursts_of_sessions),
+        cmocka_unit_test(a_group_buy_opens_when_its_countdown_is_over),
         cmocka_unit_test(a_time_belongs_to_the_stage_that_begins_there),
         cmocka_unit_test(a_rate_or_a_duration_out_of_range_is_refused),
         cmocka_unit_test(a_staircase_that_cannot_be_climbed_is_refused),

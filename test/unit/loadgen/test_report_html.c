@@ -78,6 +78,36 @@ static void a_good_run_is_shown_in_full(void **state)
     free(text);
 }
 
+static void a_sale_of_groups_shows_how_they_ended(void **state)
+{
+    (void)state;
+    char *text = page_of(fixture_group_buy);
+    assert_has(text, "Nothing oversold, undersold, lost or duplicated, no group wrong, no limit");
+    assert_has(text, "<dt>groups opened</dt><dd>2,683 ");
+    assert_has(text, "<dt>succeeded</dt><dd>1,702 ");
+    assert_has(text, "<dt>failed</dt><dd>981 ");
+    assert_has(text, "<dt>refunded with them</dt><dd>2,210 ");
+    free(text);
+    text = page_of(fixture_flash_sale);
+    assert_has_not(text, "groups opened");
+    free(text);
+}
+
+static void groups_that_are_wrong_stand_on_top(void **state)
+{
+    (void)state;
+    struct report r;
+    struct error e = {0};
+    fixture_group_buy(&r);
+    r.audit.groups_wrong = 2;
+    r.audit.limits_broken = 1;
+    assert_int_equal(report_write_html(&r, fixture_path("r.html"), &e), 0);
+    char *text = fixture_read_file(fixture_path("r.html"));
+    assert_has(text, "<strong>2 groups wrong, 1 unit beyond a limit</strong>");
+    free(text);
+    report_close(&r);
+}
+
 static void a_staircase_shows_latency_against_rate(void **state)
 {
     (void)state;
@@ -127,8 +157,8 @@ static void text_from_elsewhere_stays_text(void **state)
 static void nothing_is_fetched_and_no_marker_is_left(void **state)
 {
     (void)state;
-    static void (*const make[])(struct report *) = {fixture_flash_sale, fixture_staircase,
-                                                    fixture_broken, fixture_empty};
+    static void (*const make[])(struct report *) = {
+        fixture_flash_sale, fixture_staircase, fixture_group_buy, fixture_broken, fixture_empty};
     for (size_t i = 0; i < sizeof(make) / sizeof(make[0]); i++) {
         char *text = page_of(make[i]);
         static const char *const never[] = {"{{",     "}}",    "http:",
@@ -254,6 +284,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_run_is_shown_in_full),
+        cmocka_unit_test(a_sale_of_groups_shows_how_they_ended),
+        cmocka_unit_test(groups_that_are_wrong_stand_on_top),
         cmocka_unit_test(a_staircase_shows_latency_against_rate),
         cmocka_unit_test(what_went_wrong_stands_on_top),
         cmocka_unit_test(text_from_elsewhere_stays_text),

@@ -109,11 +109,32 @@ static void assert_same_stage(const struct report_stage *a, const struct report_
     assert_int_equal(a->resets, b->resets);
 }
 
+static void a_file_from_before_there_were_groups_is_read(void **state)
+{
+    (void)state;
+    struct report a, b;
+    struct error e = {0};
+    fixture_group_buy(&a);
+    json_t *root = written(&a), *audit = json_object_get(root, "audit");
+    static const char *const newer[] = {"groups_wrong",     "limits_broken", "groups_opened",
+                                        "groups_succeeded", "groups_failed", "groups_refunded"};
+    for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++)
+        assert_int_equal(json_object_del(audit, newer[i]), 0);
+    assert_int_equal(json_dump_file(root, fixture_path("r.json"), 0), 0);
+    json_decref(root);
+    if (report_read(&b, fixture_path("r.json"), &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(b.audit.groups_opened, 0);
+    assert_int_equal(b.audit.probed, a.audit.probed);
+    report_close(&a);
+    report_close(&b);
+}
+
 static void what_was_written_is_read_again(void **state)
 {
     (void)state;
-    static void (*const make[])(struct report *) = {fixture_flash_sale, fixture_staircase,
-                                                    fixture_broken, fixture_empty};
+    static void (*const make[])(struct report *) = {
+        fixture_flash_sale, fixture_staircase, fixture_group_buy, fixture_broken, fixture_empty};
     for (size_t m = 0; m < sizeof(make) / sizeof(make[0]); m++) {
         struct report a, b;
         struct error e = {0};
@@ -142,6 +163,10 @@ static void what_was_written_is_read_again(void **state)
         assert_string_equal(a.audit.reason, b.audit.reason);
         assert_int_equal(a.audit.finding_count, b.audit.finding_count);
         assert_int_equal(a.audit.in_doubt_held, b.audit.in_doubt_held);
+        assert_int_equal(a.audit.groups_opened, b.audit.groups_opened);
+        assert_int_equal(a.audit.groups_succeeded, b.audit.groups_succeeded);
+        assert_int_equal(a.audit.groups_failed, b.audit.groups_failed);
+        assert_int_equal(a.audit.groups_refunded, b.audit.groups_refunded);
         assert_int_equal(a.histogram.lost, b.histogram.lost);
         report_close(&a);
         report_close(&b);
@@ -293,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_names_that_the_issue_fixed_are_there),
         cmocka_unit_test(the_distribution_is_small_and_complete),
+        cmocka_unit_test(a_file_from_before_there_were_groups_is_read),
         cmocka_unit_test(what_was_written_is_read_again),
         cmocka_unit_test(a_file_that_is_none_of_ours_says_what_is_missing),
         cmocka_unit_test(a_code_of_a_newer_version_counts_as_another),

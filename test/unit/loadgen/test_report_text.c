@@ -148,6 +148,30 @@ static void a_run_in_which_nothing_happened_is_printed(void **state)
     report_close(&r);
 }
 
+static void a_sale_of_groups_tells_how_they_ended_and_what_was_refused(void **state)
+{
+    (void)state;
+    struct report r;
+    fixture_group_buy(&r);
+    char *text = printed(&r);
+    assert_has(text,
+               "\nGroups: 2,683 opened, 1,702 succeeded, 981 failed; 2,210 orders refunded with "
+               "them\n");
+    assert_has(text, "  Refused: 225 before the opening, 1,310 sold out, 530 over a buyer's limit, "
+                     "301 group full, 77 group over, 240 too late\n");
+    assert_has(text, " duplicated, 0 groups wrong, 0 beyond a limit\n");
+    assert_has(text, "Nothing wrong");
+    assert_has_not(text, "Errors");
+    free(text);
+    report_close(&r);
+    fixture_flash_sale(&r);
+    text = printed(&r);
+    assert_has_not(text, "Groups");
+    assert_has_not(text, "groups wrong");
+    free(text);
+    report_close(&r);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
     (void)state;
@@ -170,8 +194,9 @@ static void any_count_that_is_not_zero_is_wrong(void **state)
     assert_int_equal(report_verdict(&r), VERDICT_RIGHT);
     r.audit.complete = false;
     assert_int_equal(report_verdict(&r), VERDICT_UNKNOWN);
-    int64_t *counts[] = {&r.audit.oversold, &r.audit.undersold, &r.audit.lost, &r.audit.duplicated};
-    for (size_t i = 0; i < 4; i++) {
+    int64_t *counts[] = {&r.audit.oversold,   &r.audit.undersold,    &r.audit.lost,
+                         &r.audit.duplicated, &r.audit.groups_wrong, &r.audit.limits_broken};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         *counts[i] = 1;
         assert_int_equal(report_verdict(&r), VERDICT_WRONG);
         *counts[i] = 0;
@@ -281,6 +306,7 @@ int main(void)
         cmocka_unit_test(columns_are_aligned),
         cmocka_unit_test(errors_are_told_by_code_and_stage),
         cmocka_unit_test(a_run_in_which_nothing_happened_is_printed),
+        cmocka_unit_test(a_sale_of_groups_tells_how_they_ended_and_what_was_refused),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(any_count_that_is_not_zero_is_wrong),
         cmocka_unit_test(the_whole_run_is_the_sum_of_its_stages),

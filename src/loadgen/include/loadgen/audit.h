@@ -11,6 +11,15 @@
  * 5. One unit of every lot that shows some available is reserved and cancelled; of one that shows
  *    none, it must be refused. (At most PROBES_MAX lots.)
  *
+ * Of a sale of groups (teams.h) the windows are waited for instead, all groups and all orders are
+ * looked up, and more is asked:
+ * 6. A group that has SUCCEEDED is paid in all its places; one that was paid in all its places has
+ *    SUCCEEDED. Nobody holds units of one that has FAILED, and all its orders, paid or not, are
+ *    REFUNDED with GROUP_FAILED. None is OPEN after its window.
+ * 7. No buyer holds more than the sale's limit, the sale no more than its share. What was tried
+ *    against a rule during the run was refused; what was refused had a reason.
+ * 8. The sale counts its units and groups as they are, and sells what it shows as left.
+ *
  * The lots must be the run's alone while it lasts; orders that others place there are reported as
  * differences. Holds from before the run may run out meanwhile: they are allowed for.
  */
@@ -56,10 +65,14 @@ struct audit_input {
 struct audit_result {
     /* Units, units, orders, orders. */
     int64_t oversold, undersold, lost, duplicated;
-    bool complete; /* false: the four cannot be trusted; `reason` says why */
+    /* Of a sale of groups: groups (and places in them that were refused), units. */
+    int64_t groups_wrong, limits_broken;
+    bool complete; /* false: the six cannot be trusted; `reason` says why */
     char reason[200];
     uint64_t acknowledged, looked_up, in_doubt, in_doubt_held, refused_checked, lots_checked,
         probed;
+    /* Of groups; orders that were REFUNDED because theirs failed. */
+    uint64_t groups_opened, groups_succeeded, groups_failed, groups_refunded;
     /* "order 7f..-00..2a: ... ", the first ones; those that begin with "note: " count nowhere. */
     char findings[FINDINGS_MAX][FINDING_SIZE];
     uint32_t finding_count;

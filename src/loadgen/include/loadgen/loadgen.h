@@ -31,7 +31,10 @@ struct load_options {
     uint32_t quantity_max;
     uint32_t hold_ms; /* of holds that are not to expire; 0: the run's duration and an hour */
     uint32_t expire_ms;
-    uint32_t batch;        /* orders in a call; 1: Reserve */
+    uint32_t batch; /* orders in a call; 1: Reserve */
+    /* group-buy; 0: as the model likes. */
+    uint32_t group_size, group_window_ms, user_limit;
+    int64_t total_limit;   /* units of the sale; negative: as the model likes */
     uint64_t look_ups_max; /* of the audit */
     bool audit;
 };

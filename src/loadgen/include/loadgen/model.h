@@ -22,7 +22,11 @@
       "quiet, a countdown of look-ups, a spike at the opening, sell-out, a long tail of refusals") \
     X(HEARTBEAT, "heartbeat", "every connection calls at a fixed period, in its own phase")        \
     X(SIGNALLING, "signalling", "bursts of sessions: reserve, confirm, refund, one after another") \
-    X(DIURNAL, "diurnal", "a shop's day in --duration: night, a bump at lunch, the evening's peak")
+    X(DIURNAL, "diurnal",                                                                          \
+      "a shop's day in --duration: night, a bump at lunch, the evening's peak")                    \
+    X(GROUP_BUY, "group-buy",                                                                      \
+      "a sale of groups: the countdown, the rush at its opening, teams that pay and teams that "   \
+      "fail")
 
 enum model {
 #define X(name, text, help) MODEL_##name,
@@ -53,8 +57,8 @@ struct stage {
 
 struct model_options {
     enum model model;
-    double rate;           /* calls a second; the peak for flash-sale and diurnal; sessions a second
-                            * for signalling */
+    double rate;           /* calls a second; the peak for flash-sale, diurnal and group-buy;
+                            * sessions a second for signalling */
     uint64_t duration_ns;  /* all but staircase */
     double from, to, step; /* staircase, calls a second; step > 0 */
     uint64_t every_ns;     /* staircase: how long each step lasts */
@@ -69,6 +73,8 @@ struct plan {
     uint64_t duration_ns;
     bool sessions; /* signalling: each order is confirmed, then refunded, as soon as it can be */
     bool phased; /* heartbeat: a thread's call k goes to its connection k modulo its connections */
+    bool teams;  /* group-buy: orders are those of teams.h, look-ups are of the sale */
+    uint64_t opens_ns;    /* group-buy: the sale opens so long after the start */
     uint32_t connections; /* phased: of all threads, each with its thread_share() */
 };
 

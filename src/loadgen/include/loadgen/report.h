@@ -86,6 +86,8 @@ double stage_offered_per_s(const struct report_stage *s);
 double stage_achieved_per_s(const struct report_stage *s);
 /* All stages as one, named "all": sums, largest memory, mean processor time. Nothing to close. */
 void report_total(const struct report *r, struct report_stage *out);
+/* Whether it is about a sale of groups. */
+bool report_has_groups(const struct report *r);
 /* By name; NULL if there is none. */
 const char *report_setting(const struct report *r, const char *name);
 /* Of the calls due in a stage: fewer answered, or more that went wrong (errors, and a limit of the
