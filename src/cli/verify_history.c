@@ -235,18 +235,21 @@ static void confirm(struct verify *v, const struct verify_move *m)
     begin_confirmed(h, m);
 }
 
+/* What nobody asks for comes when it is due, or at the next start: an expiry, the end of a group.
+ */
 static void refund(struct verify *v, const struct verify_move *m)
 {
     struct verify_hold *h = &v->hold;
     int64_t late_ms = m->at_ms - h->deadline_ms;
     bool expired = m->reason == REASON_EXPIRED_NUMBER;
+    bool by_itself = expired || m->reason == REASON_GROUP_FAILED_NUMBER;
     if (expired && late_ms < 0)
         verify_fault(v, VERIFY_DEADLINE, place_of(v, m),
                      "expired %" PRId64 " ms before its deadline", -late_ms);
-    if (!expired && late_ms > 0)
+    if (!by_itself && late_ms > 0)
         verify_fault(v, VERIFY_DEADLINE, place_of(v, m),
                      "cancelled %" PRId64 " ms after its deadline", late_ms);
-    if (expired && late_ms > v->report->late_max_ms)
+    if (by_itself && late_ms > v->report->late_max_ms)
         v->report->late_max_ms = late_ms;
     gives_back(v, m);
 }

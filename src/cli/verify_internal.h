@@ -42,7 +42,7 @@ struct verify_kind {
 extern const struct verify_kind verify_kinds[KIND_END];
 const char *verify_kind_name(int64_t kind);
 
-enum { REASON_EXPIRED_NUMBER = 1, REASON_LAST_NUMBER = 5 };
+enum { REASON_EXPIRED_NUMBER = 1, REASON_GROUP_FAILED_NUMBER = 4, REASON_LAST_NUMBER = 5 };
 
 #define NEVER_EXPIRES INT64_MAX
 
@@ -51,7 +51,7 @@ struct verify_lot {
     int64_t owned_reserved, owned_confirmed;       /* by reservations as they stand at the end */
     int64_t last_day;                              /* of sale, days since 1970; NEVER_EXPIRES */
     int64_t backorder_limit;                       /* replayed so far */
-    bool terms_changed; /* what it is sold on now is not what it was sold on before */
+    bool terms_changed; /* what it is sold on now may not be what it was sold on before */
     bool exists;
     bool created;
     bool told; /* its stock was found wrong once: one mistake is not told for every later move */

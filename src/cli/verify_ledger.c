@@ -212,8 +212,6 @@ static void load_lot(struct verify *v, sqlite3_stmt *stmt)
     const char *expires_on = (const char *)sqlite3_column_text(stmt, 6);
     if (expires_on && !parse_date(expires_on, &lot->last_day))
         verify_fault(v, VERIFY_LOT, where, "expires_on is '%.40s', no date", expires_on);
-    /* What a lot began with, no row of the log says: at most the highest limit that it ever had. */
-    lot->backorder_limit = sqlite3_column_int64(stmt, 7);
     check_key(v, stmt, lot_id);
 }
 
@@ -228,11 +226,8 @@ static int load_lots(struct verify *v, struct error *e)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     sqlite3_stmt *stmt = NULL;
     code = verify_prepare(v,
-                          v->report->schema_version < 3
-                              ? "SELECT lot_id, lot_key, sku, flavor, size, batch, expires_on, 0"
-                                " FROM lot ORDER BY lot_id"
-                              : "SELECT lot_id, lot_key, sku, flavor, size, batch, expires_on,"
-                                " backorder_limit_most FROM lot ORDER BY lot_id",
+                          "SELECT lot_id, lot_key, sku, flavor, size, batch, expires_on FROM lot"
+                          " ORDER BY lot_id",
                           &stmt, e);
     while (!code && (code = verify_step(v, stmt, e)) == SQLITE_ROW) {
         load_lot(v, stmt);

@@ -184,7 +184,7 @@ static void replay(struct scan *s, const struct verify_move *m)
         int64_t before = lot->on_hand - lot->reserved - lot->confirmed;
         if (m->kind == KIND_LOT_TERMS) {
             lot->backorder_limit = quantity;
-            lot->terms_changed = true;
+            lot->terms_changed = lot->version > 1; /* nothing was sold before its first ones */
         }
         lot->on_hand += quantity * k->on_hand;
         lot->reserved += quantity * k->reserved;

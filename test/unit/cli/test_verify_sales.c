@@ -121,7 +121,7 @@ static int64_t confirmed(struct bench *b, int64_t units)
 /* Sale 1 sells lot 1 for an hour from T0 on: at most 2 units an order, 3 a user, 6 in all. */
 static void add_sale(struct bench *b)
 {
-    put(b, (struct row){.kind = SALE, .sale = 1, .note = "created"});
+    put(b, (struct row){.kind = SALE, .sale = 1});
     run_sql(
         b,
         "INSERT INTO sale VALUES (1, 'flash', '', %lld, %lld, NULL, 3, 2, 6, 0, 0, 2, 60000, NULL,"
@@ -310,6 +310,7 @@ static void a_reclaim_of_what_was_cancelled_is_found(void **state)
 static void units_on_backorder_are_clean_down_to_the_limit_of_the_time(void **state)
 {
     struct bench *b = *state;
+    run_sql(b, "UPDATE lot SET backorder_limit_most = 3");
     put(b, (struct row){.kind = LOT_TERMS, .quantity = 3});
     reserve(b, 10);
     reserve(b, 3);
@@ -318,6 +319,15 @@ static void units_on_backorder_are_clean_down_to_the_limit_of_the_time(void **st
     expect(b, SOUND);
     reserve(b, 1);
     expect(b, VERIFY_STOCK, "available -3");
+}
+
+static void units_on_backorder_before_there_was_a_limit_are_found(void **state)
+{
+    struct bench *b = *state;
+    run_sql(b, "UPDATE lot SET backorder_limit_most = 3");
+    reserve(b, 11);
+    put(b, (struct row){.kind = LOT_TERMS, .quantity = 3});
+    expect(b, VERIFY_STOCK, "available -1");
 }
 
 /* ---- sales ---- */
@@ -350,10 +360,21 @@ static void a_limit_that_was_changed_later_is_noted_and_no_fault(void **state)
     struct bench *b = *state;
     add_sale(b);
     reserve_in(b, 1, 0, "ann", 2);
-    put(b, (struct row){.kind = SALE, .sale = 1, .note = "changed"});
+    put(b, (struct row){.kind = SALE, .sale = 1});
     run_sql(b, "UPDATE sale SET per_user_limit = 1");
     expect(b, SOUND);
     assert_int_equal(b->report.notes[VERIFY_SALE], 1);
+}
+
+static void a_sale_that_was_only_closed_was_not_changed(void **state)
+{
+    struct bench *b = *state;
+    add_sale(b);
+    reserve_in(b, 1, 0, "ann", 3);
+    b->at_ms++;
+    put(b, (struct row){.kind = SALE, .sale = 1, .note = "changed our mind"});
+    run_sql(b, "UPDATE sale SET closed_at_ms = %lld", (long long)b->at_ms);
+    expect(b, VERIFY_SALE, "an order of 3 units");
 }
 
 static void an_order_over_the_limit_is_found(void **state)
@@ -428,6 +449,38 @@ static void groups_that_succeed_and_fail_are_clean(void **state)
     end_group(b, GROUP_FAIL, bad, NULL);
     move(b, RETURN, e, 1, GROUP_FAILED);
     move(b, REFUND, f, 1, GROUP_FAILED);
+    expect(b, SOUND);
+}
+
+/* No server ran when the window ended, nor at the deadline an hour later. */
+static void a_group_that_fails_at_a_late_start_is_clean(void **state)
+{
+    struct bench *b = *state;
+    add_sale(b);
+    int64_t group = open_group(b);
+    int64_t id = reserve_in(b, 1, group, "ann", 1);
+    b->at_ms += 2 * HOUR_MS;
+    end_group(b, GROUP_FAIL, group, NULL);
+    move(b, REFUND, id, 1, GROUP_FAILED);
+    expect(b, SOUND);
+    assert_int_equal(b->report.late_max_ms, HOUR_MS);
+}
+
+/* Retention removed the row that opened it, and the member's, who did something last week, is left.
+ */
+static void a_group_that_was_removed_before_its_member_is_not_missed(void **state)
+{
+    struct bench *b = *state;
+    add_sale(b);
+    int64_t group = open_group(b);
+    move(b, CONFIRM, reserve_in(b, 1, group, "ann", 1), 1, 0);
+    end_group(b, GROUP_SUCCEED, group, "completed");
+    run_sql(b, "DELETE FROM move WHERE seq = %lld", (long long)group);
+    expect(b, VERIFY_GROUP, "which is not there");
+    run_sql(b, "INSERT OR REPLACE INTO stock_snapshot SELECT lot_id, on_hand, reserved, confirmed,"
+               " version FROM stock");
+    run_sql(b, "UPDATE snapshot SET seq = %lld", (long long)b->seq);
+    run_sql(b, "INSERT OR REPLACE INTO meta VALUES ('archived_seq', '%lld')", (long long)group);
     expect(b, SOUND);
 }
 
@@ -544,9 +597,11 @@ int main(void)
         CASE(a_change_after_the_deadline_is_found),
         CASE(a_reclaim_of_what_was_cancelled_is_found),
         CASE(units_on_backorder_are_clean_down_to_the_limit_of_the_time),
+        CASE(units_on_backorder_before_there_was_a_limit_are_found),
         CASE(a_sale_that_kept_all_is_clean),
         CASE(a_user_over_the_limit_for_a_moment_is_found),
         CASE(a_limit_that_was_changed_later_is_noted_and_no_fault),
+        CASE(a_sale_that_was_only_closed_was_not_changed),
         CASE(an_order_over_the_limit_is_found),
         CASE(a_share_that_is_exceeded_is_found),
         CASE(an_order_before_the_beginning_is_found),
@@ -554,6 +609,8 @@ int main(void)
         CASE(a_lot_that_is_not_in_the_sale_is_found),
         CASE(a_sale_that_is_not_there_is_found),
         CASE(groups_that_succeed_and_fail_are_clean),
+        CASE(a_group_that_fails_at_a_late_start_is_clean),
+        CASE(a_group_that_was_removed_before_its_member_is_not_missed),
         CASE(a_failed_group_with_a_member_that_paid_is_found),
         CASE(a_group_that_succeeds_without_enough_payments_is_found),
         CASE(a_group_that_the_shop_completes_is_clean),
