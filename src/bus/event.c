@@ -111,7 +111,7 @@ static void tell_lines(struct told *t, const struct move *m, const struct event_
     for (uint32_t i = 0; i < m->line_count && i < MOVE_LINES_MAX; i++) {
         t->lines[i] = (Tally__V1__Line)TALLY__V1__LINE__INIT;
         t->lines[i].lot = lot_key(t, i, lines[i].lot, m, namer);
-        t->lines[i].quantity = lines[i].quantity;
+        t->lines[i].quantity = m->kind == MOVE_LOT_TERMS ? 0 : lines[i].quantity; /* moves none */
         t->line_pointers[t->data.n_lines++] = &t->lines[i];
     }
 }

@@ -172,13 +172,15 @@ static void print_sale(const json_t *sale)
     print_number("share", sale, "total_limit");
     print_seconds("hold", number_of(sale, "hold_ms"));
     print_property("queue", text_of(json_object_get(sale, "queue"), "mode"));
-    if (group)
+    if (group && groups)
         printf("%-12s  of %" PRId64 ", %" PRId64 " open, %" PRId64 " succeeded, %" PRId64
                " failed\n",
                "groups", number_of(group, "size"), number_of(groups, "open"),
                number_of(groups, "succeeded"), number_of(groups, "failed"));
-    printf("%-12s  %" PRId64 " pending, %" PRId64 " confirmed, %" PRId64 " left\n", "units",
-           number_of(units, "pending"), number_of(units, "confirmed"), number_of(units, "left"));
+    if (units)
+        printf("%-12s  %" PRId64 " pending, %" PRId64 " confirmed, %" PRId64 " left\n", "units",
+               number_of(units, "pending"), number_of(units, "confirmed"),
+               number_of(units, "left"));
 }
 
 int print_sales(const json_t *sales)
@@ -187,6 +189,7 @@ int print_sales(const json_t *sales)
         {"SALE", false}, {"TITLE", false},    {"STATUS", false}, {"STARTS", false},
         {"ENDS", false}, {"CONFIRMED", true}, {"LEFT", true}};
     static const char *const texts[] = {"sale_id", "title", "status", "starts_at", "ends_at"};
+    static const char *const figures[] = {"confirmed", "left"};
     struct table t;
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < json_array_size(sales); i++) {
@@ -194,8 +197,12 @@ int print_sales(const json_t *sales)
         const json_t *units = json_object_get(sale, "units");
         for (size_t c = 0; c < sizeof(texts) / sizeof(texts[0]); c++)
             table_text(&t, text_of(sale, texts[c]));
-        table_number(&t, number_of(units, "confirmed"));
-        table_number(&t, number_of(units, "left"));
+        for (size_t c = 0; c < sizeof(figures) / sizeof(figures[0]); c++) {
+            if (units)
+                table_number(&t, number_of(units, figures[c]));
+            else
+                table_text(&t, "");
+        }
     }
     bool failed = t.failed;
     table_print(&t, stdout, 0);

@@ -162,6 +162,7 @@ struct move *batch_add(struct engine *e, enum move_kind kind, struct hold *h,
 void batch_clear(struct engine_batch *b)
 {
     assert(!b->due.first && !b->again.first);
+    sale_versions_free(b);
     b->count = 0;
     b->unknown = b->dead = b->expires = false;
     b->text.current = 0;
@@ -257,8 +258,8 @@ struct engine_batch *batch_land(struct engine *e)
     return f;
 }
 
-/* The oldest of the reservations that are PENDING, the OPEN groups and the sales that go on once
- * the open batch commits. */
+/* The oldest of the reservations that are PENDING, the OPEN groups and the sales that are not over
+ * once the open batch commits. */
 static int64_t oldest_pending(const struct engine *e)
 {
     int64_t oldest = e->last_seq + 1;
@@ -273,7 +274,7 @@ static int64_t oldest_pending(const struct engine *e)
     if (g && g->group_id < oldest)
         oldest = g->group_id;
     const struct sale *sale = e->sales.oldest;
-    while (sale && sale_has_ended(sale, e->now_ms))
+    while (sale && sale_is_over(e, sale))
         sale = sale->newer;
     return sale && sale->created_seq < oldest ? sale->created_seq : oldest;
 }

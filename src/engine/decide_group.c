@@ -2,8 +2,9 @@
  *
  * OPEN_GROUP alone makes a group without members. With its opener's order it is that order
  * (decide_reserve.c), whose RESERVE follows its GROUP_OPEN; if the order is refused there is no
- * group. A group that has ended is forgotten when that is committed: from then on the ledger tells
- * of it.
+ * group. COMPLETE_GROUP always leaves a note: by it a group that the shop completed is told from
+ * one that was paid. A group that has ended is forgotten when that is committed: from then on the
+ * ledger tells of it.
  */
 #include <string.h>
 
@@ -142,7 +143,7 @@ static void complete(struct engine *e, struct command *c, struct group *g)
     } else if (!batch_make_room(e, 1, 1)) {
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
     } else {
-        group_succeed(e, g, c->group.reason);
+        group_succeed(e, g, str_empty(c->group.reason) ? STR("completed") : c->group.reason);
         view(e, g, &c->group.group);
         batch_attach(e, c, g->touched);
     }

@@ -58,7 +58,7 @@ static void create(struct engine *e, struct command *c)
 {
     lot_id id = next_lot(e);
     const struct lot_terms *terms;
-    struct lot *lot = batch_make_room(e, 1, 1) ? lots_put(&e->lots, id, &c->create.dims) : NULL;
+    struct lot *lot = batch_make_room(e, 2, 1) ? lots_put(&e->lots, id, &c->create.dims) : NULL;
     if (lot && !new_lot_terms(e, c, id, &terms)) {
         lot_users_end(e, id);
         lots_drop(&e->lots, id);
@@ -74,6 +74,10 @@ static void create(struct engine *e, struct command *c)
     struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
     m->dims = &lot->dims;
     m->terms = terms;
+    if (terms) { /* the log says the limits of every instant */
+        const struct lot_terms plain = lot_terms_plain(&lot->dims);
+        terms_move(e, id, &plain, terms);
+    }
     c->create.lot = engine_view(e, id);
     batch_attach(e, c, lot->touched);
 }

@@ -205,12 +205,13 @@ static void note_after(struct moving *m)
     }
 }
 
-/* What takes units is decided when those of all that is due have come back. */
-static bool takes_units(const struct engine *e, const struct command *c, const struct hold *h)
+/* What takes units is decided when those of all that is due have come back, and what is done with a
+ * member of a group whose end has come when the group has ended. */
+static bool comes_later(const struct engine *e, const struct command *c, const struct hold *h)
 {
     bool ended = h->state == HOLD_REFUNDED || hold_is_due(e, h);
     return (c->kind == COMMAND_CONFIRM && c->move.reclaim && ended) ||
-           (c->kind == COMMAND_CHANGE && h->state == HOLD_PENDING);
+           (c->kind == COMMAND_CHANGE && h->state == HOLD_PENDING) || hold_group_ends(e, h);
 }
 
 static int decide_kind(struct engine *e, struct moving *m)
@@ -241,7 +242,7 @@ static void decide_hold(struct engine *e, struct command *c, struct hold *h)
         }
         return;
     }
-    if (takes_units(e, c, h) && engine_must_wait(e)) {
+    if (comes_later(e, c, h) && engine_must_wait(e)) {
         search_reset(&c->move.search);
         engine_defer(e, c);
         hold_release(e, h);

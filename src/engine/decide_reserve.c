@@ -46,9 +46,13 @@ static void answer_hold(const struct engine *e, struct reserve_command *r, const
     r->reservation_id = h->reservation_id;
     r->at_ms = h->created_ms;
     r->expires_ms = h->deadline_ms;
-    bool due = hold_is_due(e, h);
-    r->state = due ? HOLD_REFUNDED : (enum hold_state)h->state;
-    r->reason = due ? REASON_EXPIRED : (enum refund_reason)h->reason;
+    bool with_group =
+        h->state == HOLD_CONFIRMED ? hold_group_ends(e, h) : hold_ends_with_group(e, h);
+    bool ended = with_group || hold_is_due(e, h);
+    r->state = ended ? HOLD_REFUNDED : (enum hold_state)h->state;
+    r->reason = with_group ? REASON_GROUP_FAILED
+                : ended    ? REASON_EXPIRED
+                           : (enum refund_reason)h->reason;
     answer_lines(r, hold_lines(h, &one), h->line_count);
     r->rests_on = batch_number_of(e, h->touched);
 }
@@ -220,7 +224,11 @@ static int reserve_new(struct engine *e, struct command *c, struct reserve_comma
 {
     struct sale *sale;
     int code = judge(e, c, r, &sale);
-    struct group *opened = code ? NULL : open_group(e, c, r, sale, &code);
+    struct group *opened = NULL;
+    if (!code) {
+        opened = open_group(e, c, r, sale, &code);
+        r->line_count = code ? 0 : r->line_count;
+    }
     if (code) {
         e->stats.sold_out_total += code == TLY_ESOLD_OUT;
         return code;
@@ -311,6 +319,14 @@ static int64_t group_of_seen(const struct seen_order *seen)
     return seen->record ? seen->record->group_id : 0;
 }
 
+/* An order that opens a group is another one than one that is in none. A fence is any order. */
+static bool opened_none(const struct command *c, const struct seen_order *seen)
+{
+    if (c->kind != COMMAND_OPEN_GROUP || seen->verdict != SEEN_REPLAY || group_of_seen(seen))
+        return false;
+    return seen->hold ? !hold_is_fence(seen->hold) : !seen->record->fence;
+}
+
 void decide_reserve(struct engine *e, struct command *c)
 {
     struct reserve_command *r = order_of(c);
@@ -326,6 +342,8 @@ void decide_reserve(struct engine *e, struct command *c)
         engine_put_off(e, c);
         return;
     }
+    if (opened_none(c, &seen))
+        seen.verdict = SEEN_MISMATCH;
     int64_t group_id = group_of_seen(&seen);
     reserve_decide(e, c, r, &seen);
     c->code = r->code;

@@ -190,5 +190,7 @@ int refund_decide(struct engine *e, struct moving *m)
         return TLY_EUNAVAILABLE;
     if (reason > REASON_UNSETTLED)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "there is no such reason");
+    if (reason == REASON_GROUP_FAILED && hold_group_id(h))
+        return engine_say(c, TLY_EINVALID_ARGUMENT, "reason: its group says itself that it failed");
     return pending ? refund_pending(e, m, reason) : refund_confirmed(e, m, reason);
 }

@@ -15,7 +15,9 @@ static int breaks(struct command *c, const char *rule)
     return engine_say(c, TLY_EINVALID_ARGUMENT, "%s", rule);
 }
 
-static int check_terms(const struct engine *e, struct command *c, const struct sale_terms *t)
+/* hold_max_ms bounds its hold_ms, where that is said anew: a sale that began under other settings
+ * goes on. */
+static int check_terms(struct command *c, const struct sale_terms *t, int64_t hold_max_ms)
 {
     if (str_empty(t->sale_id) || t->sale_id.len > SALE_ID_MAX)
         return breaks(c, "sale_id has 1 to 64 bytes");
@@ -27,9 +29,9 @@ static int check_terms(const struct engine *e, struct command *c, const struct s
         return breaks(c, "a sale has 1 to 256 lots or skus");
     if (t->per_user_limit < 0 || t->per_order_limit < 0 || t->total_limit < 0)
         return breaks(c, "a limit is 0 (none) or more");
-    if (t->hold_ms < 0 || t->hold_ms > e->config.hold_max_ms)
+    if (t->hold_ms < 0 || t->hold_ms > hold_max_ms)
         return engine_say(c, TLY_EINVALID_ARGUMENT, "hold_ms is at most %lld",
-                          (long long)e->config.hold_max_ms);
+                          (long long)hold_max_ms);
     if (t->payment_extend_ms_max < 0)
         return breaks(c, "payment_extend_ms_max is 0 (none) or more");
     if (t->group_size == 1 || t->group_size > GROUP_SIZE_MAX ||
@@ -47,15 +49,13 @@ static int64_t lot_units(const struct engine *e, lot_id id)
     return stock_for_gate(e, lots_at(&e->lots, id));
 }
 
-/* A lot that is named and of a sku of the sale counts once. */
+/* A lot that is named and of a sku of the sale counts once, and so does a sku that is named twice.
+ */
 static int64_t units_of_lots(const struct engine *e, const struct sale_version *v)
 {
     int64_t units = 0;
-    for (uint16_t i = 0; i < v->terms.item_count; i++) {
-        const struct sale_item *item = &v->terms.items[i];
-        if (item->lot)
-            continue;
-        for (lot_id id = lots_sku(&e->lots, item->sku)->oldest; id;
+    for (uint16_t i = 0; i < v->sku_count; i++) {
+        for (lot_id id = lots_sku_at(&e->lots, v->skus[i])->oldest; id;
              id = lots_at(&e->lots, id)->sku_next_new)
             units += lot_units(e, id);
     }
@@ -85,6 +85,7 @@ static void view(const struct engine *e, const struct sale *s, struct sale_view 
     *out = (struct sale_view){
         .now_ms = e->now_ms,
         .created_ms = seq_ms(s->created_seq),
+        .whole = s->whole,
         .units_pending = s->units_pending - s->units_due,
         .units_confirmed = s->units_confirmed,
         .units_left = units_of_lots(e, s->version),
@@ -122,15 +123,10 @@ static bool can_write(struct engine *e, struct command *c)
 }
 
 /* The version that the terms make, or NULL: answered. */
-static struct sale_version *new_version(struct engine *e, struct command *c,
-                                        const struct sale_terms *terms)
+static struct sale_version *make_version(struct engine *e, struct command *c,
+                                         const struct sale_terms *terms)
 {
     uint32_t failed = 0;
-    c->code = check_terms(e, c, terms);
-    if (c->code) {
-        engine_reply(e, c);
-        return NULL;
-    }
     struct sale_version *v = sale_version_make(&e->lots, terms, &failed);
     c->sale->failed_item = failed;
     if (v)
@@ -139,6 +135,16 @@ static struct sale_version *new_version(struct engine *e, struct command *c,
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
     else
         engine_refuse(e, c, TLY_ENOT_FOUND, "there is no lot of item %u of the sale", failed + 1);
+    return NULL;
+}
+
+static struct sale_version *new_version(struct engine *e, struct command *c,
+                                        const struct sale_terms *terms, int64_t hold_max_ms)
+{
+    c->code = check_terms(c, terms, hold_max_ms);
+    if (!c->code)
+        return make_version(e, c, terms);
+    engine_reply(e, c);
     return NULL;
 }
 
@@ -184,7 +190,7 @@ void decide_create_sale(struct engine *e, struct command *c)
     struct sale_terms terms = c->sale->terms;
     terms.closed_ms = 0;
     terms.number = e->sales.count + 1;
-    struct sale_version *v = new_version(e, c, &terms);
+    struct sale_version *v = new_version(e, c, &terms, e->config.hold_max_ms);
     if (!v)
         return;
     struct sale *s = sales_add(&e->sales, v, 0);
@@ -195,6 +201,7 @@ void decide_create_sale(struct engine *e, struct command *c)
     }
     s->users.all = &e->user_entries;
     s->created_seq = add_move(e, s, NULL)->seq;
+    s->whole = true;
     answer_sale(e, c, s, s->touched);
 }
 
@@ -252,7 +259,8 @@ void decide_update_sale(struct engine *e, struct command *c)
     if (!can_write(e, c))
         return;
     struct sale_terms terms = merged(&s->version->terms, &c->sale->terms, c->sale->sets);
-    struct sale_version *v = new_version(e, c, &terms);
+    int64_t hold_max_ms = c->sale->sets & SALE_HOLD ? e->config.hold_max_ms : INT64_MAX;
+    struct sale_version *v = new_version(e, c, &terms, hold_max_ms);
     if (v)
         change(e, c, s, v);
 }
@@ -276,7 +284,7 @@ void decide_close_sale(struct engine *e, struct command *c)
         return;
     struct sale_terms terms = s->version->terms;
     terms.closed_ms = e->now_ms;
-    struct sale_version *v = new_version(e, c, &terms);
+    struct sale_version *v = make_version(e, c, &terms);
     if (v)
         change(e, c, s, v);
 }
@@ -317,24 +325,42 @@ void sale_committed(struct engine *e, struct undo *u, uint8_t bit)
     untouch(u->sale, bit);
 }
 
-void sale_undone(struct engine *e, struct undo *u, uint8_t bit)
+void sale_undone(struct engine *e, struct undo *u, struct engine_batch *b)
 {
     struct sale *s = u->sale;
-    untouch(s, bit);
-    if (!u->old_version) {
+    s->version->next = b->undone;
+    b->undone = s->version;
+    untouch(s, b->bit);
+    if (u->old_version)
+        s->version = u->old_version;
+    else
         sales_drop(&e->sales, s);
-        return;
+}
+
+void sale_versions_free(struct engine_batch *b)
+{
+    struct sale_version *next;
+    for (struct sale_version *v = b->undone; v; v = next) {
+        next = v->next;
+        sale_version_free(v);
     }
-    sale_version_free(s->version);
-    s->version = u->old_version;
+    b->undone = NULL;
 }
 
 void sale_versions_drop(struct engine_batch *b)
 {
+    sale_versions_free(b);
     for (uint32_t i = 0; i < b->count; i++) {
         if (b->moves[i].kind == MOVE_SALE)
             sale_version_free(b->undos[i].old_version);
     }
+}
+
+bool sale_is_over(const struct engine *e, const struct sale *s)
+{
+    const struct sale_terms *t = &s->version->terms;
+    int64_t ended_ms = t->closed_ms ? t->closed_ms : t->ends_ms;
+    return e->now_ms - ended_ms > e->config.hold_total_max_ms + e->config.refund_window_ms;
 }
 
 void sales_sweep(struct engine *e)
@@ -342,7 +368,7 @@ void sales_sweep(struct engine *e)
     struct sale *next;
     for (struct sale *s = e->sales.oldest; s; s = next) {
         next = s->newer;
-        if (!s->terms_touched && sale_has_ended(s, e->now_ms))
+        if (!s->terms_touched && sale_is_over(e, s))
             sales_unlive(&e->sales, s);
     }
 }

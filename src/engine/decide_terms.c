@@ -48,6 +48,18 @@ static struct lot_terms changed_terms(const struct engine *e, const struct comma
     return terms;
 }
 
+/* Its quantity is the backorder_limit from then on: who reads the log alone knows how far available
+ * may fall. */
+void terms_move(struct engine *e, lot_id id, const struct lot_terms *old,
+                const struct lot_terms *terms)
+{
+    struct undo *u;
+    struct line line = {.lot = id, .quantity = terms->backorder_limit};
+    struct move *m = batch_add(e, MOVE_LOT_TERMS, NULL, &line, 1, &u);
+    m->terms = batch_keep_terms(e, terms);
+    u->old_terms = batch_keep_terms(e, old);
+}
+
 static int put_terms(struct engine *e, struct command *c, lot_id id)
 {
     const struct lot_terms old = lots_terms(&e->lots, lots_at(&e->lots, id));
@@ -67,11 +79,7 @@ static int put_terms(struct engine *e, struct command *c, lot_id id)
                           e->config.user_entries_max);
     if (!room || code)
         return engine_say(c, TLY_EOVERLOADED, "out of memory");
-    struct undo *u;
-    struct line line = {.lot = id};
-    struct move *m = batch_add(e, MOVE_LOT_TERMS, NULL, &line, 1, &u);
-    m->terms = batch_keep_terms(e, &terms);
-    u->old_terms = batch_keep_terms(e, &old);
+    terms_move(e, id, &old, &terms);
     engine_put_terms(e, id, &terms);
     c->update_lot.changed = true;
     return 0;

@@ -28,6 +28,10 @@ static int check_config(const struct engine_config *c, struct error *e)
     if (c->sales_max > SALES_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "sales_max", "there are at most %d sales",
                          SALES_MAX);
+    if (c->shared && c->user_holds_max)
+        return error_set(
+            e, TLY_EINVALID_ARGUMENT, "user_holds_max",
+            "user_holds_max: a ledger that several nodes share counts no user's holds");
     if (c->batches_max > FLIGHTS_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "at most %d batches are under way",
                          FLIGHTS_MAX);
@@ -386,12 +390,17 @@ int64_t engine_next_deadline(const struct engine *e)
     return under_way || !engine_takes_writes(e) ? INT64_MAX : s->look_ms;
 }
 
+int64_t engine_gate_deadline(const struct engine *e)
+{
+    return e->groups.due_first ? 0 : engine_next_deadline(e);
+}
+
 int64_t engine_settled_deadline(const struct engine *e)
 {
-    bool open = e->due.first || e->parked.first || e->groups.due_first || e->open->expires;
+    bool open = e->due.first || e->parked.first || e->open->expires;
     for (uint32_t i = 0; i < e->flight_count; i++)
         open = open || e->flights[i]->expires;
-    return open ? 0 : engine_next_deadline(e);
+    return open ? 0 : engine_gate_deadline(e);
 }
 
 /* Never goes back: neither with the clock nor when a millisecond's numbers are used up. */

@@ -97,8 +97,9 @@ struct engine_batch {
     bool expires; /* it lets go of holds that were due */
     bool dead;    /* undone; the ledger has not told yet that it let go of it */
     struct text_pool text;
-    struct command_list due;   /* answered when it is committed */
-    struct command_list again; /* looked at again when its outcome is known */
+    struct sale_version *undone; /* that its moves pointed to, and the ledger may look at */
+    struct command_list due;     /* answered when it is committed */
+    struct command_list again;   /* looked at again when its outcome is known */
 };
 
 struct waiter {
@@ -341,7 +342,7 @@ void engine_put_terms(struct engine *e, lot_id id, const struct lot_terms *terms
 /* ---- batch.c ---- */
 enum {
     MOVE_TEXT_MAX =
-        ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 2 * sizeof(struct lot_terms) + 64
+        ORDER_ID_MAX + USER_ID_MAX + ADJUST_REASON_MAX + 3 * sizeof(struct lot_terms) + 64
 };
 bool batch_full(const struct engine *e);
 /* Room in the open batch for `moves` of `lines` lines each and their texts, and for one move more
@@ -529,6 +530,9 @@ void confirm_all_answered(struct engine *e, struct command *c, uint32_t order, s
                           bool last);
 void decide_create(struct engine *e, struct command *c);
 void decide_terms(struct engine *e, struct command *c);
+/* The LOT_TERMS move, for which room was made. */
+void terms_move(struct engine *e, lot_id id, const struct lot_terms *old,
+                const struct lot_terms *terms);
 /* False, with a sentence, for terms that no lot may have. */
 bool terms_are_valid(struct command *c, const struct lot_terms *terms);
 /* Where an adjustment_id stands in the order index: no order_id has that hash. */
@@ -543,10 +547,14 @@ void look_up_sale(struct engine *e, struct command *c);
 void look_up_sales(struct engine *e, struct command *c);
 /* A SALE move is committed, or undone. */
 void sale_committed(struct engine *e, struct undo *u, uint8_t bit);
-void sale_undone(struct engine *e, struct undo *u, uint8_t bit);
-/* Frees what is kept for undoing them. */
+void sale_undone(struct engine *e, struct undo *u, struct engine_batch *b);
+/* The ledger has let go of the batch: what was undone in it is freed. */
+void sale_versions_free(struct engine_batch *b);
+/* And what is kept for undoing. */
 void sale_versions_drop(struct engine_batch *b);
-/* Of those that have ended for good nothing is kept but their figures. */
+/* No hold of it is PENDING, and none may be taken again any more. */
+bool sale_is_over(const struct engine *e, const struct sale *s);
+/* Of those that are over nothing is kept but their figures. */
 void sales_sweep(struct engine *e);
 
 /* ---- look_up.c ---- */

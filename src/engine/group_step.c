@@ -47,13 +47,14 @@ bool hold_is_in_open_group(const struct hold *h)
     return hold_has_place(h) && hold_sale(h)->group->status == GROUP_IS_OPEN;
 }
 
+bool hold_group_ends(const struct engine *e, const struct hold *h)
+{
+    return hold_is_in_open_group(h) && group_has_come_to_its_end(e, hold_sale(h)->group);
+}
+
 bool hold_ends_with_group(const struct engine *e, const struct hold *h)
 {
-    if (!hold_has_place(h))
-        return false;
-    const struct group *g = hold_sale(h)->group;
-    return g->status == GROUP_IS_OPEN && group_has_come_to_its_end(e, g) &&
-           h->deadline_ms >= g->ends_ms;
+    return hold_group_ends(e, h) && h->deadline_ms >= hold_sale(h)->group->ends_ms;
 }
 
 static int in_group_already(const struct engine *e, struct command *c, struct reserve_command *r,
@@ -137,12 +138,23 @@ void group_untouch(struct engine *e, const struct hold *h, uint8_t bit)
         g->touched &= (uint8_t)~bit;
 }
 
-void group_retouch(struct engine *e, const struct hold *h, uint8_t bit)
+static void touch(struct group *g, uint8_t bit)
 {
-    struct group *g = group_of(e, h);
-    hold_sale(h)->sale->touched |= bit;
+    g->touched |= bit;
+    g->sale->touched |= bit;
+}
+
+void group_retouch(struct engine *e, const struct move *m, const struct undo *u, uint8_t bit)
+{
+    struct group *g = m->kind >= MOVE_GROUP_OPEN ? u->group : NULL;
+    if (u->hold && u->hold->in_sale) {
+        hold_sale(u->hold)->sale->touched |= bit;
+        g = group_of(e, u->hold);
+    }
+    if (m->kind == MOVE_SALE)
+        u->sale->touched |= bit;
     if (g)
-        g->touched |= bit;
+        touch(g, bit);
 }
 
 static struct move *add_move(struct engine *e, enum move_kind kind, struct group *g)
@@ -153,8 +165,7 @@ static struct move *add_move(struct engine *e, enum move_kind kind, struct group
     m->group_id = g->group_id;
     m->sale = g->sale->version->terms.number;
     m->deadline_ms = g->ends_ms;
-    g->touched |= e->open->bit;
-    g->sale->touched |= e->open->bit;
+    touch(g, e->open->bit);
     return m;
 }
 
@@ -247,7 +258,10 @@ void group_undone(struct engine *e, const struct move *m, struct undo *u, uint8_
     count_end(e, g, -1);
     g->status = GROUP_IS_OPEN;
     g->ended_ms = 0;
-    groups_watch(&e->groups, g); /* if its end has come, the next turn takes it down */
+    if (group_has_come_to_its_end(e, g))
+        groups_set_due(&e->groups, g); /* it ends before anything newer is decided */
+    else
+        groups_watch(&e->groups, g);
 }
 
 bool group_take_due(struct engine *e, uint32_t max)

@@ -16,6 +16,8 @@ bool group_has_come_to_its_end(const struct engine *e, const struct group *g);
 int64_t hold_group_id(const struct hold *h);
 bool hold_has_place(const struct hold *h);
 bool hold_is_in_open_group(const struct hold *h);
+/* The end of its group has come and is still to be decided. */
+bool hold_group_ends(const struct engine *e, const struct hold *h);
 /* A PENDING hold that is due ends with its group, not by itself. */
 bool hold_ends_with_group(const struct engine *e, const struct hold *h);
 
@@ -31,8 +33,8 @@ void group_confirmed(struct engine *e, struct hold *h);
 void group_succeed(struct engine *e, struct group *g, struct str note);
 /* A move of the hold is committed or undone: its group does not wait for that batch any more. */
 void group_untouch(struct engine *e, const struct hold *h, uint8_t bit);
-/* Others of that batch were undone: sale and group wait for it on. */
-void group_retouch(struct engine *e, const struct hold *h, uint8_t bit);
+/* Others of the move's batch were undone: its sale and group wait for it on. */
+void group_retouch(struct engine *e, const struct move *m, const struct undo *u, uint8_t bit);
 /* A GROUP_ move is. */
 void group_committed(struct engine *e, const struct move *m, struct undo *u, uint8_t bit);
 void group_undone(struct engine *e, const struct move *m, struct undo *u, uint8_t bit);

@@ -142,12 +142,9 @@ int64_t groups_next_end(const struct groups *gs)
     return gs->end_count ? gs->ends[0].ends_ms : INT64_MAX;
 }
 
-bool groups_take_due(struct groups *gs, int64_t now_ms)
+void groups_set_due(struct groups *gs, struct group *g)
 {
-    if (groups_next_end(gs) > now_ms)
-        return false;
-    struct group *g = gs->ends[0].group;
-    groups_unwatch(gs, g);
+    assert(!g->timer && !g->due);
     g->due = true;
     g->due_previous = gs->due_last;
     if (gs->due_last)
@@ -155,6 +152,15 @@ bool groups_take_due(struct groups *gs, int64_t now_ms)
     else
         gs->due_first = g;
     gs->due_last = g;
+}
+
+bool groups_take_due(struct groups *gs, int64_t now_ms)
+{
+    if (groups_next_end(gs) > now_ms)
+        return false;
+    struct group *g = gs->ends[0].group;
+    groups_unwatch(gs, g);
+    groups_set_due(gs, g);
     return true;
 }
 

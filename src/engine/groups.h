@@ -70,6 +70,7 @@ void groups_unwatch(struct groups *gs, struct group *g); /* also if it is due */
 int64_t groups_next_end(const struct groups *gs);        /* INT64_MAX: none is to come */
 /* The next that ends by now_ms becomes due; false: there is none. */
 bool groups_take_due(struct groups *gs, int64_t now_ms);
+void groups_set_due(struct groups *gs, struct group *g); /* one that waits for nothing */
 
 void groups_prefetch(const struct groups *gs, int64_t group_id, uint64_t user);
 /* Room for one more place of that user; false: no memory. */

@@ -58,8 +58,9 @@ int lot_users_begin(struct engine *e, lot_id id)
     struct lot_extra *extra = lots_extra(&e->lots, lots_at(&e->lots, id)->extra);
     if (extra->counts_users || e->config.shared)
         return 0;
+    bool is_new = lots_at(&e->lots, id)->stock.version == 0;
     extra->users.all = &e->user_entries;
-    for (struct hold *h = e->holds.oldest; h; h = h->newer) {
+    for (struct hold *h = is_new ? NULL : e->holds.oldest; h; h = h->newer) {
         struct line one;
         const struct line *lines = hold_lines(h, &one);
         for (uint8_t i = 0; i < h->line_count; i++) {
@@ -98,13 +99,6 @@ void lot_users_end(struct engine *e, lot_id id)
     if (e->limited_sweep == id)
         e->limited_sweep = extra->limited_next;
     extra->counts_users = false;
-}
-
-void lot_users_settle(struct engine *e, lot_id id)
-{
-    const struct lot_extra *extra = counting(e, id);
-    if (extra && !extra->terms.per_user_limit && !lots_at(&e->lots, id)->touched)
-        lot_users_end(e, id);
 }
 
 void lot_users_moved(struct engine *e, lot_id id, const struct hold *h, enum move_kind kind,
@@ -223,9 +217,12 @@ void lot_users_sweep(struct engine *e)
     for (int i = 0; e->limited_lots && i < SWEEP_LOTS; i++) {
         if (!e->limited_sweep)
             e->limited_sweep = e->limited_lots;
-        struct lot_extra *extra = counting(e, e->limited_sweep);
+        lot_id id = e->limited_sweep;
+        struct lot_extra *extra = counting(e, id);
         user_units_sweep(&extra->users, &extra->sweep, is_over, e);
         e->limited_sweep = extra->limited_next;
+        if (!extra->terms.per_user_limit && !lots_at(&e->lots, id)->touched)
+            lot_users_end(e, id);
         if (!e->limited_sweep)
             return;
     }

@@ -19,8 +19,6 @@ void lot_users_end(struct engine *e, lot_id id);
 /* A move of a hold (sign +1), or its undo (-1). */
 void lot_users_moved(struct engine *e, lot_id id, const struct hold *h, enum move_kind kind,
                      int64_t quantity, int sign);
-/* New terms are committed: a lot without a limit counts no longer. */
-void lot_users_settle(struct engine *e, lot_id id);
 /* Would the order's lines be too many for its user? Makes room for them. */
 int lot_users_limit(struct engine *e, struct command *c, struct reserve_command *r);
 /* So many units more of a hold's lines (differences; those below 1 are not looked at). */
@@ -29,7 +27,8 @@ int lot_users_allow(struct engine *e, struct command *c, const struct hold *h,
 int lot_users_load(struct engine *e, const struct move *m, struct error *err);
 /* No move before it is needed to count; INT64_MAX: nothing is counted. */
 int64_t lot_users_oldest(const struct engine *e);
-/* Now and then: forgets some of what does not count any more. */
+/* Now and then: forgets some of what does not count any more; a lot without a limit counts no
+ * longer. */
 void lot_users_sweep(struct engine *e);
 
 #endif

@@ -98,6 +98,11 @@ const struct sku *lots_sku(const struct lots *ls, struct str sku)
     return number ? sku_at(ls, number) : NULL;
 }
 
+const struct sku *lots_sku_at(const struct lots *ls, uint32_t number)
+{
+    return sku_at(ls, number);
+}
+
 bool lot_matches(const struct lot *lot, struct str flavor, struct str size, struct str batch)
 {
     return (str_empty(flavor) || str_equal(lot->dims.flavor, flavor)) &&

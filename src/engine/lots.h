@@ -99,6 +99,7 @@ void lots_drop(struct lots *ls, lot_id id);
 
 lot_id lots_find(const struct lots *ls, struct str key);
 const struct sku *lots_sku(const struct lots *ls, struct str sku);
+const struct sku *lots_sku_at(const struct lots *ls, uint32_t number);
 /* True if the lot has the dimensions that are given (not empty). */
 bool lot_matches(const struct lot *lot, struct str flavor, struct str size, struct str batch);
 bool lot_dims_equal(const struct lot_dims *a, const struct lot_dims *b);

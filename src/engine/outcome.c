@@ -92,7 +92,7 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
         if (u->hold && u->first_touch && !move_begins(m))
             untouch_hold(e, b, u);
         if (m->kind == MOVE_SALE)
-            sale_undone(e, u, b->bit);
+            sale_undone(e, u, b);
         if (m->kind >= MOVE_GROUP_OPEN)
             group_undone(e, m, u, b->bit);
         if (m->kind == MOVE_ADJUST && u->key_hash)
@@ -108,8 +108,7 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
         const struct line *lines = move_lines(&b->moves[i]);
         for (uint16_t j = 0; j < b->moves[i].line_count; j++)
             lots_at(&e->lots, lines[j].lot)->touched |= b->bit;
-        if (b->undos[i].hold && b->undos[i].hold->in_sale)
-            group_retouch(e, b->undos[i].hold, b->bit);
+        group_retouch(e, &b->moves[i], &b->undos[i], b->bit);
     }
     e->stats.undone_total += b->count - from;
     b->count = from;
@@ -133,8 +132,6 @@ static void commit_batch(struct engine *e, struct engine_batch *b)
                 e->created = e->config.shared ? e->lots.count : e->created + 1;
             }
             stock_changed(e, lines[j].lot);
-            if (m->kind == MOVE_LOT_TERMS)
-                lot_users_settle(e, lines[j].lot);
         }
         if (m->kind == MOVE_SALE)
             sale_committed(e, u, b->bit);

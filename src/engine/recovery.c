@@ -307,6 +307,11 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
         return corrupt(err, m, "it belongs to no earlier reservation");
     if (!h) /* CONFIRMED ones are in memory while their group is OPEN */
         return 0;
+    enum refund_reason reason = (enum refund_reason)m->reason;
+    if (m->kind == MOVE_REFUND && !reason)
+        reason = REASON_CANCELLED;
+    if (!hold_move_end((int)h->state, (enum move_kind)m->kind, reason != REASON_NONE))
+        return corrupt(err, m, "its reservation is in no state for it");
     h->moves++;
     if (m->kind == MOVE_EXTEND) {
         hold_set_deadline(e, h, m->deadline_ms);
@@ -314,16 +319,11 @@ static int load_hold_move(struct engine *e, const struct move *m, struct error *
     }
     if (m->kind == MOVE_CHANGE)
         return load_change(e, h, m, err);
-    if (!hold_move_target((int)h->state, (enum move_kind)m->kind))
-        return corrupt(err, m, "its reservation is in no state for it");
     if (m->kind == MOVE_REFUND && !same_lines(h, m))
         return corrupt(err, m, "it gives back other units than were reserved");
     if ((m->kind == MOVE_RECLAIM || (m->kind == MOVE_CONFIRM && hold_has_place(h))) &&
         !holds_set_lines(&e->holds, h, move_lines(m), m->line_count))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the holds");
-    enum refund_reason reason = (enum refund_reason)m->reason;
-    if (m->kind == MOVE_REFUND && !reason)
-        reason = REASON_CANCELLED;
     bool confirms = h->state != HOLD_CONFIRMED;
     hold_step(e, h, m->kind, reason);
     if (confirms && h->state == HOLD_CONFIRMED)
@@ -367,6 +367,12 @@ static int load_by_kind(struct engine *e, const struct move *m, struct error *er
         if (m->detail.len > ADJUSTMENT_ID_MAX)
             return corrupt(err, m, "its adjustment_id is too long");
         return load_index(e, m, m->detail, adjustment_hash(m->detail, e->config.hash_seed), err);
+    case MOVE_SALE: {
+        struct sale *sale = sales_at(&e->sales, m->sale);
+        if (sale && sale->created_seq == m->seq)
+            sale->whole = true;
+        return 0;
+    }
     default:
         return 0;
     }

@@ -76,6 +76,26 @@ int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t as
     return asked && asked < most ? asked : most;
 }
 
+/* What the want names by its sku is in the sale, as far as it is anywhere. */
+static bool goods_in_sale(const struct engine *e, const struct sale_version *v,
+                          const struct want *w)
+{
+    const struct sku *sku = lots_sku(&e->lots, w->sku);
+    if (!sku || !sku->oldest || sale_version_has_sku(v, lots_at(&e->lots, sku->oldest)->sku))
+        return true;
+    uint32_t number = lots_at(&e->lots, sku->oldest)->sku;
+    for (uint16_t i = 0; i < v->lot_count; i++) {
+        const struct lot *lot = lots_at(&e->lots, v->lots[i]);
+        if (lot->sku == number && lot_matches(lot, w->flavor, w->size, w->batch))
+            return true;
+    }
+    for (lot_id id = sku->oldest; id; id = lots_at(&e->lots, id)->sku_next_new) {
+        if (lot_matches(lots_at(&e->lots, id), w->flavor, w->size, w->batch))
+            return false;
+    }
+    return true;
+}
+
 /* True: something of what the want names is in the sale, or is nowhere. */
 static bool want_in_sale(const struct engine *e, const struct sale_version *v, const struct want *w)
 {
@@ -85,19 +105,7 @@ static bool want_in_sale(const struct engine *e, const struct sale_version *v, c
             id = lots_find(&e->lots, w->lot);
         return !id || sale_version_sells(v, id, lots_at(&e->lots, id));
     }
-    const struct sku *sku = lots_sku(&e->lots, w->sku);
-    if (!sku || !sku->oldest)
-        return true;
-    uint32_t number = lots_at(&e->lots, sku->oldest)->sku;
-    for (uint16_t i = 0; i < v->sku_count; i++) {
-        if (v->skus[i] == number)
-            return true;
-    }
-    for (uint16_t i = 0; i < v->lot_count; i++) {
-        if (lots_at(&e->lots, v->lots[i])->sku == number)
-            return true;
-    }
-    return false;
+    return goods_in_sale(e, v, w);
 }
 
 /* Who counts towards the limit, as far as it is known here: the others' order_ids stand in the
@@ -262,7 +270,9 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
     struct sale *sale = hs->sale;
     const struct sale_terms *t = &sale->version->terms;
     int64_t order_units = 0;
-    if (sale_has_ended(sale, e->now_ms))
+    bool taken_again = h->state == HOLD_REFUNDED;
+    /* Who pays late made the order in time: it may be taken again as long as its sale counts. */
+    if (sale_has_ended(sale, e->now_ms) && !(taken_again && sale->live && sale->whole))
         return engine_say(c, TLY_ESALE_CLOSED, "sale %.*s is over", STR_ARG(t->sale_id));
     for (uint16_t i = 0; i < line_count; i++) {
         order_units += lines[i].quantity;
@@ -277,7 +287,7 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
         code = user_limit(e, c, &r, sale, units);
     if (!code && units > 0)
         code = share_limit(c, &r, sale, units);
-    if (!code && hs->group_id && h->state == HOLD_REFUNDED) { /* it takes its place again */
+    if (!code && hs->group_id && taken_again) { /* it takes its place again */
         struct order_extra extra = {.group_id = hs->group_id};
         r.extra = &extra;
         r.search.group_found = true; /* it was in it */

@@ -226,8 +226,7 @@ void sales_drop(struct sales *ss, struct sale *s)
 {
     assert(s == sales_at(ss, ss->count));
     sales_unlive(ss, s);
-    pairs_remove(&ss->by_id, id_key(ss, s->version->terms.sale_id), (uintptr_t)s);
+    pairs_remove(&ss->by_id, id_key(ss, s->sale_id), (uintptr_t)s);
     *sales_place(ss, ss->count--) = NULL;
-    sale_version_free(s->version);
     free(s);
 }

@@ -3,7 +3,7 @@
  *
  * What a sale's terms say is one block of memory, a version, that never changes: an UPDATE makes
  * the next one, and the one before lives until that is committed. The row of a SALE move points to
- * it.
+ * it, so one that is undone lives as long as the batch.
  */
 #ifndef TALLY_ENGINE_SALES_H
 #define TALLY_ENGINE_SALES_H
@@ -21,8 +21,9 @@ enum { SALES_MAX = 1 << 20, SALE_CHUNK = 1024 };
 
 struct sale_version {
     struct sale_terms terms;
-    uint32_t *lots; /* that are named; ascending */
-    uint32_t *skus; /* numbers of skus; ascending */
+    struct sale_version *next; /* of those that were undone in one batch */
+    uint32_t *lots;            /* that are named; ascending */
+    uint32_t *skus;            /* numbers of skus; ascending */
     uint16_t lot_count;
     uint16_t sku_count;
 };
@@ -39,12 +40,13 @@ struct sale {
     uint32_t groups_open;
     uint32_t groups_succeeded;
     uint32_t groups_failed;
-    struct user_units users; /* until it has ended */
-    struct sale *older;      /* the list of sales that have not ended, by number */
+    struct user_units users; /* while it is live */
+    struct sale *older;      /* the list of live sales, by number */
     struct sale *newer;
     uint8_t touched;       /* bits of the undecided batches that have moves of it or its orders */
     uint8_t terms_touched; /* of it */
-    bool live;             /* in the list */
+    bool live;             /* it is not over (sale_is_over) */
+    bool whole;            /* all its orders are counted, from its beginning on */
 };
 
 struct sales {
@@ -67,9 +69,9 @@ void sale_version_free(struct sale_version *v); /* NULL is fine */
 
 /* The next one, whose version becomes its own; NULL when memory is short. */
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
-void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest */
+void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest; its version stays */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
-void sales_unlive(struct sales *ss, struct sale *s); /* it has ended, for good */
+void sales_unlive(struct sales *ss, struct sale *s); /* it is over */
 
 bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);
 
@@ -85,6 +87,7 @@ static inline struct sale *sales_at(const struct sales *ss, sale_number number)
     return number && number <= ss->count ? *sales_place(ss, number) : NULL;
 }
 
+/* It sells nothing more; its holds go on, and may be taken again by late payments. */
 static inline bool sale_has_ended(const struct sale *s, int64_t now_ms)
 {
     const struct sale_terms *t = &s->version->terms;

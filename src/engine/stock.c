@@ -62,6 +62,8 @@ int64_t stock_sellable(const struct engine *e, lot_id id)
     if (lot_is_withdrawn(e, lot))
         return 0;
     int64_t units = available + lot_backorder_limit(e, lot);
+    if (units > QUANTITY_MAX)
+        return QUANTITY_MAX; /* no line has more */
     return units > 0 ? units : 0;
 }
 

@@ -225,7 +225,7 @@ void lane_tell_gate(struct lane *l, const struct command *answered)
     tell_lots(l);
     if (l->gate->ops->committed)
         tell_committed(l, answered);
-    int64_t deadline_ms = l->gate->ops->decided ? engine_next_deadline(l->engine)
+    int64_t deadline_ms = l->gate->ops->decided ? engine_gate_deadline(l->engine)
                                                 : engine_settled_deadline(l->engine);
     if (deadline_ms != l->deadline_told_ms) {
         l->deadline_told_ms = deadline_ms;

@@ -9,7 +9,7 @@ INSERT INTO move_kind VALUES
     (13, 'CHANGE',        0, +1,  0),       -- a PENDING hold's lines, by differences
     (14, 'RECLAIM',       0,  0, +1),       -- an expired hold, taken again and CONFIRMED at once
     (15, 'FENCE',         0,  0,  0),       -- an order_id taken by its cancel
-    (16, 'LOT_TERMS',     0,  0,  0),       -- what a lot is sold on, from now on: see table lot
+    (16, 'LOT_TERMS',     0,  0,  0),       -- what a lot is sold on, from now on: see table lot; quantity: its backorder_limit
     (17, 'SALE',          0,  0,  0),       -- a sale, from now on: see table sale
     (18, 'GROUP_OPEN',    0,  0,  0),
     (19, 'GROUP_SUCCEED', 0,  0,  0),

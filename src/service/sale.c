@@ -166,16 +166,31 @@ struct parts {
     Tally__V1__SaleGroups groups;
 };
 
-static int show_parts(Tally__V1__Sale *m, const struct sale_view *view, struct arena *a)
+/* Figures that are not known to be whole are not shown. */
+static void show_figures(Tally__V1__Sale *m, struct parts *p, const struct sale_view *view)
 {
-    struct parts *p = arena_alloc(a, sizeof *p);
-    if (!p)
-        return TLY_ENO_MEMORY;
+    if (!view->whole)
+        return;
     tally__v1__sale_units__init(&p->units);
     p->units.pending = view->units_pending;
     p->units.confirmed = view->units_confirmed;
     p->units.left = view->units_left;
     m->units = &p->units;
+    if (!view->terms.group_size)
+        return;
+    tally__v1__sale_groups__init(&p->groups);
+    p->groups.open = view->groups_open;
+    p->groups.succeeded = view->groups_succeeded;
+    p->groups.failed = view->groups_failed;
+    m->groups = &p->groups;
+}
+
+static int show_parts(Tally__V1__Sale *m, const struct sale_view *view, struct arena *a)
+{
+    struct parts *p = arena_alloc(a, sizeof *p);
+    if (!p)
+        return TLY_ENO_MEMORY;
+    show_figures(m, p, view);
     if (view->terms.queue) {
         tally__v1__queue_terms__init(&p->queue);
         p->queue.mode = (char *)queue_mode_name((enum queue_mode)view->terms.queue);
@@ -187,11 +202,6 @@ static int show_parts(Tally__V1__Sale *m, const struct sale_view *view, struct a
     p->group.size = view->terms.group_size;
     p->group.window_ms = view->terms.group_window_ms;
     m->group = &p->group;
-    tally__v1__sale_groups__init(&p->groups);
-    p->groups.open = view->groups_open;
-    p->groups.succeeded = view->groups_succeeded;
-    p->groups.failed = view->groups_failed;
-    m->groups = &p->groups;
     return 0;
 }
 

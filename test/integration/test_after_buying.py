@@ -285,6 +285,9 @@ class Calls:
                          (2, "2090-01-01"))
         self.assertEqual(self.refused("Reserve", user_id="bob",
                                       lines=[{"lot": lot, "quantity": 1}])[0], "SOLD_OUT")
+        self.call("UpdateLot", lot=lot, backorder_limit=4)  # verify knows, at the end
+        self.assertEqual(self.after(self.order(lot, 2), "backordered"), 2)
+        self.call("UpdateLot", lot=lot, backorder_limit=0)
 
     # ---- sales ----
 
@@ -332,6 +335,7 @@ class Calls:
                          ("LIMIT_EXCEEDED", [held["order_id"]]))
         units = self.call("GetSale", sale_id=sale)["units"]
         self.assertEqual((int(units["pending"]), int(units["left"])), (2, 1))
+        self.call("UpdateSale", sale_id=sale, total_limit=1)  # verify knows, at the end
 
     def test_what_is_there_already_is_not_made_again(self):
         lot = self.lot()
@@ -390,6 +394,8 @@ class Calls:
         done = self.call("CompleteGroup", group_id=group["group_id"], reason="one is enough")
         self.assertEqual((done["status"], done["replayed"]), ("SUCCEEDED", False))
         self.assertTrue(self.call("CompleteGroup", group_id=group["group_id"])["replayed"])
+        other = self.call("OpenGroup", sale_id=group["sale_id"], user_id="ann")
+        self.call("CompleteGroup", group_id=other["group_id"])  # without a word; verify knows
 
 
 class Http(OverHttp, Calls, unittest.TestCase):

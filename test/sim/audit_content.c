@@ -64,7 +64,8 @@ static bool wants_equal(const struct audit_want *x, const struct audit_want *y)
 bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h)
 {
     (void)a;
-    bool same = str_equal(str_of(h->user_id), ask->user_id) && ask->want_count == h->asked_count;
+    bool same = str_equal(str_of(h->user_id), ask->user_id) && ask->want_count == h->asked_count &&
+                (!ask->opens || h->group_id);
     for (uint32_t i = 0; same && i < ask->want_count; i++)
         same = wants_equal(&ask->wants[i], &h->asked[i]);
     return same;

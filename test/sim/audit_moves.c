@@ -188,6 +188,8 @@ static void expect_refund(const struct auditor *a, const struct audit_ask *ask,
         most[i] = s->held->units[i].house + s->held->units[i].out;
     if (s->state == HOLD_REFUNDED)
         expect_refunded(a, ask, h, s, out);
+    else if (ask->reason == REASON_GROUP_FAILED && h->group_id)
+        out->code = TLY_EINVALID_ARGUMENT; /* that is for the group to say */
     else if (s->state == HOLD_PENDING)
         out->code = ask->want_count || ask->no_restock ? TLY_EINVALID_ARGUMENT : 0;
     else if (in->at_ms - h->confirmed_ms > a->rules.refund_window_ms)

@@ -82,7 +82,7 @@ void audit_check_limits(struct auditor *a, const struct audit_hold *h, const str
         of_all += units;
         of_user += strcmp(other->user_id, h->user_id) == 0 ? units : 0;
     }
-    if (!is_on(a, h->sale, m))
+    if (m->kind != MOVE_RECLAIM && !is_on(a, h->sale, m)) /* its order was made in time */
         audit_fail(a, "SALE", "order %s got units when its sale was not on", h->order_id);
     if (s->terms->per_user && of_user > s->terms->per_user)
         audit_fail(a, "LIMIT", "user %s has %" PRId64 " units of a sale that allows %" PRId64,

@@ -164,7 +164,7 @@ int audit_sale_allows(const struct auditor *a, const struct audit_hold *h,
     if (!h->sale)
         return 0;
     const struct audit_sale *s = &a->sales[h->sale - 1];
-    if (closed_at(s, in))
+    if (closed_at(s, in) && !joins) /* a late payment is of an order made in time */
         return TLY_ESALE_CLOSED;
     for (uint32_t i = 0; i < count; i++) {
         order_units += lines[i].quantity;

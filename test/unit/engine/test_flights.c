@@ -115,6 +115,28 @@ static void a_rejected_batch_takes_all_after_it(void **state)
     assert_false(again->c.reserve.replayed);
 }
 
+/* The ledger may still look at the moves of a batch that went with the one before it. */
+static void the_terms_of_an_undone_sale_stay_until_the_ledger_lets_go_of_its_batch(void **state)
+{
+    struct shop *s = *state;
+    shop_reserve(s, "a", key, 1);
+    shop_seal(s);
+    struct ask *made = shop_sale(s, COMMAND_CREATE_SALE, "flash");
+    shop_sale_lot(made, 1);
+    shop_send(s, made);
+    shop_seal(s);
+    const struct move *m = &s->flights[1]->moves[0];
+    shop_outcome(s, LEDGER_REJECTED);
+    assert_int_equal(made->c.code, TLY_EUNAVAILABLE);
+    assert_int_equal(m->kind, MOVE_SALE);
+    assert_int_equal(m->sale_terms->number, 1);
+    assert_true(str_equal(m->sale_terms->sale_id, STR("flash")));
+    assert_int_equal(m->sale_terms->items[0].lot, 1);
+    shop_outcome(s, LEDGER_REJECTED);
+    engine_set_available(s->engine, true);
+    assert_int_equal(shop_get_sale(s, "flash")->c.code, TLY_ENOT_FOUND);
+}
+
 static void
 where_writing_goes_on_only_the_rejected_batch_is_told_and_later_ones_are_decided_again(void **state)
 {
@@ -323,6 +345,7 @@ int main(void)
         T(two_batches_are_under_way_and_answered_in_order),
         T(what_rests_on_the_first_batch_does_not_wait_for_the_second),
         T(a_rejected_batch_takes_all_after_it),
+        T(the_terms_of_an_undone_sale_stay_until_the_ledger_lets_go_of_its_batch),
         T(where_writing_goes_on_only_the_rejected_batch_is_told_and_later_ones_are_decided_again),
         T(a_writable_rejection_is_told_to_each_kind_of_writer),
         T(a_retry_whose_order_was_undone_becomes_the_order),

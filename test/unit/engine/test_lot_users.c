@@ -1,4 +1,6 @@
 /* How many units of a lot a user may have outside sales. */
+#include "engine/engine_internal.h" /* before cmocka, whose macros are names here */
+
 #include "fixture.h"
 
 #include <stdio.h>
@@ -211,6 +213,32 @@ static void a_lot_without_a_limit_counts_nobody(void **state)
     assert_true(s->oldest_pending > 0);
 }
 
+static bool counts(const struct shop *s)
+{
+    const struct engine *e = s->engine;
+    return lots_extra(&e->lots, lots_at(&e->lots, 1)->extra)->counts_users;
+}
+
+static void a_limit_that_goes_in_the_batch_of_an_order_is_forgotten_too(void **state)
+{
+    struct shop *s = *state;
+    order(s, "o-1", "ann", 1);
+    set_limit(s, 0);
+    shop_commit(s);
+    assert_true(counts(s));
+    shop_advance(s, 60000); /* its hold expires */
+    shop_commit(s);
+    shop_advance(s, 60000);
+    assert_false(counts(s));
+    /* So is one that was never committed. */
+    set_limit(s, 3);
+    shop_seal(s);
+    shop_reject(s);
+    assert_true(counts(s));
+    shop_advance(s, 60000);
+    assert_false(counts(s));
+}
+
 static void an_order_that_is_undone_does_not_count(void **state)
 {
     struct shop *s = *state;
@@ -263,6 +291,7 @@ int main(void)
         T(an_order_counts_as_long_as_order_ids_are_kept),
         T(a_limit_that_is_set_later_counts_what_is_pending),
         T(a_lot_without_a_limit_counts_nobody),
+        T(a_limit_that_goes_in_the_batch_of_an_order_is_forgotten_too),
         T(an_order_that_is_undone_does_not_count),
         T(a_limit_whose_change_is_undone_is_as_it_was),
         T(orders_in_a_sale_count_in_the_sale_only),

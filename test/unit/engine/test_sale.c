@@ -539,7 +539,8 @@ static void a_restart_brings_sales_and_their_figures_back(void **state)
     assert_int_equal(shop_get_sale(s, "flash")->sale.sale.units_confirmed, 0);
 }
 
-static void recovery_reads_from_the_oldest_sale_that_goes_on(void **state)
+/* One that has ended is over when nothing can be added to it any more. */
+static void recovery_reads_from_the_oldest_sale_that_is_not_over(void **state)
 {
     struct shop *s = *state;
     send_and_commit(s, sale_of_lot(s, "one"));
@@ -551,11 +552,15 @@ static void recovery_reads_from_the_oldest_sale_that_goes_on(void **state)
     assert_int_equal(s->flight->oldest_pending, one);
     shop_outcome(s, LEDGER_COMMITTED);
     close_sale(s, "one");
-    shop_seal(s);
-    assert_int_equal(s->flight->oldest_pending, two);
-    shop_outcome(s, LEDGER_COMMITTED);
+    shop_commit(s);
+    shop_advance(s, 1000);
     close_sale(s, "two");
     shop_commit(s);
+    shop_advance(s, s->config.hold_total_max_ms + s->config.refund_window_ms);
+    shop_reserve(s, "o-3", key, 1);
+    shop_commit(s);
+    assert_int_equal(s->oldest_pending, two);
+    shop_advance(s, 1);
     struct ask *a = shop_reserve(s, "o-2", key, 1);
     shop_refund(s, a->c.reserve.reservation_id, REASON_NONE);
     shop_advance(s, 60000);
@@ -618,7 +623,7 @@ int main(void)
         T(a_rejected_change_leaves_the_sale_as_it_was),
         T(orders_of_an_unknown_batch_count_when_it_turns_out_so),
         T(a_restart_brings_sales_and_their_figures_back),
-        T(recovery_reads_from_the_oldest_sale_that_goes_on),
+        T(recovery_reads_from_the_oldest_sale_that_is_not_over),
         T(a_batch_of_orders_is_judged_by_the_sale_too),
         T(a_lot_of_a_sale_may_be_named_by_its_key),
 #undef T

@@ -87,7 +87,7 @@ static void a_lot_gets_other_terms(void **state)
     assert_false(t->withdrawn);
     assert_int_equal(shop_last_row(s)->kind, MOVE_LOT_TERMS);
     assert_int_equal(shop_last_row(s)->line.lot, 1);
-    assert_int_equal(shop_last_row(s)->line.quantity, 0);
+    assert_int_equal(shop_last_row(s)->line.quantity, 8);
     assert_int_equal(shop_last_row(s)->terms->expires_on, 30000);
 }
 
@@ -170,6 +170,10 @@ static void a_new_lot_may_have_terms(void **state)
     assert_int_equal(a->c.create.lot.terms.backorder_most, 4);
     assert_int_equal(a->c.create.lot.terms.expires_on, 30000);
     assert_non_null(shop_last_row(s)->terms);
+    /* The log says the limit of every instant. */
+    assert_int_equal(shop_rows(s, MOVE_CREATE), 1);
+    assert_int_equal(shop_last_row(s)->kind, MOVE_LOT_TERMS);
+    assert_int_equal(shop_last_row(s)->line.quantity, 4);
     shop_reopen(s);
     const struct lot_terms *t = &shop_get_lot(s, COLA)->c.get_lot.lot.terms;
     assert_int_equal(t->expected_on, 29000);
@@ -407,6 +411,39 @@ static void units_that_are_to_come_can_be_sold_up_to_the_limit(void **state)
     assert_int_equal(shop_available(s, 1), -3);
 }
 
+static void the_row_of_new_terms_says_how_far_available_may_fall(void **state)
+{
+    struct shop *s = *state;
+    shop_lot(s, COLA, 5);
+    limit_backorders(s, COLA, 7);
+    shop_commit(s);
+    assert_int_equal(shop_last_row(s)->line.quantity, 7);
+    expire_on(s, COLA, TODAY + 9);
+    shop_commit(s);
+    assert_int_equal(shop_last_row(s)->line.quantity, 7);
+    assert_int_equal(shop_available(s, 1), 5);
+}
+
+/* A row of more could not be read back. */
+static void a_line_has_no_more_units_than_a_lot_may_have(void **state)
+{
+    struct shop *s = *state;
+    shop_lot(s, COLA, QUANTITY_MAX);
+    limit_backorders(s, COLA, QUANTITY_MAX);
+    shop_commit(s);
+    struct ask *a = shop_order(s, "o-1");
+    shop_want_lot(a, COLA, QUANTITY_MAX);
+    shop_want_lot(a, COLA, 1);
+    shop_send(s, a);
+    assert_int_equal(a->c.code, TLY_ESOLD_OUT);
+    shop_reserve(s, "o-2", COLA, QUANTITY_MAX);
+    shop_reserve(s, "o-3", COLA, QUANTITY_MAX);
+    shop_commit(s);
+    assert_int_equal(shop_available(s, 1), -QUANTITY_MAX);
+    shop_reopen(s);
+    assert_int_equal(shop_available(s, 1), -QUANTITY_MAX);
+}
+
 static void a_lower_limit_than_what_is_owed_sells_nothing_more(void **state)
 {
     struct shop *s = *state;
@@ -483,6 +520,8 @@ int main(void)
         T(other_threads_see_a_lots_day),
         T(the_last_day_ends_at_midnight_in_the_shops_zone),
         T(units_that_are_to_come_can_be_sold_up_to_the_limit),
+        T(the_row_of_new_terms_says_how_far_available_may_fall),
+        T(a_line_has_no_more_units_than_a_lot_may_have),
         T(a_lower_limit_than_what_is_owed_sells_nothing_more),
         T(units_that_are_owed_cannot_be_written_off),
         T(an_order_by_sku_takes_what_is_there_before_what_is_to_come),

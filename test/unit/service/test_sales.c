@@ -40,6 +40,7 @@ static struct sale_view a_sale(void)
                                         .items = items},
                               .now_ms = NOW_MS,
                               .created_ms = NOW_MS - 1000,
+                              .whole = true,
                               .units_pending = 1,
                               .units_confirmed = 2,
                               .units_left = 7,
@@ -143,6 +144,20 @@ static void a_sale_of_a_lot_that_is_not_there_names_it(void **state)
     fixture_answer(f, fixture_command(f), TLY_ENOT_FOUND);
     assert_int_equal(x->status, 404);
     assert_true(answer_says(x, "\"field\":\"skus[1]\""));
+}
+
+/* It was over when the process began. */
+static void figures_that_are_not_whole_are_not_told(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_exchange *x = http(f, "GET", "/v1/sales/spring", "");
+    struct sale_view view = a_sale();
+    view.whole = false;
+    answer_sale(f, view);
+    assert_int_equal(x->status, 200);
+    assert_true(answer_says(x, "\"group\":{\"size\":3"));
+    assert_false(answer_says(x, "\"units\""));
+    assert_false(answer_says(x, "\"groups\""));
 }
 
 static void a_sale_says_how_long_it_has(void **state)
@@ -692,6 +707,7 @@ int main(void)
         TEST(a_sale_that_breaks_a_rule_is_refused),
         TEST(a_sale_of_a_lot_that_is_not_there_names_it),
         TEST(a_sale_says_how_long_it_has),
+        TEST(figures_that_are_not_whole_are_not_told),
         TEST(sales_are_listed_a_page_at_a_time),
         TEST(what_is_given_of_a_sale_is_changed),
         TEST(a_sale_is_closed_for_a_reason),

@@ -192,6 +192,8 @@ struct sale_view {
     struct sale_terms terms; /* its texts and items in the command's copy */
     int64_t now_ms;          /* the server's time that the rest was judged by */
     int64_t created_ms;
+    bool whole; /* the rest is of all its orders; false: of a sale that was over when the process
+                   began, and may lack some */
     int64_t units_pending;   /* of its orders */
     int64_t units_confirmed; /* of its orders, shipped ones too */
     int64_t units_left;      /* of its share and its lots: as many could still be sold */

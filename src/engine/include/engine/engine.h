@@ -127,6 +127,8 @@ void engine_set_available(struct engine *e, bool available);
  * earliest hold ended before it was due); INT64_MAX if nothing is pending. In the past only while
  * more holds are due than one turn takes down: the next turn should come at once. */
 int64_t engine_next_deadline(const struct engine *e);
+/* The same for a gate: 0 while the units of a group whose end has come are not given back. */
+int64_t engine_gate_deadline(const struct engine *e);
 /* The same for who goes by commits: 0 until the REFUNDs of all holds that are due are committed. */
 int64_t engine_settled_deadline(const struct engine *e);
 /* Full segments of the order index that the store may write out (order_index.h); NULL if none. */

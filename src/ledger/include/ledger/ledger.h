@@ -69,7 +69,7 @@ struct batch {
     uint64_t number;        /* 1, 2, 3, ... */
     int64_t oldest_pending; /* once this commits, nothing with a lower seq is needed to rebuild what
                                the engine keeps: it belongs to no PENDING hold, no OPEN group, no
-                               sale that goes on, no order that waits for its units */
+                               sale that is not over, no order that waits for its units */
     struct load *load;      /* shared: the load that it was decided on; else NULL */
     /* set by the ledger before the outcome is delivered */
     enum ledger_outcome outcome;

@@ -172,8 +172,9 @@ enum { MOVE_LINES_MAX = 2 * ORDER_LINES_MAX };
  *
  * A move of one line has line_count 1 and its lot and quantity in `line`; one of several lines has
  * `lines` (ascending lot, no lot twice), line.lot 0 and line.quantity their sum. EXTEND carries the
- * reservation's lines too, so that it can be shown; it moves no units. FENCE, SALE and GROUP_...
- * have no lines: line_count 0; GROUP_OPEN has the group's size in line.quantity. */
+ * reservation's lines too, so that it can be shown; it moves no units. LOT_TERMS has the lot's new
+ * backorder_limit as its quantity, and moves none either. FENCE, SALE and GROUP_... have no lines:
+ * line_count 0; GROUP_OPEN has the group's size in line.quantity. */
 struct move {
     int64_t seq;
     int64_t reservation_id; /* RESERVE, FENCE: equal to seq. Of no reservation: 0 */
