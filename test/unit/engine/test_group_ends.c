@@ -198,8 +198,8 @@ static void a_row_that_a_paid_member_cannot_have_is_corrupt(void **state)
     struct error e = {0};
     engine_destroy(s->engine);
     assert_int_equal(engine_create(&s->engine, &s->config, &e), 0);
-    assert_int_equal(
-        engine_load_lot(s->engine, 1, s->rows[0].dims, NULL, &(struct stock){0}, &e), 0);
+    assert_int_equal(engine_load_lot(s->engine, 1, s->rows[0].dims, NULL, &(struct stock){0}, &e),
+                     0);
     shop_load_sales(s);
     for (uint32_t i = 0; i < s->row_count; i++)
         assert_int_equal(engine_load_move(s->engine, &s->rows[i], false, &e), 0);

@@ -1,4 +1,5 @@
-/* Sales that have ended: payments that come late, figures after a restart; and what a sale sells. */
+/* Sales that have ended: payments that come late, figures after a restart; and what a sale sells.
+ */
 #include "fixture.h"
 
 #include <stdio.h>
