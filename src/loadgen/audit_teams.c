@@ -32,6 +32,7 @@ struct teams {
     uint32_t book;
     uint64_t next;
     uint64_t over_ns; /* when groups of teams in doubt are over */
+    uint64_t told;    /* groups whose ids were */
 };
 
 static const struct order_mix *mix_of(const struct teams *t)
@@ -84,7 +85,7 @@ static uint64_t count_all(struct teams *t)
             count_order(t->audit, order, order_book_at(book, order));
         }
         for (size_t i = 0; i < book->team_count; i++) {
-            t->audit->out->groups_opened += book->teams[i].group_id != 0;
+            t->told += book->teams[i].group_id != 0;
             if (book->teams[i].told_ns > last_ns)
                 last_ns = book->teams[i].told_ns;
         }
@@ -252,6 +253,7 @@ static void tell_group(struct audit *a, const struct team_case *c, uint64_t grou
 {
     struct group_verdict v;
     audit_judge_group(c, &v);
+    a->out->groups_opened += c->group.known;
     out->open += c->group.status == GROUP_OPEN;
     out->succeeded += c->group.status == GROUP_SUCCEEDED;
     out->failed += c->group.status == GROUP_FAILED;
@@ -331,9 +333,8 @@ bool audit_teams(struct audit *a, struct sale_account *out)
     struct teams t = {.audit = a};
     *out = (struct sale_account){.total_limit = a->in->mix->teams.total_limit};
     uint64_t last_ns = count_all(&t);
-    bool good = make_room(&t) && wait(&t, last_ns) &&
-                ask_groups(&t, PASS_TOLD, a->out->groups_opened) && ask_orders(&t) &&
-                ask_groups(&t, PASS_LEARNED, 0) && judge_all(&t, out);
+    bool good = make_room(&t) && wait(&t, last_ns) && ask_groups(&t, PASS_TOLD, t.told) &&
+                ask_orders(&t) && ask_groups(&t, PASS_LEARNED, 0) && judge_all(&t, out);
     for (uint32_t b = 0; b < a->in->book_count; b++) {
         free(t.facts[b]);
         free(t.groups[b]);

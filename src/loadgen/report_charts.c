@@ -90,7 +90,7 @@ static void rate_over_time(struct over_time *o, FILE *to)
     struct chart c = o->chart;
     c.bands = o->bands;
     c.title = "Rate";
-    c.about = "Calls a second: due, answered, refused because stock ran out, failed";
+    c.about = "Calls a second: due, answered, refused (no stock, a limit), failed";
     c.wide = true;
     c.y_unit = UNIT_RATE;
     bool refused = false, errors = false;

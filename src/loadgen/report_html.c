@@ -151,9 +151,9 @@ static void write_tiles(struct page *p)
     tile(p, "errors", figure_count(stage_errors(&p->total)), "");
     if (report_has_groups(p->r)) {
         tile(p, "groups opened", figure_count(p->r->audit.groups_opened), "");
-        tile(p, "succeeded", figure_count(p->r->audit.groups_succeeded), "");
-        tile(p, "failed", figure_count(p->r->audit.groups_failed), "");
-        tile(p, "refunded with them", figure_count(p->r->audit.groups_refunded), "");
+        tile(p, "succeeded", figure_count(p->r->audit.groups_succeeded), "groups");
+        tile(p, "failed", figure_count(p->r->audit.groups_failed), "groups");
+        tile(p, "refunded", figure_count(p->r->audit.groups_refunded), "orders");
     }
     tile(p, "p50", figure_ms(l->p50), "ms");
     tile(p, "p99", figure_ms(l->p99), "ms");
@@ -235,17 +235,16 @@ static void write_where(struct page *p, int code)
         fprintf(p->to, " and %" PRIu32 " more stage%s", others, plural(others));
 }
 
-static void write_errors(struct page *p)
+/* A table of codes, the calls that got them, and in which stages. */
+static void write_codes(struct page *p, enum answer_group group, const char *title, const char *id)
 {
-    if (stage_errors(&p->total) == 0)
-        return;
-    fputs(
-        "<section>\n<h2>Errors</h2>\n<div class=\"scroll\" tabindex=\"0\">\n<table id=\"errors\" "
-        "class=\"codes\">\n<thead><tr><th scope=\"col\">error</th><th scope=\"col\">calls</th><th "
-        "scope=\"col\">in</th></tr></thead>\n<tbody>\n",
-        p->to);
+    fprintf(p->to,
+            "<section>\n<h2>%s</h2>\n<div class=\"scroll\" tabindex=\"0\">\n<table id=\"%s\" "
+            "class=\"codes\">\n<thead><tr><th scope=\"col\">why</th><th scope=\"col\">calls</th>"
+            "<th scope=\"col\">in</th></tr></thead>\n<tbody>\n",
+            title, id);
     for (int c = 0; c < ANSWER_CODE_COUNT; c++) {
-        if (answer_group((enum answer_code)c) != ANSWER_GROUP_ERROR || p->total.codes[c] == 0)
+        if (answer_group((enum answer_code)c) != group || p->total.codes[c] == 0)
             continue;
         fprintf(p->to, "<tr><td>%s</td><td>%s</td><td>", answer_text((enum answer_code)c),
                 figure_count(p->total.codes[c]).text);
@@ -253,6 +252,15 @@ static void write_errors(struct page *p)
         fputs("</td></tr>\n", p->to);
     }
     fputs("</tbody>\n</table>\n</div>\n</section>", p->to);
+}
+
+/* Refusals are told by their reasons where there are several. */
+static void write_errors(struct page *p)
+{
+    if (stage_errors(&p->total) > 0)
+        write_codes(p, ANSWER_GROUP_ERROR, "Errors", "errors");
+    if (report_has_groups(p->r) && stage_refused(&p->total) > 0)
+        write_codes(p, ANSWER_GROUP_REFUSED, "Refused", "refused");
 }
 
 static void write_entries(struct page *p, const struct report_entry *list, uint32_t count)

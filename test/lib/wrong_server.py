@@ -19,9 +19,12 @@ import threading
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from wrong_sale import SALE_FAULTS, Refused, SaleSide, rfc3339  # noqa: E402
 
 FAULTS = {
+    **SALE_FAULTS,
     "oversell": "sells a few units more than there are",
     "oversell-then-hide": "the same, and shows counters that stop at on_hand",
     "lose": "acknowledges every 50th order and forgets it",
@@ -38,21 +41,14 @@ FAULTS = {
 }
 EXTRA_UNITS = 5
 STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "SOLD_OUT": 409, "INVALID_TRANSITION": 409,
-          "ALREADY_EXISTS": 409}
+          "ALREADY_EXISTS": 409, "SALE_NOT_OPEN": 409, "GROUP_FULL": 409, "GROUP_CLOSED": 409,
+          "LIMIT_EXCEEDED": 429}
 GRPC_STATUS = {"INVALID_ARGUMENT": 3, "NOT_FOUND": 5, "SOLD_OUT": 9, "INVALID_TRANSITION": 9,
-               "ALREADY_EXISTS": 6}
+               "ALREADY_EXISTS": 6, "SALE_NOT_OPEN": 9, "GROUP_FULL": 9, "GROUP_CLOSED": 9,
+               "LIMIT_EXCEEDED": 8}
 
 
-class Refused(Exception):
-    """Carries the code."""
-
-
-def rfc3339(seconds):
-    at = datetime.fromtimestamp(seconds, timezone.utc)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + "%03dZ" % (at.microsecond // 1000)
-
-
-class Shop:
+class Shop(SaleSide):
     """Lots, orders and holds. Every call takes and gives dicts as the public contract has them."""
 
     def __init__(self, fault=None):
@@ -64,10 +60,12 @@ class Shop:
         self.deadlines = []
         self.reserved = 0  # Reserve calls that were accepted
         self.asked = 0
+        self.sale_init()
 
     def call(self, name, message):
         with self.lock:
             self._expire()
+            self.sale_expire()
             return getattr(self, "_" + name)(message)
 
     # ---- lots ----
@@ -115,6 +113,7 @@ class Shop:
             raise Refused("SOLD_OUT")
         if known and self.fault != "duplicate":
             return dict(self._show(known), replayed=True)
+        group = self.sale_admit(m, quantity) if m.get("sale_id") else None
         self._take(lot, quantity)
         self.reserved += 1
         hold_s = int(m.get("hold_ms") or 900000) / 1000
@@ -125,6 +124,8 @@ class Shop:
         if self.fault == "lose" and self.reserved % 50 == 0:
             lot["reserved"] -= quantity
             return self._show(reservation)
+        if m.get("sale_id"):
+            self.sale_took(reservation, m, group)
         self.reservations[reservation["id"]] = reservation
         self.orders[m["order_id"]] = reservation
         heapq.heappush(self.deadlines, (reservation["deadline"], reservation["id"]))
@@ -139,12 +140,14 @@ class Shop:
                 self._give_back(reservation, "EXPIRED")
 
     def _give_back(self, reservation, reason):
-        kind = "confirmed" if reservation["status"] == "CONFIRMED" else "reserved"
+        before = reservation["status"]
+        kind = "confirmed" if before == "CONFIRMED" else "reserved"
         if self.fault != "strand":
             reservation["lot"][kind] -= reservation["quantity"]
             reservation["lot"]["version"] += 1
         reservation.update(status="REFUNDED", reason=reason)
         reservation["moves"].append("REFUND")
+        self.sale_gave_back(reservation, before)
 
     def _reservation(self, m):
         if m.get("reservation_id"):
@@ -166,6 +169,7 @@ class Shop:
             reservation["lot"]["confirmed"] += reservation["quantity"]
             reservation["status"] = "CONFIRMED"
             reservation["moves"].append("CONFIRM")
+            self.sale_confirmed(reservation)
         return self._show(reservation)
 
     def _Refund(self, m):
@@ -173,7 +177,7 @@ class Shop:
         if reservation["status"] != "REFUNDED":
             self._give_back(reservation,
                             "CANCELLED" if reservation["status"] == "PENDING" else "RETURNED")
-        elif reservation["reason"] == "EXPIRED":
+        elif reservation["reason"] in ("EXPIRED", "GROUP_FAILED"):
             raise Refused("INVALID_TRANSITION")
         return self._show(reservation)
 
@@ -191,7 +195,9 @@ class Shop:
     def _show(self, r):
         return {"reservation_id": r["id"], "order_id": r["order_id"], "status": r["status"],
                 "expires_at": rfc3339(r["deadline"]), "reason": r["reason"], "replayed": False,
-                "lines": [{"lot": r["lot"]["lot"], "quantity": r["quantity"]}]}
+                "lines": [{"lot": r["lot"]["lot"], "quantity": r["quantity"]}],
+                **({"sale_id": r["sale_id"]} if r.get("sale_id") else {}),
+                **({"group_id": r["group"]["id"]} if r.get("group") else {})}
 
 
 # ---- HTTP/1.1 ----
@@ -201,6 +207,13 @@ def route(method, path):
     parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
     if parts[:2] == ["v1", "lots"]:
         return ("CreateLot", {}) if method == "POST" else ("GetLot", {"lot": parts[2]})
+    if parts[:2] == ["v1", "groups"]:
+        return "GetGroup", {"group_id": parts[2]}
+    if parts == ["v1", "sales"]:
+        return "CreateSale", {}
+    if parts[:2] == ["v1", "sales"]:
+        name = "OpenGroup" if len(parts) == 4 else "UpdateSale" if method == "PATCH" else "GetSale"
+        return name, {"sale_id": parts[2]}
     if parts[:2] == ["v1", "orders"]:
         return "GetReservation", {"order_id": parts[2]}
     if parts == ["v1", "reservations"]:

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fixture_answers.h"
 #include "fixture_echo.h"
 #include "loadgen/audit.h"
 
-/* A shop in memory behind the protocol and the peer of fixture_echo.h: the peer decides whether an
- * answer comes, the shop what it says. */
+/* A shop in memory. */
 enum { ORDERS = 400, UNITS = 1000, FIRST_ID = 5000 };
 
 static struct {
@@ -24,12 +24,6 @@ static struct {
     uint64_t asked[ORDERS];       /* look-ups */
     uint64_t first_asked[ORDERS]; /* when, monotonic ns */
 } shop;
-
-struct protocol_session {
-    struct protocol_session *inner;
-    protocol_answered_fn *answered;
-    void *owner;
-};
 
 static struct answer answer_lot(uint32_t lot)
 {
@@ -76,80 +70,16 @@ static struct answer answer_probe(const struct call *call)
     return (struct answer){.code = ANSWER_OK, .reservation_id = 1, .status = HOLD_PENDING};
 }
 
-static void inner_answered(void *owner, struct call *call, const struct answer *given)
+static struct answer answer_call(const struct call *call)
 {
-    struct protocol_session *s = owner;
-    struct answer a = *given;
-    if (a.code == ANSWER_OK && shop.unavailable > 0) {
+    if (shop.unavailable > 0) {
         shop.unavailable--;
-        a = (struct answer){.code = ANSWER_UNAVAILABLE};
-    } else if (a.code == ANSWER_OK) {
-        a = call->kind == CALL_GET_LOT     ? answer_lot(call->lot)
-            : call->kind == CALL_GET_ORDER ? answer_order(call->order)
-                                           : answer_probe(call);
+        return (struct answer){.code = ANSWER_UNAVAILABLE};
     }
-    s->answered(s->owner, call, &a);
+    return call->kind == CALL_GET_LOT     ? answer_lot(call->lot)
+           : call->kind == CALL_GET_ORDER ? answer_order(call->order)
+                                          : answer_probe(call);
 }
-
-static int shop_open(struct protocol_session **out, const struct protocol_target *target,
-                     protocol_answered_fn *answered, void *owner)
-{
-    struct protocol_session *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    s->answered = answered;
-    s->owner = owner;
-    *out = s;
-    return protocol_echo.open(&s->inner, target, inner_answered, s);
-}
-
-static void shop_close(struct protocol_session *s)
-{
-    if (s)
-        protocol_echo.close(s->inner);
-    free(s);
-}
-
-static int shop_submit(struct protocol_session *s, struct call *call)
-{
-    return protocol_echo.submit(s->inner, call);
-}
-
-static ssize_t shop_output(struct protocol_session *s, uint8_t *out, size_t size)
-{
-    return protocol_echo.output(s->inner, out, size);
-}
-
-static int shop_input(struct protocol_session *s, const uint8_t *bytes, size_t size)
-{
-    return protocol_echo.input(s->inner, bytes, size);
-}
-
-static void shop_fail(struct protocol_session *s, enum answer_code code)
-{
-    (protocol_echo.fail)(s->inner, code); /* not cmocka's macro */
-}
-
-static uint32_t shop_room(const struct protocol_session *s)
-{
-    return protocol_echo.room(s->inner);
-}
-
-static struct protocol_counts shop_counts(const struct protocol_session *s)
-{
-    return protocol_echo.counts(s->inner);
-}
-
-static const struct protocol protocol_shop = {
-    .name = "shop",
-    .open = shop_open,
-    .close = shop_close,
-    .submit = shop_submit,
-    .output = shop_output,
-    .input = shop_input,
-    .fail = shop_fail,
-    .room = shop_room,
-    .counts = shop_counts,
-};
 
 /* ---- a run that is over ---- */
 
@@ -169,6 +99,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&shop, 0, sizeof(shop));
+    answers_set(answer_call);
     memset(tallies, 0, sizeof(tallies));
     mix = (struct order_mix){.seed = 3,
                              .choice = {.kind = CHOICE_ONE, .count = 1},
@@ -207,7 +138,7 @@ static int set_up(void **state)
         .mix = &mix,
         .lots = &lots,
         .tallies = tallies,
-        .worker = {.protocol = &protocol_shop,
+        .worker = {.protocol = &protocol_answers,
                    .target = &target,
                    .address = peer.address,
                    .address_size = peer.address_size},

@@ -84,9 +84,12 @@ static void a_sale_of_groups_shows_how_they_ended(void **state)
     char *text = page_of(fixture_group_buy);
     assert_has(text, "Nothing oversold, undersold, lost or duplicated, no group wrong, no limit");
     assert_has(text, "<dt>groups opened</dt><dd>2,683 ");
-    assert_has(text, "<dt>succeeded</dt><dd>1,702 ");
-    assert_has(text, "<dt>failed</dt><dd>981 ");
-    assert_has(text, "<dt>refunded with them</dt><dd>2,210 ");
+    assert_has(text, "<dt>succeeded</dt><dd>1,702 <small>groups");
+    assert_has(text, "<dt>failed</dt><dd>981 <small>groups");
+    assert_has(text, "<dt>refunded</dt><dd>2,210 <small>orders");
+    assert_has(text, "<tr><td>SALE_NOT_OPEN</td><td>225</td><td>countdown 225</td></tr>");
+    assert_has(text, "<tr><td>too late</td><td>240</td>");
+    assert_has_not(text, "id=\"errors\"");
     free(text);
     text = page_of(fixture_flash_sale);
     assert_has_not(text, "groups opened");
