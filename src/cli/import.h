@@ -62,7 +62,7 @@ struct import_source {
     struct option_list map, set;
     const char *mapping_file, *delimiter, *encoding;
     bool ignore_others, existing_only;
-    /* made of them by import_source_check() */
+    /* made of them by import_source_parse() */
     struct stock_mapping mapping;
     char *mapping_text;
     char separator;
@@ -149,8 +149,10 @@ void import_close(struct import *im);
             "utf-8, utf-16, gbk or latin-1; found if not given", 0, 0                              \
     }
 
-/* OPTIONS_GO, or the exit code after a mistake was told. */
-int import_source_check(struct import_source *s, const struct usage *usage);
+/* Flags and the file's name, and what they say of it. OPTIONS_GO, or the exit code after a mistake
+ * was told. `mode`: where the flags put it. */
+int import_source_parse(const struct usage *usage, int argc, char **argv, const char *const *mode,
+                        struct import_source *s);
 /* A count is of units on hand, or of those available. The same. */
 int import_mode_check(const char *mode, const struct usage *usage);
 void import_source_close(struct import_source *s);

@@ -204,7 +204,8 @@ static void take_answer(struct apply *a, const struct http_answer *answer)
         take_lot(a, item.row, json);
     else if (answer->status < 300)
         take_written(a, item.row, json);
-    else if (answer->status == 429 || answer->status >= 502)
+    else if (answer->status >= 502 ||
+             (answer->status == 429 && strcmp(code, "LIMIT_EXCEEDED") != 0)) /* that one stays */
         try_again(a, item, json, answer->retry_after_s);
     else if (item.step == STEP_READ && answer->status == 404)
         take_lot(a, item.row, NULL);

@@ -57,7 +57,7 @@ int import_mode_check(const char *mode, const struct usage *usage)
     return OPTIONS_GO;
 }
 
-int import_source_check(struct import_source *s, const struct usage *usage)
+static int source_check(struct import_source *s, const struct usage *usage)
 {
     struct error e = {0};
     if (s->delimiter && !parse_delimiter(s->delimiter, &s->separator))
@@ -75,6 +75,19 @@ int import_source_check(struct import_source *s, const struct usage *usage)
         return *e.field ? options_wrong(usage, "--%s: %s", e.field, e.text)
                         : options_wrong(usage, "%s", e.text);
     return OPTIONS_GO;
+}
+
+int import_source_parse(const struct usage *usage, int argc, char **argv, const char *const *mode,
+                        struct import_source *s)
+{
+    struct positionals given;
+    int code = options_parse(usage, argc, argv, &given);
+    if (code == OPTIONS_GO)
+        code = import_mode_check(*mode, usage);
+    if (code != OPTIONS_GO)
+        return code;
+    s->file = given.items[0];
+    return source_check(s, usage);
 }
 
 void import_source_close(struct import_source *s)

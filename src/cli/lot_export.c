@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/import.h"
 #include "cli/lot_pages.h"
 #include "client/url.h"
 
@@ -109,10 +110,10 @@ int cli_lot_export(int argc, char **argv)
     struct positionals none;
     char filter[400] = "";
     int code = options_parse(&usage, argc, argv, &none);
+    if (code == OPTIONS_GO)
+        code = import_mode_check(mode, &usage);
     if (code != OPTIONS_GO)
         return code;
-    if (strcmp(mode, "on-hand") != 0 && strcmp(mode, "available") != 0)
-        return options_wrong(&usage, "--mode must be on-hand or available, is '%s'", mode);
     x.count = strcmp(mode, "available") == 0 ? "available" : "on_hand";
     if (sku) {
         snprintf(filter, sizeof filter, "sku=");

@@ -159,14 +159,7 @@ int cli_lot_import(int argc, char **argv)
         .positionals_min = 1,
         .positionals_max = 1,
     };
-    struct positionals given;
-    int code = options_parse(&usage, argc, argv, &given);
-    if (code == OPTIONS_GO)
-        code = import_mode_check(o.mode, &usage);
-    if (code != OPTIONS_GO)
-        return code;
-    o.source.file = given.items[0];
-    code = import_source_check(&o.source, &usage);
+    int code = import_source_parse(&usage, argc, argv, &o.mode, &o.source);
     if (code == OPTIONS_GO)
         code = import(&o);
     import_source_close(&o.source);

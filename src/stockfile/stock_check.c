@@ -77,6 +77,35 @@ static bool take_mark(struct str s, uint32_t *at, const char *character)
     return true;
 }
 
+static bool take_text(struct str *s, const char *text)
+{
+    uint32_t len = (uint32_t)strlen(text);
+    if (s->len < len || memcmp(s->p, text, len) != 0)
+        return false;
+    *s = (struct str){s->p + len, s->len - len};
+    return true;
+}
+
+/* The time that a spreadsheet or a database puts behind a date, wherever that date is one: 0:00,
+ * 00:00:00, T00:00:00.000Z, T00:00:00+08:00. */
+static bool is_midnight(struct str s)
+{
+    if (!take_text(&s, " ") && !take_text(&s, "T"))
+        return false;
+    if (!take_text(&s, "00:00") && !take_text(&s, "0:00"))
+        return false;
+    if (take_text(&s, ":00") && take_text(&s, ".")) {
+        while (take_text(&s, "0")) {
+        }
+    }
+    if (take_text(&s, "Z"))
+        return s.len == 0;
+    bool zone = take_text(&s, "+") || take_text(&s, "-");
+    return zone ? s.len == 5 && s.p[2] == ':' && is_digit(s.p[0]) && is_digit(s.p[1]) &&
+                      is_digit(s.p[3]) && is_digit(s.p[4])
+                : s.len == 0;
+}
+
 struct str stock_date(struct str text, char out[SKU_MAX + 1])
 {
     uint32_t at = 0;
@@ -88,9 +117,7 @@ struct str stock_date(struct str text, char out[SKU_MAX + 1])
         return text;
     int day = take_number(text, &at, 2);
     struct str rest = {text.p + at, text.len - at};
-    bool midnight = rest.len >= 6 && (*rest.p == ' ' || *rest.p == 'T') &&
-                    memcmp(rest.p + 1, "00:00", 5) == 0 && !memchr(rest.p, '1', rest.len);
-    if (day < 0 || (rest.len && !midnight && !str_equal(rest, STR("\xE6\x97\xA5"))))
+    if (day < 0 || (rest.len && !is_midnight(rest) && !str_equal(rest, STR("\xE6\x97\xA5"))))
         return text;
     int len = snprintf(out, SKU_MAX + 1, "%04d-%02d-%02d", year, month, day);
     return (struct str){out, (uint32_t)len};

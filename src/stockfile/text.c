@@ -138,7 +138,7 @@ static int find(struct text_reader *t, enum stock_encoding told, struct error *e
         return error_set(e, TLY_EIO, "", "%s", strerror(errno));
     const char *other = text_find_other((const uint8_t *)t->raw, (size_t)n);
     if (other)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "", "this is %s, not a CSV file%s", other,
+        return error_set(e, TLY_EINVALID_ARGUMENT, "", "this is no stock file but %s%s", other,
                          strstr(other, "workbook") ? "; save the sheet as CSV" : "");
     enum stock_encoding marked = byte_order_mark(t->raw, (size_t)n, &mark);
     bool fits = told == ENCODING_FOUND || told == marked || (is_utf16(told) && is_utf16(marked));

@@ -8,6 +8,7 @@
 #include "stockfile/text_find.h"
 
 #include <string.h>
+#include <strings.h>
 
 static void feed_utf8(struct text_find *f, uint8_t b)
 {
@@ -107,9 +108,15 @@ const char *text_find_other(const uint8_t *p, size_t len)
         {"Rar!", 4, "a RAR archive; unpack it first"},
         {"%PDF-", 5, "a PDF document"},
         {"{\\rtf", 5, "an RTF document"},
-        {"<!DOCTYPE", 9, "an HTML page"},
-        {"<html", 5, "an HTML page"},
-        {"<?xml", 5, "an XML document"},
+    };
+    static const struct {
+        const char *begin, *name;
+    } texts[] = {
+        {"<!doctype html", "an HTML page"},
+        {"<html", "an HTML page"},
+        {"<table", "an HTML page"},
+        {"<?xml", "an XML document"},
+        {"[{", "a JSON array; put each object on a line of its own"},
     };
     if (len >= 4 && memcmp(p, "PK\x03\x04", 4) == 0)
         return holds(p, len, "opendocument.spreadsheet") ? "an OpenDocument workbook (.ods)"
@@ -119,6 +126,15 @@ const char *text_find_other(const uint8_t *p, size_t len)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (len >= table[i].size && memcmp(p, table[i].magic, table[i].size) == 0)
             return table[i].name;
+    }
+    while (len > 0 && strchr("\xEF\xBB\xBF \t\r\n", *p) && *p) {
+        p++;
+        len--;
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t size = strlen(texts[i].begin);
+        if (len >= size && strncasecmp((const char *)p, texts[i].begin, size) == 0)
+            return texts[i].name;
     }
     return NULL;
 }

@@ -235,6 +235,20 @@ class Import(FilesCase):
             load.kill()
 
 
+class LotsMax(FilesCase):
+    flags = ("--lots-max", "2")
+
+    def test_a_limit_that_stays_is_not_tried_again(self):
+        rows = "".join("N%d,lime,330ml_can,%s,,1\n" % (n, BATCH) for n in range(8))
+        said = self.json("lot", "import", self.file("many.csv", HEADER + rows), code=REFUSED)
+        self.assertEqual((said["created"], len(said["problems"])), (2, 6))
+        self.assertIn("LIMIT_EXCEEDED", said["problems"][0]["text"])
+        page = self.server.request("GET", "/metrics")[2]
+        refused = [line for line in page.decode().splitlines()
+                   if line.startswith("tally_requests_total") and "LIMIT_EXCEEDED" in line]
+        self.assertEqual([line.split()[-1] for line in refused], ["6"])
+
+
 class Shops(unittest.TestCase):
     def test_each_shop_s_example_is_imported_with_its_mapping(self):
         for shop in ("shopify", "woocommerce", "magento", "odoo"):

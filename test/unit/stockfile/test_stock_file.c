@@ -348,6 +348,12 @@ static void a_date_that_begins_with_its_year_may_be_written_otherwise(void **sta
     assert_string_equal(date_of("2027.09.30"), "2027-09-30");
     assert_string_equal(date_of("2027年9月30日"), "2027-09-30");
     assert_string_equal(date_of("2027-09-30 00:00:00"), "2027-09-30");
+    assert_string_equal(date_of("2027/9/30 0:00"), "2027-09-30");
+    assert_string_equal(date_of("2027-09-30T00:00:00.000Z"), "2027-09-30");
+    assert_string_equal(date_of("2027-09-30T00:00:00+01:00"), "2027-09-30");
+    assert_string_equal(date_of("2027-09-30 00:00:02"), "2027-09-30 00:00:02");
+    assert_string_equal(date_of("2027-09-30 00:00:00 h"), "2027-09-30 00:00:00 h");
+    assert_string_equal(date_of("2027-09-30T00:00+1"), "2027-09-30T00:00+1");
     assert_string_equal(date_of("30.09.2027"), "30.09.2027");
     assert_string_equal(date_of("2027-09-30 10:00"), "2027-09-30 10:00");
     assert_string_equal(date_of("2027-09"), "2027-09");

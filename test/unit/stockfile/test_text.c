@@ -137,7 +137,10 @@ static void a_file_that_is_no_text_is_called_by_its_name(void **state)
                  {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, "(.xls)"},
                  {"\x1F\x8B\x08\0", 4, "a gzip file"},
                  {"%PDF-1.4", 8, "a PDF document"},
-                 {"<html><table>", 13, "an HTML page"}};
+                 {"<html><table>", 13, "an HTML page"},
+                 {"\xEF\xBB\xBF\r\n <!DOCTYPE HTML>", 20, "an HTML page"},
+                 {" <TABLE border=1>", 17, "an HTML page"},
+                 {"[{\"sku\": 1}]", 12, "put each object on a line of its own"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_string_equal(decode(cases[i].bytes, cases[i].size, ENCODING_FOUND, NULL), "REFUSED");
         assert_int_equal(why.code, TLY_EINVALID_ARGUMENT);
