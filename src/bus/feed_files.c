@@ -5,8 +5,8 @@
  * renamed to done/. A kill before that rename leaves the file where it is: it is handed out again,
  * and what was rejected the first time is written anew.
  *
- * Failures: the folder cannot be read or written (told, and tried again later); a file that
- * vanishes between two looks is passed over.
+ * Failures: the folder cannot be read or written (told, and tried again later), or it or one of
+ * those below it is gone (it is made again); a file that vanishes between two looks is passed over.
  */
 #include "bus/feed_files.h"
 
@@ -29,6 +29,7 @@ struct files_feed {
     struct feed feed;
     int dir, done, dead; /* folders */
     DIR *listing;        /* of `dir`; from the first look on */
+    char *path;          /* of `dir`; malloc'ed */
     int inotify;
     /* the document that is out */
     int fd; /* -1: none */
@@ -51,6 +52,59 @@ static long read_at(const void *context, uint64_t offset, void *to, size_t size)
         n = pread(*(const int *)context, to, size, (off_t)offset);
     while (n < 0 && errno == EINTR);
     return n;
+}
+
+/* ---- folders ---- */
+
+static int open_folder(int at, const char *name)
+{
+    if (mkdirat(at, name, 0750) != 0 && errno != EEXIST)
+        return -1;
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool is_gone(int folder)
+{
+    struct stat st;
+    return folder < 0 || fstat(folder, &st) != 0 || st.st_nlink == 0;
+}
+
+static void forget(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static int open_below(struct files_feed *f, int *folder, const char *name)
+{
+    if (!is_gone(*folder))
+        return 0;
+    forget(folder);
+    *folder = open_folder(f->dir, name);
+    return *folder < 0 ? TLY_EIO : 0;
+}
+
+/* Makes and opens what is not there, or not any more. */
+static int open_folders(struct files_feed *f, struct error *e)
+{
+    if (is_gone(f->dir)) {
+        forget(&f->dir);
+        if (f->listing)
+            closedir(f->listing);
+        f->listing = NULL;
+        f->dir = open_folder(AT_FDCWD, f->path);
+        if (f->dir < 0 ||
+            inotify_add_watch(f->inotify, f->path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) < 0) {
+            int code =
+                error_set(e, TLY_EIO, "feed_dir", "feed_dir: %.150s: %s", f->path, strerror(errno));
+            forget(&f->dir);
+            return code;
+        }
+    }
+    if (open_below(f, &f->done, "done") || open_below(f, &f->dead, "dead"))
+        return error_set(e, TLY_EIO, "feed_dir", "feed_dir: %.150s: %s", f->path, strerror(errno));
+    return 0;
 }
 
 /* ---- take ---- */
@@ -130,6 +184,9 @@ static int take(struct feed *feed, struct feed_document *out, struct error *e)
     struct stat st = {0};
     if (f->fd >= 0)
         return 0;
+    int folders = open_folders(f, e);
+    if (folders)
+        return folders;
     for (int tries = 0; tries < 2; tries++) {
         int code = find_oldest(f, f->name, &st, e);
         if (code)
@@ -241,26 +298,36 @@ static int sync_part(FILE *file)
     return fflush(file) == 0 && fsync(fileno(file)) == 0 ? 0 : TLY_EIO;
 }
 
+/* What was rejected gets its names. Called again after a failure, it finds some of it done. */
+static int name_rejects(struct files_feed *f, bool dead, struct error *e)
+{
+    if (sync_part(f->rejected) || sync_part(f->why))
+        return cannot_write(e);
+    if (rename_free(f->dead, WHY_PART, f->dead, f->name, ".why") && errno != ENOENT)
+        return cannot_write(e);
+    if (!dead && rename_free(f->dead, REJECTED_PART, f->dead, f->name, "") && errno != ENOENT)
+        return cannot_write(e);
+    if (dead)
+        unlinkat(f->dead, REJECTED_PART, 0);
+    fsync(f->dead);
+    return 0;
+}
+
 static int finish(struct feed *feed, bool applied, struct error *e)
 {
     struct files_feed *f = of(feed);
     bool dead = f->why && !applied;
-    if (f->why) {
-        if (sync_part(f->rejected) || sync_part(f->why))
-            return cannot_write(e);
-        if (rename_free(f->dead, WHY_PART, f->dead, f->name, ".why") ||
-            (!dead && rename_free(f->dead, REJECTED_PART, f->dead, f->name, "")))
-            return cannot_write(e);
-        if (dead)
-            unlinkat(f->dead, REJECTED_PART, 0);
-        fsync(f->dead);
-        close_parts(f);
-    }
+    int code = open_folders(f, e);
+    if (!code && f->why)
+        code = name_rejects(f, dead, e);
+    if (code)
+        return code;
     if (rename_free(f->dir, f->name, dead ? f->dead : f->done, f->name, "") && errno != ENOENT)
         return error_set(e, TLY_EIO, "feed_dir", "cannot rename %.100s: %s", f->name,
                          strerror(errno));
     fsync(dead ? f->dead : f->done);
     fsync(f->dir);
+    close_parts(f);
     close(f->fd);
     f->fd = -1;
     return 0;
@@ -299,6 +366,7 @@ static void destroy(struct feed *feed)
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    free(f->path);
     free(f);
 }
 
@@ -310,29 +378,19 @@ static const struct feed_ops ops = {.take = take,
                                     .woken = woken,
                                     .destroy = destroy};
 
-static int open_folder(int at, const char *name)
-{
-    if (mkdirat(at, name, 0750) != 0 && errno != EEXIST)
-        return -1;
-    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 int feed_files_create(struct feed **out, const char *dir, struct error *e)
 {
     struct files_feed *f = calloc(1, sizeof *f);
     if (!f)
         return error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     f->feed.ops = &ops;
-    f->fd = f->done = f->dead = -1;
+    f->fd = f->dir = f->done = f->dead = -1;
+    f->path = strdup(dir);
     f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    f->dir = open_folder(AT_FDCWD, dir);
-    if (f->dir >= 0) {
-        f->done = open_folder(f->dir, "done");
-        f->dead = open_folder(f->dir, "dead");
-    }
-    if (f->done < 0 || f->dead < 0 || f->inotify < 0 ||
-        inotify_add_watch(f->inotify, dir, IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) < 0) {
-        int code = error_set(e, TLY_EIO, "feed_dir", "feed_dir: %.150s: %s", dir, strerror(errno));
+    int code = !f->path         ? error_set(e, TLY_ENO_MEMORY, "", "out of memory")
+               : f->inotify < 0 ? error_set(e, TLY_EIO, "feed_dir", "feed_dir: %s", strerror(errno))
+                                : open_folders(f, e);
+    if (code) {
         destroy(&f->feed);
         return code;
     }

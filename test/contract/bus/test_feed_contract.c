@@ -235,6 +235,61 @@ static void what_was_rejected_before_a_kill_is_written_anew(void **state)
     assert_null(strstr(read_file(r, "dead", "a.csv.why"), "before"));
 }
 
+static void remove_all(const struct rig *r, const char *below)
+{
+    char path[200];
+    snprintf(path, sizeof(path), "%s%s", r->dir, below);
+    assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void folders_that_are_removed_are_made_again(void **state)
+{
+    struct rig *r = *state;
+    static const char *const below[] = {"/done", "/dead"};
+    for (size_t i = 0; i < 2; i++) {
+        r->put(r, "a.csv", "1");
+        assert_int_equal(r->feed->ops->take(r->feed, &r->document, &r->e), 1);
+        reject(r, 1, "no", "bad");
+        remove_all(r, below[0]);
+        finish(r, i == 0);
+        assert_string_equal(read_file(r, i ? "dead" : "done", "a.csv"), "1");
+        assert_int_equal(r->feed->ops->take(r->feed, &r->document, &r->e), 0);
+        remove_all(r, below[1]);
+    }
+    remove_all(r, "");
+    r->feed->ops->woken(r->feed);
+    assert_int_equal(r->feed->ops->take(r->feed, &r->document, &r->e), 0); /* it is there again */
+    r->put(r, "b.csv", "2");
+    struct pollfd fd = {.fd = r->feed->ops->wait_fd(r->feed), .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, 60000), 1);
+    assert_int_equal(r->feed->ops->take(r->feed, &r->document, &r->e), 1);
+    finish(r, true);
+    assert_string_equal(read_file(r, "done", "b.csv"), "2");
+}
+
+static void a_finish_that_failed_is_made_good(void **state)
+{
+    struct rig *r = *state;
+    char taken[200];
+    snprintf(taken, sizeof(taken), "%s/dead/a.csv", r->dir);
+    r->put(r, "a.csv", "1");
+    assert_int_equal(r->feed->ops->take(r->feed, &r->document, &r->e), 1);
+    reject(r, 1, "no", "bad");
+    /* So many names are not free. */
+    for (int i = 0; i < 10000; i++) {
+        if (i)
+            snprintf(taken, sizeof(taken), "%s/dead/a.csv.%d", r->dir, i);
+        assert_int_equal(mkdir(taken, 0700), 0);
+    }
+    assert_int_equal(r->feed->ops->finish(r->feed, true, &r->e), TLY_EIO);
+    assert_int_equal(remove(taken), 0);
+    finish(r, true);
+    assert_string_equal(read_file(r, "dead", "a.csv.9999"), "head\nbad\n");
+    assert_string_equal(read_file(r, "dead", "a.csv.why"),
+                        "{\"line\": 1, \"column\": \"sku\", \"reason\": \"no\"}\n");
+    assert_string_equal(read_file(r, "done", "a.csv"), "1");
+}
+
 static void files_that_are_still_written_are_not_looked_at(void **state)
 {
     struct rig *r = *state;
@@ -282,6 +337,8 @@ int main(void)
         BOTH(a_new_document_wakes_who_waits),
         FILES(a_finished_file_is_in_done_and_one_of_no_use_in_dead),
         FILES(what_was_rejected_before_a_kill_is_written_anew),
+        FILES(folders_that_are_removed_are_made_again),
+        FILES(a_finish_that_failed_is_made_good),
         FILES(files_that_are_still_written_are_not_looked_at),
         FILES(a_file_with_a_byte_order_mark_may_be_json),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_told),
