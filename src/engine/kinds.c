@@ -40,9 +40,8 @@ static bool reserve_did(const struct engine *e, const struct command *c)
 static void reserve_prefetch(const struct engine *e, const struct command *c)
 {
     order_index_prefetch(e->orders, c->reserve.order_hash);
-    lot_id hint = c->reserve.want_count ? c->reserve.wants[0].lot_hint : 0;
-    if (lots_has(&e->lots, hint))
-        lots_prefetch(&e->lots, hint);
+    if (c->reserve.want_count)
+        lots_prefetch(&e->lots, c->reserve.wants[0].lot_hint);
     if (c->reserve.extra && c->reserve.extra->sale_id.len)
         sale_prefetch(e, &c->reserve);
 }

@@ -10,7 +10,7 @@
 
 #include "engine/engine_internal.h"
 
-enum { LIST_SCAN_MAX = 65536, TOP_SCAN_MAX = 16384 };
+enum { LIST_SCAN_MAX = 65536, TOP_SCAN_MAX = 4096 };
 
 void look_up_lot(struct engine *e, struct command *c)
 {
@@ -185,30 +185,47 @@ static int by_moves(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static void top_offer(struct engine *e, lot_id id)
+static int64_t moves_of(const struct engine *e, lot_id id)
 {
-    uint32_t least = 0;
-    for (uint32_t i = 0; i < e->top_count; i++) {
-        if (e->top[i] == id)
-            return;
-        if (lots_at(&e->lots, e->top[i])->stock.version <
-            lots_at(&e->lots, e->top[least])->stock.version)
-            least = i;
-    }
-    if (e->top_count < TOP_LOTS)
-        e->top[e->top_count++] = id;
-    else if (lots_at(&e->lots, id)->stock.version > lots_at(&e->lots, e->top[least])->stock.version)
-        e->top[least] = id;
+    return lots_at(&e->lots, id)->stock.version;
 }
 
-/* Each call looks at the lots found so far and at the next TOP_SCAN_MAX: with more lots than that,
- * the busiest are found within a few calls. */
+static bool top_has(const struct engine *e, lot_id id)
+{
+    for (uint32_t i = 0; i < e->top_count; i++) {
+        if (e->top[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* Where the one with the fewest moves of those found so far stands. */
+static uint32_t top_least(const struct engine *e)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 1; i < e->top_count; i++) {
+        if (moves_of(e, e->top[i]) < moves_of(e, e->top[least]))
+            least = i;
+    }
+    return least;
+}
+
+/* Each call looks at the next TOP_SCAN_MAX lots: with more of them, the busiest are found within
+ * some calls. Most lots are ruled out by one comparison. */
 static void find_top(struct engine *e)
 {
     uint32_t scan = e->created < TOP_SCAN_MAX ? e->created : TOP_SCAN_MAX;
+    uint32_t least = top_least(e);
     for (uint32_t i = 0; i < scan; i++) {
-        e->top_next = e->top_next >= e->created ? 1 : e->top_next + 1;
-        top_offer(e, e->top_next);
+        lot_id id = e->top_next = e->top_next >= e->created ? 1 : e->top_next + 1;
+        bool full = e->top_count == TOP_LOTS;
+        if ((full && moves_of(e, id) <= moves_of(e, e->top[least])) || top_has(e, id))
+            continue;
+        if (full)
+            e->top[least] = id;
+        else
+            e->top[e->top_count++] = id;
+        least = top_least(e);
     }
 }
 

@@ -27,26 +27,27 @@ struct lot_extra {
     uint32_t next_free;
 };
 
+/* What every order needs comes first, side by side. */
 struct lot {
-    struct lot_dims dims;
     struct stock stock;
     uint64_t change;    /* number of its last committed change; 0: none yet */
     int64_t gate_units; /* owed to the gate */
-    uint32_t due_units; /* of holds that are due, reserved until their REFUND is decided */
-    uint32_t due_moves; /* so many REFUND moves are to come */
     uint32_t change_previous;
     uint32_t change_next;
     uint32_t gate_next;
+    uint32_t extra;  /* number of its lot_extra; 0: its terms are plain */
+    uint8_t touched; /* bits of the batches that have moves of it and are not decided */
+    uint8_t key_tag; /* of the key's hash: most chains are gone through without comparing text */
+    bool created;    /* its CREATE is committed */
+    bool gate_listed;
+    uint32_t due_units; /* of holds that are due, reserved until their REFUND is decided */
+    struct lot_dims dims;
+    uint32_t due_moves; /* so many REFUND moves are to come */
     uint32_t key_next;
     uint32_t sku;
     uint32_t sku_next;     /* in order of sale */
     uint32_t sku_next_new; /* in order of number */
     uint32_t load;         /* over a shared ledger: the load that it was in last */
-    uint32_t extra;        /* number of its lot_extra; 0: its terms are plain */
-    uint8_t touched;       /* bits of the batches that have moves of it and are not decided */
-    uint8_t key_tag; /* of the key's hash: most chains are gone through without comparing text */
-    bool created;    /* its CREATE is committed */
-    bool gate_listed;
 };
 
 struct sku {
@@ -140,12 +141,16 @@ static inline bool lots_has(const struct lots *ls, lot_id id)
            lots_at(ls, id)->dims.key.len;
 }
 
-static inline void lots_prefetch(const struct lots *ls, lot_id id)
+/* Whether there is such a lot or not: nothing of it is read. Always inline: the compiler drops a
+ * call of a function that has no other effect. */
+static inline __attribute__((always_inline)) void lots_prefetch(const struct lots *ls, lot_id id)
 {
+    if (id == 0 || id > ls->count || !ls->chunks[(id - 1) / LOT_CHUNK])
+        return;
     const char *lot = (const char *)lots_at(ls, id);
-    __builtin_prefetch(lot);
+    __builtin_prefetch(lot, 1);
     __builtin_prefetch(lot + 64, 1);
-    __builtin_prefetch(lot + 128, 1);
+    __builtin_prefetch(lot + offsetof(struct lot, dims.expires_on));
 }
 
 #endif

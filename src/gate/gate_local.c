@@ -143,6 +143,14 @@ static lot_id table_find(struct gate_local *g, struct str key)
     }
 }
 
+/* Always inline: the compiler drops a call of a function that has no other effect. */
+static inline __attribute__((always_inline)) void table_prefetch(struct gate_local *g,
+                                                                 struct str key)
+{
+    struct table *t = atomic_load_explicit(&g->table, memory_order_acquire);
+    __builtin_prefetch(&t->slots[hash64(key, g->hash_seed) & t->slot_mask]);
+}
+
 static int table_reserve(struct gate_local *g)
 {
     struct table *t = atomic_load_explicit(&g->table, memory_order_relaxed);
@@ -303,6 +311,8 @@ static void local_ask(struct gate_session *session, struct gate_ask *ask)
 {
     struct local_session *s = (struct local_session *)session;
     order_filter_prefetch(&s->gate->orders, ask->order_hash);
+    if (ask->line_count)
+        table_prefetch(s->gate, ask->lines[0].lot);
     ask->next = NULL;
     if (s->first)
         s->last->next = ask;

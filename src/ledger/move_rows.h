@@ -20,7 +20,7 @@
 
 /* Those that a batch without a sale has. Each column of `batch` costs an order something, so what
  * is outside sales does not pay for a sale's, and what is all RESERVE pays only for its own
- * (MOVE_RESERVE_COLUMNS). */
+ * (MOVE_RESERVE_VALUES). */
 #define MOVE_PLAIN_COLUMN_LIST(FIRST, NEXT)                                                        \
     FIRST(seq, "INTEGER PRIMARY KEY", NUMBER, m->seq)                                              \
     NEXT(kind, "INTEGER", NUMBER, m->kind)                                                         \
@@ -46,8 +46,11 @@ enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE
 
 #define MOVE_PLAIN_COLUMNS                            MOVE_PLAIN_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
 
-#define MOVE_RESERVE_COLUMNS                                                                       \
-    "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id, fingerprint"
+/* All of them, as a RESERVE outside sales fills them; in the table's order, so that SQLite hands
+ * the values on where they are. */
+#define MOVE_RESERVE_VALUES                                                                        \
+    "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id,"                          \
+    " NULL, NULL, NULL, NULL, fingerprint, NULL, NULL"
 
 /* "seq INTEGER PRIMARY KEY, kind INTEGER, ..." */
 #define MOVE_COLUMN_TYPE(name, type, put, value)      #name " " type

@@ -36,8 +36,10 @@
 
 enum {
     DRAIN_LOOK_MS = 5,
-    ENGINE_STOP_MS = 5000,  /* for the last commit, beyond the drain */
-    WEBHOOK_STOP_MS = 4000, /* for deliveries under way */
+    ENGINE_STOP_MS = 5000,    /* for the last commit, beyond the drain */
+    WEBHOOK_STOP_MS = 4000,   /* for deliveries under way */
+    MMAP_FROM = 16 << 20,     /* bytes; larger pieces of memory go back at once */
+    KEPT_FREE_MAX = 64 << 20, /* bytes at the end of the heap */
 };
 
 struct server {
@@ -72,6 +74,15 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* What a large call took stays with the process for the next one: giving it back to the kernel and
+ * having it again, page by page, cost as much as reading and answering a ReserveBatch. */
+static void prepare_memory(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+    mallopt(M_TRIM_THRESHOLD, KEPT_FREE_MAX);
+}
+
 /* Signals come to the main thread only, through sigtimedwait(). */
 static void prepare_process(struct server *s)
 {
@@ -82,7 +93,7 @@ static void prepare_process(struct server *s)
     pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     s->open_files = open_files_raise();
-    mallopt(M_ARENA_MAX, 2);
+    prepare_memory();
 }
 
 static unsigned default_workers(void)

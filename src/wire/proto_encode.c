@@ -60,9 +60,9 @@ static void put_value(struct writer *w, const ProtobufCFieldDescriptor *field, c
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING: {
-        struct str text = str_of(*(const char *const *)value);
-        if (text.len > 0 || always)
-            writer_bytes_field(w, field->id, text);
+        const char *text = *(const char *const *)value;
+        if (*text || always)
+            writer_bytes_field(w, field->id, str_of(text));
         return;
     }
     case PROTOBUF_C_TYPE_BYTES: {

@@ -291,8 +291,8 @@ static void a_lot_costs_at_most_256_bytes(void **state)
     for (int i = 0; i < LOTS; i++) { /* a sku of 12 characters for every four lots */
         snprintf(key, sizeof key, "sku-%08d#%08x", i / 4, i);
         snprintf(batch, sizeof batch, "BATCH-202601%02d-%c", i % 4 + 1, 'A');
-        struct lot_dims dims = {str_of(key),      {key, 12},     STR("cola-red"),
-                                STR("330ml_can"), str_of(batch), LOT_NEVER_EXPIRES};
+        struct lot_dims dims = {str_of(key),     LOT_NEVER_EXPIRES, {key, 12},
+                                STR("cola-red"), STR("330ml_can"),  str_of(batch)};
         assert_int_equal(
             engine_load_lot(e, (lot_id)i + 1, &dims, NULL, &(struct stock){.on_hand = 1}, NULL), 0);
     }

@@ -142,8 +142,8 @@ static int load(const struct move *first, const struct move *second)
     struct engine_config config = shop_config();
     struct engine *e = NULL;
     assert_int_equal(engine_create(&e, &config, NULL), 0);
-    struct lot_dims dims = {STR("cola#00000001"), STR("cola"), STR("c"), STR("s"), STR("b"),
-                            LOT_NEVER_EXPIRES};
+    struct lot_dims dims = {
+        STR("cola#00000001"), LOT_NEVER_EXPIRES, STR("cola"), STR("c"), STR("s"), STR("b")};
     struct stock stock = {.on_hand = 10, .version = 1};
     assert_int_equal(engine_load_lot(e, 1, &dims, NULL, &stock, NULL), 0);
     struct error error = {0};

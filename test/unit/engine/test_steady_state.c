@@ -168,10 +168,10 @@ static void after_warm_up_100000_orders_allocate_nothing(void **state)
         .order_memory_max = 2 * SEGMENT,
     };
     assert_int_equal(engine_create(&b.engine, &config, NULL), 0);
-    struct lot_dims one = {STR("cola#00000001"), STR("cola"), STR("c"), STR("s"), STR("b"),
-                           LOT_NEVER_EXPIRES};
-    struct lot_dims two = {STR("lime#00000002"), STR("lime"), STR("l"), STR("s"), STR("b"),
-                           LOT_NEVER_EXPIRES};
+    struct lot_dims one = {
+        STR("cola#00000001"), LOT_NEVER_EXPIRES, STR("cola"), STR("c"), STR("s"), STR("b")};
+    struct lot_dims two = {
+        STR("lime#00000002"), LOT_NEVER_EXPIRES, STR("lime"), STR("l"), STR("s"), STR("b")};
     struct stock stock = {.on_hand = 1000000};
     assert_int_equal(engine_load_lot(b.engine, 1, &one, NULL, &stock, NULL), 0);
     assert_int_equal(engine_load_lot(b.engine, 2, &two, NULL, &stock, NULL), 0);

@@ -113,7 +113,11 @@ struct limit_order {
 /* One line as it was asked for: a lot by key, or a sku with some or all of its dimensions. Empty
  * strings are "not given". `sku` given and batch empty: first-expired-first-out over batches. */
 struct want {
-    struct str lot; /* lot key, or empty */
+    struct str lot;   /* lot key, or empty */
+    int64_t quantity; /* 1..QUANTITY_MAX, checked by the caller */
+    lot_id lot_hint;  /* the gate's guess at the number of `lot`; 0 if none. The engine checks it */
+    bool gate_taken;  /* the gate took `quantity` units of lot_hint for this line */
+    uint8_t trouble;  /* answered with the three at the end; enum want_trouble */
     union {
         struct goods goods;
         struct {
@@ -123,11 +127,7 @@ struct want {
             struct str batch;
         };
     };
-    int64_t quantity; /* 1..QUANTITY_MAX, checked by the caller */
-    lot_id lot_hint;  /* the gate's guess at the number of `lot`; 0 if none. The engine checks it */
-    bool gate_taken;  /* the gate took `quantity` units of lot_hint for this line */
     /* answered, of every line, where the order is refused for its lines */
-    uint8_t trouble;    /* enum want_trouble */
     int64_t available;  /* WANT_SHORT: units of what it names, without the expired */
     int64_t for_others; /* WANT_SHORT: those of them that the order's other lines take */
     int64_t expired;    /* WANT_SHORT, WANT_EXPIRED: units that have expired */
@@ -228,28 +228,28 @@ struct reserve_command {
     uint64_t fingerprint; /* hash64 of the order's content without order_id: equal for equal orders.
                              It is stored: it must not change with the program's version */
     struct want *wants;
-    uint16_t want_count;
     int64_t hold_ms; /* 0: the default */
+    uint16_t want_count;
+    uint16_t line_max; /* at least want_count; ORDER_LINES_MAX if a want names no lot */
     /* answered; with ORDER_MISMATCH it is the stored order, its lines if there is room for all */
-    int code; /* in a batch: this order's own outcome */
-    bool replayed;
-    bool other_user; /* ORDER_MISMATCH: the stored order is another user's */
+    uint16_t line_count;
+    uint16_t failed_want; /* the line in trouble that gave the code */
+    struct line *lines;   /* asked: room for line_max lines. answered: the allocation; if the failed
+                           * line's trouble is WANT_NO_FLAVOR, a lot of each flavor that there is */
     int64_t reservation_id;
     int64_t at_ms; /* when it was reserved */
     int64_t expires_ms;
-    enum hold_state state;
-    enum refund_reason reason;
-    struct line *lines; /* asked: room for line_max lines. answered: the allocation; if the failed
-                         * line's trouble is WANT_NO_FLAVOR, a lot of each flavor that there is */
-    uint16_t line_max;  /* at least want_count; ORDER_LINES_MAX if a want names no lot */
-    uint16_t line_count;
-    int64_t available;    /* SOLD_OUT: how many could be had of the first line that failed */
-    uint16_t failed_want; /* the line in trouble that gave the code */
-    uint8_t trouble;      /* enum order_trouble */
-    int64_t limit;        /* LIMIT_EXCEEDED: how many there may be */
+    int code; /* in a batch: this order's own outcome */
+    bool replayed;
+    bool other_user;   /* ORDER_MISMATCH: the stored order is another user's */
+    uint8_t state;     /* enum hold_state */
+    uint8_t reason;    /* enum refund_reason */
+    uint8_t trouble;   /* enum order_trouble */
+    int64_t available; /* SOLD_OUT: how many could be had of the first line that failed */
+    int64_t limit;     /* LIMIT_EXCEEDED: how many there may be */
     /* the engine's */
-    struct order_search search;
     uint64_t rests_on; /* number of the batch that the outcome rests on; 0: none */
+    struct order_search search;
 };
 
 /* CREATE_SALE, UPDATE_SALE, CLOSE_SALE, GET_SALE. */

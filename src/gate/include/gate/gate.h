@@ -55,15 +55,15 @@ struct gate_line {
 struct gate_ask {
     struct gate_ask *next; /* the gate's; in an answer, the next one answered */
     struct gate_line *lines;
-    uint16_t line_count;
-    bool order_new; /* the server made the order_id: cannot be a replay */
     struct str order_id;
+    uint64_t order_hash; /* hash64 of the order_id */
+    void *context;       /* the caller's */
+    uint16_t line_count;
+    uint16_t failed_line; /* out, SOLD_OUT: the first line that is short */
+    bool order_new;       /* the server made the order_id: cannot be a replay */
+    uint8_t verdict;      /* out; enum gate_verdict */
     struct str user_id;
-    struct str sale_id;        /* empty: of no sale */
-    uint64_t order_hash;       /* hash64 of the order_id */
-    enum gate_verdict verdict; /* out */
-    uint16_t failed_line;      /* out, SOLD_OUT: the first line that is short */
-    void *context;             /* the caller's */
+    struct str sale_id; /* empty: of no sale */
 };
 
 /* A worker, to the gate. */

@@ -67,11 +67,11 @@ int refund_reason_parse(struct str name);
 #define LOT_NEVER_EXPIRES INT32_MAX
 struct lot_dims {
     struct str key;
+    int32_t expires_on;
     struct str sku;
     struct str flavor;
     struct str size;
     struct str batch;
-    int32_t expires_on;
 };
 
 /* What a lot is sold on; changed by LOT_TERMS. */
