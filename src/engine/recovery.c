@@ -35,7 +35,8 @@ int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
         return error_set(err, TLY_ECORRUPT, "lot", "lot key %.*s is there twice",
                          STR_ARG(dims->key));
     if (id > e->config.lots_max)
-        return error_set(err, TLY_ELIMIT_EXCEEDED, "lots_max", "the ledger has more than %u lots",
+        return error_set(err, TLY_ELIMIT_EXCEEDED, "lots_max",
+                         "lots_max: the ledger has more than %u lots; raise it",
                          e->config.lots_max);
     if (!lots_put(&e->lots, id, dims) || (terms && !load_terms(e, id, terms)))
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the lots");
@@ -58,7 +59,8 @@ int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t c
         return error_set(err, TLY_ECORRUPT, "sale", "sale_id %.*s is there twice",
                          STR_ARG(terms->sale_id));
     if (terms->number > e->config.sales_max)
-        return error_set(err, TLY_ELIMIT_EXCEEDED, "sales_max", "the ledger has more than %u sales",
+        return error_set(err, TLY_ELIMIT_EXCEEDED, "sales_max",
+                         "sales_max: the ledger has more than %u sales; raise it",
                          e->config.sales_max);
     struct sale_version *version = sale_version_make(&e->lots, terms, &failed);
     if (!version && failed < terms->item_count)
