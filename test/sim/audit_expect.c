@@ -42,13 +42,16 @@ void audit_free_units(const struct auditor *a, const struct audit_instant *in, i
     }
 }
 
-static uint32_t pending_count(const struct auditor *a, const struct audit_instant *in)
+/* What holds_max bounds: PENDING ones, and paid ones whose group is OPEN. */
+static uint32_t bounded_count(const struct auditor *a, const struct audit_instant *in)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < a->hold_count; i++) {
-        const struct audit_step *s = audit_step_at(a->holds[i], in->rows);
+        const struct audit_hold *h = a->holds[i];
+        const struct audit_step *s = audit_step_at(h, in->rows);
         enum refund_reason why;
-        count += s && s->state == HOLD_PENDING && !audit_ended(a, a->holds[i], s, in, &why);
+        bool waits = s && s->state == HOLD_CONFIRMED && audit_in_open_group(a, h, in->rows);
+        count += s && (s->state == HOLD_PENDING || waits) && !audit_ended(a, h, s, in, &why);
     }
     return count;
 }
@@ -176,7 +179,7 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
         out->code = audit_sale_admits(a, ask, in);
         if (!out->code)
             out->code = audit_allocation(a, ask, in, NULL, out->lines, &out->line_count);
-        if (!out->code && pending_count(a, in) >= a->rules.holds_max)
+        if (!out->code && bounded_count(a, in) >= a->rules.holds_max)
             out->code = TLY_EOVERLOADED; /* it passes */
     }
 }

@@ -146,8 +146,8 @@
     X(groups_max, NUMBER, 4000000, 1, 100000000, START,                                            \
       "OPEN groups at one time: some 170 bytes each")                                              \
     X(user_entries_max, NUMBER, 20000000, 1, 1000000000, START,                                    \
-      "reservations that count towards limits of users, in sales that go on and of lots with a "   \
-      "per_user_limit: 30 to 47 bytes each")                                                       \
+      "reservations that count towards limits of users, in sales until hold_total_max_ms and "     \
+      "refund_window_ms after their end, and of lots with a per_user_limit: 30 to 47 bytes each")                                                       \
     X(backorders_max, NUMBER, 10000000, 1, 1000000000, START,                                      \
       "orders that wait for units of lots with a backorder_limit: 32 to 64 bytes each")            \
     X(order_memory_max, NUMBER, 8000000, 1024, 1000000000, START,                                  \
