@@ -4,6 +4,7 @@
  * reservation too, and a refusal is the order's. The same order again is answered with the group
  * that it opened. */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "service/sale.h"
@@ -89,6 +90,18 @@ static void finish_open(struct service *s, struct call *c)
         answer_open(s, c);
 }
 
+/* Puts "order." in front of the field that an error names. */
+static int in_order(struct error *e)
+{
+    char field[ERROR_FIELD_MAX], text[ERROR_TEXT_MAX];
+    int code = e->code;
+    memcpy(field, e->field, sizeof field);
+    memcpy(text, e->text, sizeof text);
+    snprintf(e->field, sizeof e->field, "order.%.50s", field);
+    snprintf(e->text, sizeof e->text, "order.%.240s", text);
+    return code;
+}
+
 static int prepare_order(struct call *c, Tally__V1__ReserveRequest *m, const char *sale_id,
                          struct error *e)
 {
@@ -104,7 +117,7 @@ static int prepare_order(struct call *c, Tally__V1__ReserveRequest *m, const cha
     c->command.group.order = order;
     int code = order_prepare(c, m, order, &flags, e);
     c->origin.order_id = order->order_id;
-    return code;
+    return code && *e->field ? in_order(e) : code;
 }
 
 int open_group_start(struct service *s, struct call *c, struct error *e)

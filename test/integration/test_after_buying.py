@@ -378,6 +378,14 @@ class Calls:
                                       group_id=group["group_id"],
                                       lines=[{"lot": lot, "quantity": 1}])[0], "GROUP_CLOSED")
 
+    def test_a_fault_of_a_group_s_first_order_is_told_where_it_stands(self):
+        lot, sale = self.group_sale()
+        for broken, field in (({"user_id": ""}, "order.user_id"),
+                              ({"lines": [{"lot": lot, "quantity": 0}]}, "order.lines[0].quantity")):
+            code, told = self.refused("OpenGroup", sale_id=sale, order={
+                "user_id": "ann", "lines": [{"lot": lot, "quantity": 1}], **broken})
+            self.assertEqual((code, told["field"]), ("INVALID_ARGUMENT", field))
+
     def test_a_group_that_is_not_paid_in_time_gives_all_back(self):
         lot, sale = self.group_sale(window_ms=300)
         group = self.opened(lot, sale)
