@@ -183,8 +183,11 @@ static void end_bad(struct imports *all, struct stock_import *i)
 {
     char text[120];
     qsort(i->problems, i->problem_count, sizeof i->problems[0], compare_problems);
-    snprintf(text, sizeof text, "%u of %u rows are at fault; nothing was changed", i->bad,
-             i->checked);
+    if (i->file && stock_file_header_bad(i->file))
+        snprintf(text, sizeof text, "the header is at fault; nothing was changed");
+    else
+        snprintf(text, sizeof text, "%u of %u rows are at fault; nothing was changed", i->bad,
+                 i->checked);
     end(all, i, TLY_EINVALID_ARGUMENT, text);
 }
 

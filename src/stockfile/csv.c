@@ -149,7 +149,7 @@ static const char *plain_field(const struct csv *c, struct cursor *k, struct str
         if (*p == '\r')
             return "a carriage return without a line feed";
         if (*p == '\0')
-            return "a zero byte";
+            return "a zero byte, of which UTF-16 is full";
         p++;
     }
     *field = (struct str){k->at, (uint32_t)(p - k->at)};
@@ -167,7 +167,7 @@ static const char *quoted_field(const struct csv *c, struct cursor *k, struct st
             return c->ended ? "a quote that is never closed"
                             : "a quote that is not closed within 256 KiB";
         if (*p == '\0')
-            return "a zero byte";
+            return "a zero byte, of which UTF-16 is full";
         if (*p == '"' && !(p + 1 < c->end && p[1] == '"'))
             break;
         p += *p == '"';

@@ -123,6 +123,7 @@ class Import(ImportCase):
         self.assertEqual(self.send("x", "?mode=all")[0], 400)
         self.assertEqual(self.send("x", "?colour=red")[0], 400)
         self.assertEqual(self.send("")[0], 400)
+        self.assertIn("the header", self.send("sku,colour\nA,red\n")[1]["detail"])
         self.assertIn("workbook", self.send(b"PK\x03\x04xl/")[1]["detail"])
         text = (HEADER + row("LATIN", 5)).replace("\n", ",\xfc\n").replace("quantity,\xfc", "quantity,n")
         said = self.send(text.encode("latin-1"), "?ignore_other_columns=true",
