@@ -341,6 +341,12 @@ class Shop(CliCase):
         self.assertFalse(report["live"])
         self.assertEqual(report["counts"]["pending"], 1)
         self.cli("backup", "--data", self.server.data, to, code=FAILED)
+        decided = os.path.join(self.server.data, "imports", "0123456789abcdef.decided")
+        with open(decided, "w", encoding="utf-8"):
+            said = self.cli("backup", "--data", self.server.data, to + "2").stderr
+        os.unlink(decided)
+        self.assertIn("1 stock files are being imported and are not in the copy", said)
+        self.assertFalse(os.path.exists(os.path.join(to + "2", "imports")))
 
     def test_4_verify_proves_it_when_the_server_was_killed(self):
         self.server.kill()
