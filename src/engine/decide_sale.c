@@ -319,10 +319,10 @@ static void untouch(struct sale *s, uint8_t bit)
 
 void sale_committed(struct engine *e, struct undo *u, uint8_t bit)
 {
-    (void)e;
     sale_version_free(u->old_version);
     u->old_version = NULL;
     untouch(u->sale, bit);
+    sales_tell(&e->sales, u->sale);
 }
 
 void sale_undone(struct engine *e, struct undo *u, struct engine_batch *b)
@@ -331,10 +331,12 @@ void sale_undone(struct engine *e, struct undo *u, struct engine_batch *b)
     s->version->next = b->undone;
     b->undone = s->version;
     untouch(s, b->bit);
-    if (u->old_version)
+    if (u->old_version) {
         s->version = u->old_version;
-    else
-        sales_drop(&e->sales, s);
+        sales_tell(&e->sales, s); /* it may have been told of the other ones */
+    } else {
+        sales_drop(&e->sales, s); /* of it nobody was */
+    }
 }
 
 void sale_versions_free(struct engine_batch *b)
@@ -354,6 +356,21 @@ void sale_versions_drop(struct engine_batch *b)
         if (b->moves[i].kind == MOVE_SALE)
             sale_version_free(b->undos[i].old_version);
     }
+}
+
+bool engine_next_sale(struct engine *e, struct sale_window *out)
+{
+    struct sale *s = e->sales.news;
+    if (!s)
+        return false;
+    e->sales.news = s->news_next;
+    s->in_news = false;
+    const struct sale_terms *t = &s->version->terms;
+    *out = (struct sale_window){.sale = t->number,
+                                .sale_id = s->sale_id,
+                                .starts_ms = t->starts_ms,
+                                .ends_ms = t->closed_ms ? t->closed_ms : t->ends_ms};
+    return true;
 }
 
 bool sale_is_over(const struct engine *e, const struct sale *s)

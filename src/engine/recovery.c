@@ -460,6 +460,10 @@ void engine_recovered(struct engine *e, int64_t now_ms)
     }
     e->created = e->gate_lots = e->lots.count;
     release_expired(e);
+    for (struct sale *s = e->sales.oldest; s; s = s->newer) {
+        if (!sale_has_ended(s, e->now_ms))
+            sales_tell(&e->sales, s);
+    }
     user_units_close(&e->loading_sales);
     user_units_close(&e->loading_users);
     backorder_loaded(e);

@@ -205,6 +205,15 @@ struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t c
     return s;
 }
 
+void sales_tell(struct sales *ss, struct sale *s)
+{
+    if (s->in_news)
+        return;
+    s->in_news = true;
+    s->news_next = ss->news;
+    ss->news = s;
+}
+
 void sales_unlive(struct sales *ss, struct sale *s)
 {
     if (!s->live)

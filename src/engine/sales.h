@@ -46,7 +46,9 @@ struct sale {
     uint8_t touched;       /* bits of the undecided batches that have moves of it or its orders */
     uint8_t terms_touched; /* of it */
     bool live;             /* it is not over (sale_is_over) */
-    bool whole;            /* all its orders are counted, from its beginning on */
+    bool in_news;
+    struct sale *news_next; /* of those that the gate is to be told of */
+    bool whole;             /* all its orders are counted, from its beginning on */
 };
 
 struct sales {
@@ -56,6 +58,7 @@ struct sales {
     struct pairs by_id;
     struct sale *oldest;
     struct sale *newest;
+    struct sale *news; /* newest first */
 };
 
 int sales_init(struct sales *ss, uint64_t hash_seed) __attribute__((warn_unused_result));
@@ -72,6 +75,7 @@ struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t c
 void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest; its version stays */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
 void sales_unlive(struct sales *ss, struct sale *s); /* it is over */
+void sales_tell(struct sales *ss, struct sale *s);   /* the gate, that it is new or changed */
 
 bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);
 

@@ -4,8 +4,9 @@
  * seen, and the units are taken with one compare-and-swap on the lot's word: PASS.
  * Otherwise: fewer units than asked for and nothing that could change the answer: SOLD_OUT. An
  * order_id that may have been seen: REPLAY. A lot that is not known, several lines, a hold about to
- * expire: BLIND. Every order that is not SOLD_OUT is marked, because the engine will see it.
- * Failure modes: memory short for a new lot: the lot stays unknown, which is BLIND.
+ * expire, a sale that is not on: BLIND. Every order that is not SOLD_OUT is marked, because the
+ * engine will see it. Failure modes: memory short for a new lot: the lot stays unknown, which is
+ * BLIND.
  *
  * A session collects asks and decides them when it is flushed; the filter's memory has come closer
  * meanwhile.
@@ -23,20 +24,29 @@
 
 enum {
     CHUNK_LOTS = 4096,
+    CHUNK_SALES = 4096,
+    SALE_CHUNKS = 256, /* sales with higher numbers are not known */
     VERSION_BITS = 24,
     TABLE_SLOTS_MIN = 64,
 };
 
-#define LOT_AMBIGUOUS UINT32_MAX /* in the table: two keys share this hash */
+#define AMBIGUOUS UINT32_MAX /* in a table: two keys share this hash */
 
 /* A lot's word: units (signed, 40 bits) above, version (24 bits, wraps) below. */
 struct counter {
     _Atomic uint64_t word;
 };
 
+/* When a sale is on. Who reads the two while they are changed goes by one old and one new: each was
+ * or is right. */
+struct window {
+    _Atomic int64_t opens_ms;
+    _Atomic int64_t closes_ms;
+};
+
 struct slot {
     _Atomic uint64_t key_hash;
-    _Atomic uint32_t lot_id; /* 0: free; written last */
+    _Atomic uint32_t number; /* of a lot or a sale. 0: free; written last */
 };
 
 /* Open addressing, linear probing; one writer, readers without a lock. Replaced as a whole when it
@@ -53,7 +63,9 @@ struct gate_local {
     uint64_t hash_seed;
     uint32_t lots_max;
     struct order_filter orders;
-    _Atomic(struct table *) table;
+    _Atomic(struct table *) lots;  /* by the hash of their keys */
+    _Atomic(struct table *) sales; /* by the hash of their sale_ids */
+    _Atomic(struct window *) windows[SALE_CHUNKS];
     _Alignas(64) _Atomic int64_t next_deadline_ms;
     _Atomic bool orders_complete;
     _Alignas(64) _Atomic(struct counter *) chunks[];
@@ -86,7 +98,7 @@ static uint64_t word_next(uint64_t word, int64_t units)
     return (uint64_t)units << VERSION_BITS | ((word + 1) & version_mask);
 }
 
-/* ---- lots ---- */
+/* ---- lots and sales ---- */
 
 static struct counter *counter_of(struct gate_local *g, lot_id id)
 {
@@ -105,41 +117,42 @@ static struct table *table_create(size_t slot_count)
     return t;
 }
 
-/* The engine's thread. The lot_id is published last, so a reader that sees it sees the hash and
- * the lot's counter. */
-static void table_put(struct table *t, uint64_t key_hash, lot_id id)
+/* The engine's thread. The number is published last, so a reader that sees it sees the hash and
+ * the lot's counter, or the sale's window. */
+static void table_put(struct table *t, uint64_t key_hash, uint32_t number)
 {
     size_t i = key_hash & t->slot_mask;
     for (;; i = (i + 1) & t->slot_mask) {
         struct slot *s = &t->slots[i];
-        uint32_t there = atomic_load_explicit(&s->lot_id, memory_order_relaxed);
+        uint32_t there = atomic_load_explicit(&s->number, memory_order_relaxed);
         if (there && atomic_load_explicit(&s->key_hash, memory_order_relaxed) == key_hash) {
-            atomic_store_explicit(&s->lot_id, LOT_AMBIGUOUS, memory_order_release);
+            atomic_store_explicit(&s->number, AMBIGUOUS, memory_order_release);
             return;
         }
         if (there)
             continue;
         atomic_store_explicit(&s->key_hash, key_hash, memory_order_relaxed);
-        atomic_store_explicit(&s->lot_id, id, memory_order_release);
+        atomic_store_explicit(&s->number, number, memory_order_release);
         t->used++;
         return;
     }
 }
 
-/* Any thread. 0 if the lot is not known for certain. */
-static lot_id table_find(struct gate_local *g, struct str key)
+/* Any thread. 0 if it is not known for certain. */
+static uint32_t table_find(const struct gate_local *g, _Atomic(struct table *) *table,
+                           struct str key)
 {
     if (str_empty(key))
         return 0;
     uint64_t key_hash = hash64(key, g->hash_seed);
-    struct table *t = atomic_load_explicit(&g->table, memory_order_acquire);
+    struct table *t = atomic_load_explicit(table, memory_order_acquire);
     for (size_t i = key_hash & t->slot_mask;; i = (i + 1) & t->slot_mask) {
         struct slot *s = &t->slots[i];
-        lot_id id = atomic_load_explicit(&s->lot_id, memory_order_acquire);
-        if (id == 0)
+        uint32_t number = atomic_load_explicit(&s->number, memory_order_acquire);
+        if (number == 0)
             return 0;
         if (atomic_load_explicit(&s->key_hash, memory_order_relaxed) == key_hash)
-            return id == LOT_AMBIGUOUS ? 0 : id;
+            return number == AMBIGUOUS ? 0 : number;
     }
 }
 
@@ -147,27 +160,49 @@ static lot_id table_find(struct gate_local *g, struct str key)
 static inline __attribute__((always_inline)) void table_prefetch(struct gate_local *g,
                                                                  struct str key)
 {
-    struct table *t = atomic_load_explicit(&g->table, memory_order_acquire);
+    struct table *t = atomic_load_explicit(&g->lots, memory_order_acquire);
     __builtin_prefetch(&t->slots[hash64(key, g->hash_seed) & t->slot_mask]);
 }
 
-static int table_reserve(struct gate_local *g)
+static int table_reserve(_Atomic(struct table *) *table)
 {
-    struct table *t = atomic_load_explicit(&g->table, memory_order_relaxed);
+    struct table *t = atomic_load_explicit(table, memory_order_relaxed);
     if (t->used < (t->slot_mask + 1) / 2)
         return 0;
     struct table *bigger = table_create(2 * (t->slot_mask + 1));
     if (!bigger)
         return TLY_ENO_MEMORY;
     for (size_t i = 0; i <= t->slot_mask; i++) {
-        lot_id id = atomic_load_explicit(&t->slots[i].lot_id, memory_order_relaxed);
-        if (id)
+        uint32_t number = atomic_load_explicit(&t->slots[i].number, memory_order_relaxed);
+        if (number)
             table_put(bigger, atomic_load_explicit(&t->slots[i].key_hash, memory_order_relaxed),
-                      id);
+                      number);
     }
     bigger->older = t;
-    atomic_store_explicit(&g->table, bigger, memory_order_release);
+    atomic_store_explicit(table, bigger, memory_order_release);
     return 0;
+}
+
+static void table_destroy(struct table *t)
+{
+    while (t) {
+        struct table *older = t->older;
+        free(t);
+        t = older;
+    }
+}
+
+/* Any thread. */
+static bool sale_is_on(struct gate_local *g, struct str sale_id, int64_t now_ms)
+{
+    uint32_t number = table_find(g, &g->sales, sale_id);
+    if (number == 0)
+        return false;
+    uint32_t i = number - 1;
+    struct window *w =
+        &atomic_load_explicit(&g->windows[i / CHUNK_SALES], memory_order_acquire)[i % CHUNK_SALES];
+    return now_ms >= atomic_load_explicit(&w->opens_ms, memory_order_relaxed) &&
+           now_ms < atomic_load_explicit(&w->closes_ms, memory_order_relaxed);
 }
 
 /* ---- admission ---- */
@@ -284,10 +319,11 @@ static enum gate_verdict admit_one(struct gate_local *g, struct gate_ask *ask,
     bool all_known = ask->line_count > 0;
     for (uint16_t i = 0; i < ask->line_count; i++) {
         ask->lines[i].is_short = false;
-        ask->lines[i].lot_id = table_find(g, ask->lines[i].lot);
+        ask->lines[i].lot_id = table_find(g, &g->lots, ask->lines[i].lot);
         all_known = all_known && ask->lines[i].lot_id != 0;
     }
-    if (!all_known)
+    bool on = str_empty(ask->sale_id) || sale_is_on(g, ask->sale_id, now->now_ms);
+    if (!all_known || !on)
         return ask_engine(g, ask, now);
     if (ask->line_count == 1)
         return admit_one_line(g, ask, counter_of(g, ask->lines[0].lot_id), now);
@@ -371,9 +407,9 @@ static void counter_add(struct counter *c, int64_t units)
 static int local_lot_known(struct gate *gate, const struct gate_stock *lot)
 {
     struct gate_local *g = self(gate);
-    if (table_find(g, lot->dims->key) == lot->lot_id)
+    if (table_find(g, &g->lots, lot->dims->key) == lot->lot_id)
         return 0; /* the count is kept by what was decided since */
-    if (lot->lot_id == 0 || lot->lot_id > g->lots_max || table_reserve(g))
+    if (lot->lot_id == 0 || lot->lot_id > g->lots_max || table_reserve(&g->lots))
         return TLY_ENO_MEMORY;
     _Atomic(struct counter *) *chunk = &g->chunks[(lot->lot_id - 1) / CHUNK_LOTS];
     if (!atomic_load_explicit(chunk, memory_order_relaxed)) {
@@ -385,8 +421,34 @@ static int local_lot_known(struct gate *gate, const struct gate_stock *lot)
     struct counter *c = counter_of(g, lot->lot_id); /* nobody takes of it yet */
     counter_add(c,
                 lot->available - word_units(atomic_load_explicit(&c->word, memory_order_relaxed)));
-    table_put(atomic_load_explicit(&g->table, memory_order_relaxed),
+    table_put(atomic_load_explicit(&g->lots, memory_order_relaxed),
               hash64(lot->dims->key, g->hash_seed), lot->lot_id);
+    return 0;
+}
+
+static int local_sale_known(struct gate *gate, const struct gate_sale *sale)
+{
+    struct gate_local *g = self(gate);
+    if (sale->number == 0 || sale->number > SALE_CHUNKS * CHUNK_SALES)
+        return TLY_ENO_MEMORY;
+    uint32_t i = sale->number - 1;
+    bool is_new = table_find(g, &g->sales, sale->sale_id) != sale->number;
+    if (is_new && table_reserve(&g->sales))
+        return TLY_ENO_MEMORY;
+    _Atomic(struct window *) *chunk = &g->windows[i / CHUNK_SALES];
+    struct window *windows = atomic_load_explicit(chunk, memory_order_relaxed);
+    if (!windows) {
+        windows = calloc(CHUNK_SALES, sizeof *windows);
+        if (!windows)
+            return TLY_ENO_MEMORY;
+        atomic_store_explicit(chunk, windows, memory_order_release);
+    }
+    struct window *w = &windows[i % CHUNK_SALES];
+    atomic_store_explicit(&w->opens_ms, sale->opens_ms, memory_order_relaxed);
+    atomic_store_explicit(&w->closes_ms, sale->closes_ms, memory_order_relaxed);
+    if (is_new)
+        table_put(atomic_load_explicit(&g->sales, memory_order_relaxed),
+                  hash64(sale->sale_id, g->hash_seed), sale->number);
     return 0;
 }
 
@@ -417,12 +479,10 @@ static void local_next_deadline(struct gate *gate, int64_t deadline_ms)
 static void local_destroy(struct gate *gate)
 {
     struct gate_local *g = self(gate);
-    struct table *t = atomic_load_explicit(&g->table, memory_order_relaxed);
-    while (t) {
-        struct table *older = t->older;
-        free(t);
-        t = older;
-    }
+    table_destroy(atomic_load_explicit(&g->lots, memory_order_relaxed));
+    table_destroy(atomic_load_explicit(&g->sales, memory_order_relaxed));
+    for (uint32_t i = 0; i < SALE_CHUNKS; i++)
+        free(atomic_load_explicit(&g->windows[i], memory_order_relaxed));
     for (uint32_t i = 0; i < g->lots_max; i += CHUNK_LOTS)
         free(atomic_load_explicit(&g->chunks[i / CHUNK_LOTS], memory_order_relaxed));
     order_filter_close(&g->orders);
@@ -435,6 +495,7 @@ static const struct gate_ops local_ops = {
     .flush = local_flush,
     .detach = local_detach,
     .lot_known = local_lot_known,
+    .sale_known = local_sale_known,
     .decided = local_decided,
     .order_seen = local_order_seen,
     .orders_complete = local_orders_complete,
@@ -454,12 +515,16 @@ int gate_local_create(struct gate **out, const struct gate_local_config *config,
         .gate.ops = &local_ops, .hash_seed = config->hash_seed, .lots_max = config->lots_max};
     for (size_t i = 0; i < chunk_count; i++)
         atomic_init(&g->chunks[i], NULL);
-    struct table *t = table_create(TABLE_SLOTS_MIN);
-    atomic_init(&g->table, t);
+    struct table *lots = table_create(TABLE_SLOTS_MIN);
+    struct table *sales = table_create(TABLE_SLOTS_MIN);
+    atomic_init(&g->lots, lots);
+    atomic_init(&g->sales, sales);
+    for (uint32_t i = 0; i < SALE_CHUNKS; i++)
+        atomic_init(&g->windows[i], NULL);
     atomic_init(&g->next_deadline_ms, INT64_MAX);
     atomic_init(&g->orders_complete, true);
-    int rc = t ? order_filter_init(&g->orders, config->order_filter_bytes, e)
-               : error_set(e, TLY_ENO_MEMORY, "", "no memory for the gate's table of lots");
+    int rc = lots && sales ? order_filter_init(&g->orders, config->order_filter_bytes, e)
+                           : error_set(e, TLY_ENO_MEMORY, "", "no memory for the gate's tables");
     if (rc) {
         local_destroy(&g->gate);
         return rc;

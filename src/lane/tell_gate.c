@@ -1,8 +1,8 @@
 /* tell_gate.c - what the gate hears of the engine's decisions and the ledger's commits.
  *
- * Happy path of a gate that counts by differences: units that changed hands, new lots, the next
- * deadline. One that goes by the truth is told, besides, of each commit's lots as the ledger has
- * them now, and of each answered order's outcome.
+ * Happy path of a gate that counts by differences: units that changed hands, new lots and sales,
+ * the next deadline. One that goes by the truth is told, besides, of each commit's lots as the
+ * ledger has them now, and of each answered order's outcome.
  *
  * A lot's stock "as the ledger has it" is noted when its batch is handed to the ledger: then the
  * engine's stock is just what it will be once that batch is committed; a moment later newer
@@ -219,10 +219,24 @@ static void tell_lots(struct lane *l)
     }
 }
 
+/* One that the gate has no memory for is the engine's alone. */
+static void tell_sales(struct lane *l)
+{
+    struct sale_window sale;
+    while (engine_next_sale(l->engine, &sale)) {
+        const struct gate_sale known = {.number = sale.sale,
+                                        .sale_id = sale.sale_id,
+                                        .opens_ms = sale.starts_ms,
+                                        .closes_ms = sale.ends_ms};
+        (void)l->gate->ops->sale_known(l->gate, &known);
+    }
+}
+
 void lane_tell_gate(struct lane *l, const struct command *answered)
 {
     tell_decided(l);
     tell_lots(l);
+    tell_sales(l);
     if (l->gate->ops->committed)
         tell_committed(l, answered);
     int64_t deadline_ms = l->gate->ops->decided ? engine_gate_deadline(l->engine)

@@ -214,6 +214,7 @@ int order_ask(struct call *c, const struct reserve_command *order, struct order_
                              .order_new = flags.order_new,
                              .order_id = order->order_id,
                              .user_id = order->user_id,
+                             .sale_id = order->extra ? order->extra->sale_id : (struct str){"", 0},
                              .order_hash = order->order_hash,
                              .verdict = GATE_BLIND};
     return 0;

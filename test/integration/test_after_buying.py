@@ -298,6 +298,17 @@ class Calls:
                                   lines=[{"lot": lot, "quantity": 1}])
         self.assertEqual(code, "SALE_NOT_OPEN")
         self.assertGreater(int(told["starts_in_ms"]), 10**9)
+        empty = self.lot(0)  # that it is not on comes before that there is nothing
+        later = self.sale(empty, starts_at="2089-01-01T00:00:00Z")
+        nothing = [{"lot": empty, "quantity": 1}]
+        self.assertEqual(self.refused("Reserve", user_id="ann", sale_id=later, lines=nothing)[0],
+                         "SALE_NOT_OPEN")
+        self.call("UpdateSale", sale_id=later, starts_at="2020-01-01T00:00:00Z")
+        self.assertEqual(self.refused("Reserve", user_id="ann", sale_id=later, lines=nothing)[0],
+                         "SOLD_OUT")
+        self.call("CloseSale", sale_id=later)
+        self.assertEqual(self.refused("Reserve", user_id="ann", sale_id=later, lines=nothing)[0],
+                         "SALE_CLOSED")
         self.assertEqual(self.call("GetSale", sale_id=sale)["status"], "SCHEDULED")
         open_now = self.call("UpdateSale", sale_id=sale, starts_at="2020-01-01T00:00:00Z")
         self.assertEqual((open_now["status"], int(open_now["starts_in_ms"])), ("OPEN", 0))

@@ -34,6 +34,8 @@ struct late_gate {
     size_t open_count, open_room;
     uint64_t *seen; /* order hashes, open addressing; 0 is free */
     int64_t next_deadline_ms;
+    struct gate_sale *sales; /* by number - 1 */
+    size_t sale_count;
     bool orders_complete;
     bool away;
     unsigned flaky;
@@ -187,9 +189,19 @@ static bool take_all(struct late_gate *g, struct gate_ask *ask)
     return enough;
 }
 
+static bool is_on(const struct late_gate *g, struct str sale_id, int64_t now_ms)
+{
+    for (size_t i = 0; i < g->sale_count; i++) {
+        const struct gate_sale *s = &g->sales[i];
+        if (s->number && str_equal(s->sale_id, sale_id))
+            return now_ms >= s->opens_ms && now_ms < s->closes_ms;
+    }
+    return str_empty(sale_id);
+}
+
 static enum gate_verdict decide(struct late_gate *g, struct gate_ask *ask, int64_t now_ms)
 {
-    bool known = ask->line_count > 0;
+    bool known = ask->line_count > 0 && is_on(g, ask->sale_id, now_ms);
     bool blind = g->away || (g->flaky && draw(g, 1000) < g->flaky);
     for (uint16_t i = 0; i < ask->line_count; i++) {
         ask->lines[i].is_short = false;
@@ -303,6 +315,20 @@ static int late_lot_known(struct gate *gate, const struct gate_stock *lot)
     return 0;
 }
 
+static int late_sale_known(struct gate *gate, const struct gate_sale *sale)
+{
+    struct late_gate *g = self(gate);
+    pthread_mutex_lock(&g->lock);
+    if (sale->number > g->sale_count) {
+        g->sales = more(g->sales, sale->number * sizeof *g->sales);
+        memset(g->sales + g->sale_count, 0, (sale->number - g->sale_count) * sizeof *g->sales);
+        g->sale_count = sale->number;
+    }
+    g->sales[sale->number - 1] = *sale;
+    pthread_mutex_unlock(&g->lock);
+    return 0;
+}
+
 static void late_committed(struct gate *gate, const struct gate_settlement *orders, size_t n,
                            const struct gate_stock *lots, size_t m)
 {
@@ -340,6 +366,7 @@ static void late_destroy(struct gate *gate)
     free(g->by_key);
     free(g->open);
     free(g->seen);
+    free(g->sales);
     free(g);
 }
 
@@ -349,6 +376,7 @@ static const struct gate_ops late_ops = {
     .flush = late_flush,
     .detach = late_detach,
     .lot_known = late_lot_known,
+    .sale_known = late_sale_known,
     .committed = late_committed,
     .order_seen = late_order_seen,
     .orders_complete = late_orders_complete,

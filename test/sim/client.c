@@ -111,6 +111,7 @@ static void ask_gate(struct world *w, struct request *q, uint32_t i, bool order_
                              .order_new = order_new,
                              .order_id = r->order_id,
                              .user_id = r->user_id,
+                             .sale_id = r->extra ? r->extra->sale_id : (struct str){0},
                              .order_hash = r->order_hash,
                              .context = q};
     q->gate_waits++;

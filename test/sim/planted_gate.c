@@ -47,6 +47,12 @@ static void planted_orders_complete(struct gate *g, bool complete)
     behind->ops->orders_complete(behind, complete);
 }
 
+static int planted_sale_known(struct gate *g, const struct gate_sale *sale)
+{
+    struct gate *behind = self(g)->behind;
+    return behind->ops->sale_known(behind, sale);
+}
+
 static void planted_next_deadline(struct gate *g, int64_t deadline_ms)
 {
     struct gate *behind = self(g)->behind;
@@ -64,6 +70,7 @@ struct gate *planted_gate_create(struct gate *behind, struct rng *rng)
     static const struct gate_ops ops = {
         .attach = planted_attach,
         .lot_known = planted_lot_known,
+        .sale_known = planted_sale_known,
         .decided = planted_decided,
         .order_seen = planted_order_seen,
         .orders_complete = planted_orders_complete,

@@ -118,6 +118,65 @@ static void nothing_is_refused_from_the_next_deadline_on(void **state)
     assert_int_equal(ask_for(r, "b", 1, order(3)), GATE_SOLD_OUT);
 }
 
+/* ---- sales ---- */
+
+static enum gate_verdict ask_in(struct rig *r, const char *sale_id, int64_t now_ms,
+                                uint64_t order_hash)
+{
+    struct gate_line line = {.lot = STR("b"), .quantity = 1}; /* there is none of it */
+    struct gate_ask ask = {
+        .lines = &line, .line_count = 1, .order_hash = order_hash, .sale_id = str_of(sale_id)};
+    asker_ask(&r->me, &ask, 1, now_ms);
+    return ask.verdict;
+}
+
+static void know_sale(struct rig *r, sale_number number, const char *sale_id, int64_t opens_ms,
+                      int64_t closes_ms)
+{
+    const struct gate_sale sale = {number, str_of(sale_id), opens_ms, closes_ms};
+    assert_int_equal(r->g->ops->sale_known(r->g, &sale), 0);
+}
+
+static void an_ask_in_a_sale_is_refused_only_while_that_is_on(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(ask_in(r, "flash", NOW_MS, order(1)), GATE_BLIND);
+    know_sale(r, 1, "flash", NOW_MS, NOW_MS + 10);
+    assert_int_equal(ask_in(r, "flash", NOW_MS - 1, order(2)), GATE_BLIND);
+    assert_int_equal(ask_in(r, "flash", NOW_MS, order(3)), GATE_SOLD_OUT);
+    assert_int_equal(ask_in(r, "flash", NOW_MS + 9, order(4)), GATE_SOLD_OUT);
+    assert_int_equal(ask_in(r, "flash", NOW_MS + 10, order(5)), GATE_BLIND);
+    assert_int_equal(ask_in(r, "other", NOW_MS, order(6)), GATE_BLIND);
+    assert_int_equal(ask_in(r, "", NOW_MS + 10, order(7)), GATE_SOLD_OUT);
+}
+
+static void an_ask_in_a_sale_that_is_not_on_takes_nothing(void **state)
+{
+    struct rig *r = *state;
+    struct gate_line line = {.lot = STR("a"), .quantity = 10};
+    struct gate_ask ask = {
+        .lines = &line, .line_count = 1, .order_hash = order(1), .sale_id = STR("flash")};
+    know_sale(r, 1, "flash", NOW_MS + 1, NOW_MS + 10);
+    asker_ask(&r->me, &ask, 1, NOW_MS);
+    assert_int_equal(ask.verdict, GATE_BLIND);
+    assert_int_equal(units_left(r, "a"), 10);
+}
+
+static void a_sale_that_is_changed_counts_as_it_is_now(void **state)
+{
+    struct rig *r = *state;
+    char ids[300][8];
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(ids[i], sizeof ids[i], "s-%u", i);
+        know_sale(r, 20 * i + 1, ids[i], NOW_MS, NOW_MS + 10);
+    }
+    know_sale(r, 20 * 7 + 1, ids[7], NOW_MS + 5, NOW_MS + 10);
+    know_sale(r, 20 * 8 + 1, ids[8], NOW_MS, NOW_MS);
+    assert_int_equal(ask_in(r, ids[7], NOW_MS, order(1)), GATE_BLIND);
+    assert_int_equal(ask_in(r, ids[8], NOW_MS, order(2)), GATE_BLIND);
+    assert_int_equal(ask_in(r, ids[299], NOW_MS, order(3)), GATE_SOLD_OUT);
+}
+
 static void a_lot_without_a_key_is_blind(void **state)
 {
     const struct goods goods = {.sku = STR("a")};
@@ -412,6 +471,9 @@ int main(void)
         TEST(an_order_made_by_the_server_passes_while_orders_are_not_complete),
         TEST(the_servers_own_order_id_is_known_when_it_is_sent_back),
         TEST(nothing_is_refused_from_the_next_deadline_on),
+        TEST(an_ask_in_a_sale_is_refused_only_while_that_is_on),
+        TEST(an_ask_in_a_sale_that_is_not_on_takes_nothing),
+        TEST(a_sale_that_is_changed_counts_as_it_is_now),
         TEST(a_lot_without_a_key_is_blind),
         TEST(several_lines_are_refused_if_one_is_surely_short),
         TEST(every_short_line_says_how_many_there_are),

@@ -16,6 +16,8 @@ static struct told {
     size_t stock_count;
     uint64_t seen;          /* the newest order_id that did not come through it */
     size_t answered_before; /* commands that had left when the newest order was told */
+    struct gate_sale sale;
+    unsigned sales;
     lot_id known;
     int64_t known_version, known_available;
     struct rig *rig;
@@ -42,6 +44,14 @@ static void committed(struct gate *g, const struct gate_settlement *orders, size
     told.answered_before = told.rig->answered_count;
 }
 
+static int sale_known(struct gate *g, const struct gate_sale *sale)
+{
+    (void)g;
+    told.sale = *sale;
+    told.sales++;
+    return 0;
+}
+
 static void order_seen(struct gate *g, uint64_t order_hash)
 {
     (void)g;
@@ -64,6 +74,7 @@ static void destroy(struct gate *g)
 }
 
 static const struct gate_ops ops = {.lot_known = lot_known,
+                                    .sale_known = sale_known,
                                     .committed = committed,
                                     .order_seen = order_seen,
                                     .orders_complete = orders_complete,
@@ -108,6 +119,36 @@ static void a_lot_is_told_with_its_version_at_start(void **state)
     (void)state;
     assert_int_equal(told.known, 1);
     assert_int_equal(told.known_version, 1);
+}
+
+static void a_sale_is_told_as_it_was_committed(void **state)
+{
+    struct rig *r = *state;
+    struct sale_copy copy;
+    struct sale_item item = {.lot = 1};
+    struct sale_command sale = {.terms = {.sale_id = STR("flash"),
+                                          .starts_ms = RIG_NOW_MS + 5,
+                                          .ends_ms = RIG_NOW_MS + 10,
+                                          .item_count = 1,
+                                          .items = &item},
+                                .copy = &copy};
+    struct command c = {.kind = COMMAND_CREATE_SALE, .sale = &sale};
+    rig_send(r, &c);
+    rig_turn(r);
+    assert_int_equal(told.sales, 0);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(c.code, 0);
+    assert_int_equal(told.sales, 1);
+    assert_int_equal(told.sale.number, 1);
+    assert_true(str_equal(told.sale.sale_id, STR("flash")));
+    assert_int_equal(told.sale.opens_ms, RIG_NOW_MS + 5);
+    assert_int_equal(told.sale.closes_ms, RIG_NOW_MS + 10);
+    c = (struct command){.kind = COMMAND_CLOSE_SALE, .sale = &sale};
+    rig_send(r, &c);
+    rig_turn(r);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(told.sales, 2);
+    assert_int_equal(told.sale.closes_ms, r->now_ms);
 }
 
 static void an_accepted_order_is_told_with_its_commit_before_its_answer_leaves(void **state)
@@ -289,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_lot_is_told_with_its_version_at_start),
+        RIG_TEST(a_sale_is_told_as_it_was_committed),
         RIG_TEST(an_accepted_order_is_told_with_its_commit_before_its_answer_leaves),
         RIG_TEST(a_commits_lots_are_told_without_what_was_decided_since),
         RIG_TEST(a_lot_that_a_batch_names_often_is_told_once),

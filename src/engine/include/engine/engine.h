@@ -147,6 +147,15 @@ uint32_t engine_lot_count(const struct engine *e); /* lots whose creation is com
 /* A lot's dimensions, or NULL. Any thread, for a number that came to it in an answer: they stood
  * before the answer left, never move, and live as long as the engine. */
 const struct lot_dims *engine_lot_dims(const struct engine *e, lot_id id);
+/* What a gate must know of sales: takes the next one that was committed since, or goes on at start;
+ * false: none. To be told before answers of that turn leave. */
+struct sale_window {
+    sale_number sale;
+    struct str sale_id; /* lives as long as the engine */
+    int64_t starts_ms;
+    int64_t ends_ms; /* or when it was closed */
+};
+bool engine_next_sale(struct engine *e, struct sale_window *out);
 /* A sale's sale_id, or {0}. Any thread, as before. */
 struct str engine_sale_id(const struct engine *e, sale_number number);
 

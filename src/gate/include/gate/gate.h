@@ -99,6 +99,14 @@ struct gate_stock {
     int64_t version;
 };
 
+/* A sale as it was committed. Before opens_ms and from closes_ms on nothing is sold in it. */
+struct gate_sale {
+    sale_number number;
+    struct str sale_id;
+    int64_t opens_ms;
+    int64_t closes_ms;
+};
+
 struct gate;
 
 /* An adapter's session begins with one. */
@@ -125,6 +133,10 @@ struct gate_ops {
      * by decided() takes a lot's units from the first call and ignores others. 0 or TLY_ENO_MEMORY
      * (the lot stays BLIND). */
     int (*lot_known)(struct gate *g, const struct gate_stock *lot);
+    /* A sale: when it is new or changed, and at start those that go on. An ask in a sale that the
+     * gate does not know, or that is not on, is BLIND: the engine says what is wrong with it. 0 or
+     * TLY_ENO_MEMORY (asks in it stay BLIND). */
+    int (*sale_known)(struct gate *g, const struct gate_sale *sale);
     /* May be NULL. What decisions changed of known lots, at once: before the commit, and before who
      * asked is answered. */
     void (*decided)(struct gate *g, const struct gate_delta *lots, size_t n);
