@@ -152,6 +152,11 @@ bool audit_sale(struct audit *a, struct sale_account *account)
         audit_find(a, "sale %s is not there any more", a->in->worker.target->sale);
         return true;
     }
+    if (a->in->countdowns_wrong > 0) {
+        a->out->groups_wrong += (int64_t)a->in->countdowns_wrong;
+        audit_find(a, "sale %s: its countdown was told wrong %" PRIu64 " times",
+                   a->in->worker.target->sale, a->in->countdowns_wrong);
+    }
     tell(a, account, &s.shown);
     return try_unit(&s);
 }

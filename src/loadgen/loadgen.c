@@ -299,6 +299,7 @@ static void audit(struct run *r)
         .tallies = r->tallies,
         .worker = worker_options_of(r, 1),
         .began_ns = r->start_ns,
+        .countdowns_wrong = r->traffic.countdowns_wrong,
         .look_ups_max = r->options.look_ups_max,
         .seed = r->options.seed,
         .wait_ms = AUDIT_WAIT_MS,

@@ -246,6 +246,20 @@ static enum answer_code step_answered(struct traffic *t, const struct call *call
     return a->code;
 }
 
+/* The answer was made between sending and receiving. */
+void team_looked(struct traffic *t, const struct call *call, const struct answer *a,
+                 uint64_t now_ns)
+{
+    const struct traffic_run *r = t->run;
+    uint64_t in_ns = (uint64_t)a->starts_in_ms * MS_NS;
+    bool early = now_ns + in_ns + MS_NS < r->opens_first_ns; /* it has whole milliseconds */
+    bool late = in_ns && call->sent_ns + in_ns > r->opens_last_ns + MS_NS;
+    bool shut = !a->sale_open && call->sent_ns > r->opens_last_ns;
+    bool open = a->sale_open && now_ns < r->opens_first_ns;
+    if (a->code == ANSWER_OK && (early || late || shut || open))
+        atomic_fetch_add_explicit(&t->run->countdowns_wrong, 1, memory_order_relaxed);
+}
+
 enum answer_code team_answered(struct traffic *t, const struct call *call, const struct answer *a,
                                uint64_t now_ns)
 {

@@ -10,7 +10,10 @@
 bool team_fill_order(struct traffic *t, uint64_t at_ns, struct call *out);
 /* A step of an order: what traffic.c fills in for any, completed. */
 void team_fill_step(struct traffic *t, const struct step *s, struct call *out);
-/* Any call but a look-up. Returns what it counts as. */
+/* A look-up of the sale: its countdown is held against what is known of the opening. */
+void team_looked(struct traffic *t, const struct call *call, const struct answer *a,
+                 uint64_t now_ns);
+/* Any other call. Returns what it counts as. */
 enum answer_code team_answered(struct traffic *t, const struct call *call, const struct answer *a,
                                uint64_t now_ns);
 /* The earliest time at which the group of an order may be over; UINT64_MAX: it was not opened, as

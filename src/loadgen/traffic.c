@@ -430,6 +430,8 @@ static void traffic_answered(void *owner, const struct call *call, const struct 
         step_answered(t, call, a, now_ns);
         break;
     default:
+        if (t->run->plan->teams)
+            team_looked(t, call, a, now_ns);
         break;
     }
     count(t, call, a, now_ns);

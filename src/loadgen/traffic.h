@@ -30,9 +30,10 @@ struct traffic_run {
     double look; /* share of look-ups; negative: the stage's */
     /* Of a sale of groups, monotonic: it opens between these. Set before start_ns. */
     uint64_t opens_first_ns, opens_last_ns;
-    atomic_ullong start_ns; /* monotonic; 0: not yet */
-    atomic_bool stop;       /* no new calls */
-    uint64_t stop_ns;       /* when that was; of the thread that stops it */
+    atomic_ullong countdowns_wrong; /* look-ups of the sale that told another time */
+    atomic_ullong start_ns;         /* monotonic; 0: not yet */
+    atomic_bool stop;               /* no new calls */
+    uint64_t stop_ns;               /* when that was; of the thread that stops it */
 };
 
 struct traffic;

@@ -219,6 +219,10 @@ class WrongServers(unittest.TestCase):
     def test_a_sale_that_opens_early_is_found(self):
         self.assertIn("before the opening", self.finds("opens-early", "limits_broken"))
 
+    def test_a_countdown_that_is_wrong_is_found(self):
+        self.assertIn("its countdown was told wrong",
+                      self.finds("countdown-runs-fast", "groups_wrong"))
+
     def test_a_sale_that_counts_too_little_is_found(self):
         self.assertIn("units as held, and its orders hold",
                       self.finds("counts-sale-short", "limits_broken"))

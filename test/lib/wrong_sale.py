@@ -17,6 +17,7 @@ SALE_FAULTS = {
     "ignores-share": "a sale sells more than it has",
     "opens-early": "a sale takes orders before it opens",
     "counts-sale-short": "a sale shows fewer units held than its orders hold",
+    "countdown-runs-fast": "the countdown tells half of the time",
     "shuts-sale": "a sale shows units left and sells none once it had thirty orders",
 }
 
@@ -62,6 +63,11 @@ class SaleSide:
         share = self.sale["total_limit"] - sum(self.units.values())
         return min(left, share) if self.sale["total_limit"] else left
 
+    def _starts_in_ms(self, now):
+        in_ms = max(0, round((self.sale["starts"] - now) * 1000))
+        # The opening itself is told right: what is asked before any order was sent.
+        return in_ms // 2 if self.fault == "countdown-runs-fast" and self.asked else in_ms
+
     def _GetSale(self, m):
         if not self.sale or m["sale_id"] != self.sale["sale_id"]:
             raise Refused("NOT_FOUND")
@@ -72,7 +78,7 @@ class SaleSide:
         return {"sale_id": self.sale["sale_id"], "title": "",
                 "status": "OPEN" if now >= self.sale["starts"] else "SCHEDULED",
                 "server_time": rfc3339(now),
-                "starts_in_ms": max(0, round((self.sale["starts"] - now) * 1000)),
+                "starts_in_ms": self._starts_in_ms(now),
                 "remaining_ms": max(0, round((self.sale["ends"] - now) * 1000)),
                 "units": {"pending": self.units["PENDING"], "left": max(0, self._sale_left()),
                           "confirmed": max(0, self.units["CONFIRMED"] - short)},

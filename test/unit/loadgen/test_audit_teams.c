@@ -316,6 +316,14 @@ static void a_sale_that_counts_wrong_is_found(void **state)
     assert_found(3, 2);
 }
 
+static void a_countdown_that_was_told_wrong_is_found(void **state)
+{
+    (void)state;
+    in.countdowns_wrong = 4;
+    assert_found(4, 0);
+    assert_non_null(strstr(result.findings[0], "countdown was told wrong 4 times"));
+}
+
 static void a_sale_that_is_gone_is_found(void **state)
 {
     (void)state;
@@ -337,6 +345,7 @@ int main(void)
         T(a_sale_that_sells_nothing_of_what_is_left_is_found),
         T(a_sale_that_sells_what_it_has_not_is_found),
         T(a_sale_that_counts_wrong_is_found),
+        T(a_countdown_that_was_told_wrong_is_found),
         T(a_sale_that_is_gone_is_found),
 #undef T
     };

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "loadgen/target.h"
+#include "loadgen/target_sale.h"
 
 /* A server that gives the answers of a script, one a request, on any number of connections. */
 enum { ANSWERS_MAX = 200 };
@@ -18,7 +20,7 @@ static struct {
     char address[32];
     const char *answers[ANSWERS_MAX]; /* NULL: close the connection */
     uint32_t given;
-    char first_request[512];
+    char first_request[512], last_request[512];
     char last_path[256];
 } server;
 
@@ -42,6 +44,7 @@ static bool take_request(FILE *from)
     assert_true(body < sizeof(bytes) && fread(bytes, 1, body, from) == body);
     if (first)
         snprintf(server.first_request, sizeof(server.first_request), "%s", bytes);
+    snprintf(server.last_request, sizeof(server.last_request), "%s", bytes);
     return true;
 }
 
@@ -234,6 +237,85 @@ static void names_are_resolved_or_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- the sale ---- */
+
+#define SALE(starts_in)                                                                            \
+    "200 {\"sale_id\":\"bench-0123456789ab\",\"server_time\":\"2031-05-01T10:00:00.250Z\","        \
+    "\"starts_in_ms\":" starts_in "}"
+
+static char sale_id[SALE_ID_SIZE];
+
+static int make_sale(void)
+{
+    char keys[2][LOT_KEY_SIZE] = {"A#00000001", "B#00000002"};
+    struct target_lots both = {.count = 2, .keys = keys};
+    struct team_terms terms = {.size = 3, .user_limit = 2, .window_ms = 6000, .total_limit = 50};
+    e = (struct error){0};
+    return target_sale_make(sale_id, server.address, "0123456789ab", &both, &terms, 90000, &e);
+}
+
+static void a_sale_is_made_of_all_lots_with_its_terms(void **state)
+{
+    (void)state;
+    server.answers[0] = SALE("86400000");
+    assert_int_equal(make_sale(), 0);
+    assert_string_equal(sale_id, "bench-0123456789ab");
+    assert_string_equal(server.last_path, "/v1/sales");
+    static const char *const members[] = {
+        "\"sale_id\":\"bench-0123456789ab\"", "\"lots\":[\"A#00000001\",\"B#00000002\"]",
+        "\"per_user_limit\":2,\"total_limit\":50", "\"hold_ms\":90000",
+        "\"group\":{\"size\":3,\"window_ms\":6000}"};
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        if (!strstr(server.last_request, members[i]))
+            fail_msg("no %s in %s", members[i], server.last_request);
+}
+
+static void a_sale_that_is_refused_is_told_in_the_servers_words(void **state)
+{
+    (void)state;
+    server.answers[0] = "400 {\"code\":\"INVALID_ARGUMENT\",\"detail\":\"hold_ms is at most 5\"}";
+    assert_int_equal(make_sale(), TLY_EINVALID_ARGUMENT);
+    assert_non_null(strstr(e.text, "the server refuses the sale: INVALID_ARGUMENT"));
+    assert_non_null(strstr(e.text, "hold_ms is at most 5"));
+    server.answers[1] = "503 {\"code\":\"UNAVAILABLE\"}";
+    assert_int_equal(make_sale(), TLY_EUNAVAILABLE);
+    server.answers[2] = "200 {\"sale_id\":\"bench-0123456789ab\"}";
+    assert_int_equal(make_sale(), TLY_ECORRUPT);
+}
+
+static void a_sale_opens_by_the_servers_clock_whatever_ours_says(void **state)
+{
+    (void)state;
+    struct sale_opening o;
+    server.answers[0] = SALE("80000000");
+    server.answers[1] = SALE("4990");
+    uint64_t before_ns = clock_monotonic_ns();
+    assert_int_equal(target_sale_open("bench-0123456789ab", server.address, 5000, 60000, &o, &e),
+                     0);
+    uint64_t after_ns = clock_monotonic_ns(), in_ns = 4990 * UINT64_C(1000000);
+    assert_string_equal(server.last_path, "/v1/sales/bench-0123456789ab");
+    assert_string_equal(server.last_request, "{\"starts_at\":\"2031-05-01T10:00:05.250Z\","
+                                             "\"ends_at\":\"2031-05-01T10:01:05.250Z\"}");
+    assert_true(o.first_ns < o.last_ns);
+    assert_true(o.first_ns < after_ns + in_ns && o.last_ns > before_ns + in_ns);
+    assert_true(o.first_ns > before_ns + in_ns / 20 * 19);
+    assert_true(o.last_ns < after_ns + in_ns / 20 * 21);
+}
+
+static void a_sale_that_opens_at_another_time_is_not_believed(void **state)
+{
+    (void)state;
+    static const char *const times[] = {SALE("0"), SALE("5001")};
+    struct sale_opening o;
+    for (int i = 0; i < 2; i++) {
+        server.answers[server.given] = SALE("80000000");
+        server.answers[server.given + 1] = times[i];
+        e = (struct error){0};
+        assert_int_equal(target_sale_open("bench-0123456789ab", server.address, 5000, 1, &o, &e),
+                         TLY_ECORRUPT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +328,10 @@ int main(void)
         TEST(lots_are_found_by_their_keys),
         TEST(figures_that_metrics_does_not_tell_are_negative),
         TEST(names_are_resolved_or_refused),
+        TEST(a_sale_is_made_of_all_lots_with_its_terms),
+        TEST(a_sale_that_is_refused_is_told_in_the_servers_words),
+        TEST(a_sale_opens_by_the_servers_clock_whatever_ours_says),
+        TEST(a_sale_that_opens_at_another_time_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

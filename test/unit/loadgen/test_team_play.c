@@ -479,6 +479,36 @@ static void look_ups_are_of_the_sale(void **state)
     rig_close();
 }
 
+/* What the countdown tells at a time, in ms from the opening. */
+static bool is_wrong(int64_t at_ms, int64_t starts_in_ms, bool open)
+{
+    rig_open(1);
+    rig.run.look = 1;
+    rig.now_ns = (uint64_t)((int64_t)(START_NS + OPENS_NS) + at_ms * MS);
+    struct call *c = next();
+    struct answer a = {.code = ANSWER_OK, .starts_in_ms = starts_in_ms, .sale_open = open};
+    rig.source.answered(rig.source.owner, c, &a, rig.now_ns);
+    bool wrong = rig.run.countdowns_wrong == 1;
+    rig_close();
+    return wrong;
+}
+
+static void a_countdown_tells_when_the_sale_opens(void **state)
+{
+    (void)state;
+    assert_false(is_wrong(-2000, 2000, false));
+    assert_false(is_wrong(-2000, 2001, false));
+    assert_false(is_wrong(-2000, 1999, false));
+    assert_true(is_wrong(-2000, 2010, false));
+    assert_true(is_wrong(-2000, 1990, false));
+    assert_true(is_wrong(-2000, 2000, true));
+    assert_false(is_wrong(0, 1, false));
+    assert_false(is_wrong(0, 0, true));
+    assert_false(is_wrong(100, 0, true));
+    assert_true(is_wrong(100, 0, false));
+    assert_true(is_wrong(100, 5, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_payment_that_is_refused_is_denied_in_time_and_too_late_afterwards),
         cmocka_unit_test(a_retry_is_the_same_order_in_the_same_group),
         cmocka_unit_test(look_ups_are_of_the_sale),
+        cmocka_unit_test(a_countdown_tells_when_the_sale_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,7 @@ struct audit_input {
     const struct target_lots *lots;
     const struct lot_tally *tallies; /* one a lot */
     struct worker_options worker;    /* protocol, target, address; connections as the audit likes */
+    uint64_t countdowns_wrong; /* of the sale: look-ups that told another time than it opened */
     uint64_t look_ups_max;
     uint64_t seed;
     /* Monotonic: no order was sent before. Holds that were made since, and are to last longer than
@@ -65,7 +66,8 @@ struct audit_input {
 struct audit_result {
     /* Units, units, orders, orders. */
     int64_t oversold, undersold, lost, duplicated;
-    /* Of a sale of groups: groups (and places in them that were refused), units. */
+    /* Of a sale of groups: groups (and places in them that were refused, countdowns that were
+     * wrong), units. */
     int64_t groups_wrong, limits_broken;
     bool complete; /* false: the six cannot be trusted; `reason` says why */
     char reason[200];
