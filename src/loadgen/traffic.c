@@ -24,7 +24,7 @@ enum { DRAW_LOOK = 1, DRAW_LOOK_LOT = 2 };
 
 uint64_t traffic_start_ns(const struct traffic *t)
 {
-    return atomic_load_explicit(&t->run->start_ns, memory_order_relaxed);
+    return atomic_load_explicit(&t->run->start_ns, memory_order_acquire); /* the opening is set */
 }
 
 static bool stopped(const struct traffic *t)
