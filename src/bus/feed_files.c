@@ -6,7 +6,8 @@
  * and what was rejected the first time is written anew.
  *
  * Failures: the folder cannot be read or written (told, and tried again later), or it or one of
- * those below it is gone (it is made again); a file that vanishes between two looks is passed over.
+ * those below it is gone (it is made again); a file that vanishes between two looks is passed over,
+ * and one that may not be read goes to dead/.
  */
 #include "bus/feed_files.h"
 
@@ -178,34 +179,25 @@ static bool begins_as_json(int fd)
     return false;
 }
 
-static int take(struct feed *feed, struct feed_document *out, struct error *e)
+/* 1: the oldest file is open; 0: there is none; or an error, with errno as it was. */
+static int open_oldest(struct files_feed *f, struct stat *st, struct error *e)
 {
-    struct files_feed *f = of(feed);
-    struct stat st = {0};
-    if (f->fd >= 0)
-        return 0;
-    int folders = open_folders(f, e);
-    if (folders)
-        return folders;
     for (int tries = 0; tries < 2; tries++) {
-        int code = find_oldest(f, f->name, &st, e);
+        int code = find_oldest(f, f->name, st, e);
         if (code)
             return code;
         if (!*f->name)
             return 0;
         f->fd = openat(f->dir, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (f->fd >= 0 || errno != ENOENT)
+        if (f->fd >= 0)
+            return 1;
+        if (errno != ENOENT)
             break;
     }
-    if (f->fd < 0)
-        return error_set(e, TLY_EIO, "feed_dir", "cannot open %.100s: %s", f->name,
-                         strerror(errno));
-    *out = (struct feed_document){.name = str_of(f->name),
-                                  .json_lines = begins_as_json(f->fd),
-                                  .context = &f->fd,
-                                  .read_at = read_at};
-    identify(f->name, &st, out->id);
-    return 1;
+    int why = errno;
+    error_set(e, TLY_EIO, "feed_dir", "cannot open %.100s: %s", f->name, strerror(why));
+    errno = why;
+    return TLY_EIO;
 }
 
 /* ---- reject ---- */
@@ -331,6 +323,39 @@ static int finish(struct feed *feed, bool applied, struct error *e)
     close(f->fd);
     f->fd = -1;
     return 0;
+}
+
+/* ---- a document ---- */
+
+/* A file that may not be read is of no use, and is not to hold up the others. */
+static int set_aside(struct files_feed *f, struct error *e)
+{
+    const struct feed_reject why = {.reason = str_of(e->text)};
+    struct error failed;
+    if (reject(&f->feed, (struct str){0}, &why, &failed) || finish(&f->feed, false, &failed)) {
+        close_parts(f);
+        return TLY_EIO;
+    }
+    return 0;
+}
+
+static int take(struct feed *feed, struct feed_document *out, struct error *e)
+{
+    struct files_feed *f = of(feed);
+    struct stat st = {0};
+    if (f->fd >= 0)
+        return 0;
+    int found = open_folders(f, e);
+    while (found == 0 && (found = open_oldest(f, &st, e)) < 0 && errno == EACCES && *f->name)
+        found = set_aside(f, e);
+    if (found <= 0)
+        return found;
+    *out = (struct feed_document){.name = str_of(f->name),
+                                  .json_lines = begins_as_json(f->fd),
+                                  .context = &f->fd,
+                                  .read_at = read_at};
+    identify(f->name, &st, out->id);
+    return 1;
 }
 
 static void give_back(struct feed *feed)

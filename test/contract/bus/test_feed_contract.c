@@ -290,6 +290,32 @@ static void a_finish_that_failed_is_made_good(void **state)
     assert_string_equal(read_file(r, "done", "a.csv"), "1");
 }
 
+static void a_file_that_may_not_be_read_does_not_hold_up_the_others(void **state)
+{
+    enum { NOBODY = 65534 };
+    static const char *const all[] = {"", "/done", "/dead", "/a.csv", "/b.csv"};
+    struct rig *r = *state;
+    char path[200];
+    bool root = geteuid() == 0; /* who may read everything */
+    r->put(r, "a.csv", "1");
+    r->put(r, "b.csv", "2");
+    for (size_t i = 0; root && i < sizeof(all) / sizeof(all[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", r->dir, all[i]);
+        assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+    }
+    snprintf(path, sizeof(path), "%s/a.csv", r->dir);
+    assert_int_equal(chmod(path, 0), 0);
+    assert_int_equal(root ? seteuid(NOBODY) : 0, 0);
+    int rv = r->feed->ops->take(r->feed, &r->document, &r->e);
+    assert_int_equal(root ? seteuid(0) : 0, 0);
+    assert_int_equal(rv, 1);
+    expect_text(r, "2");
+    finish(r, true);
+    snprintf(path, sizeof(path), "%s/dead/a.csv", r->dir);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_non_null(strstr(read_file(r, "dead", "a.csv.why"), "cannot open a.csv: Permission"));
+}
+
 static void files_that_are_still_written_are_not_looked_at(void **state)
 {
     struct rig *r = *state;
@@ -339,6 +365,7 @@ int main(void)
         FILES(what_was_rejected_before_a_kill_is_written_anew),
         FILES(folders_that_are_removed_are_made_again),
         FILES(a_finish_that_failed_is_made_good),
+        FILES(a_file_that_may_not_be_read_does_not_hold_up_the_others),
         FILES(files_that_are_still_written_are_not_looked_at),
         FILES(a_file_with_a_byte_order_mark_may_be_json),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_told),
