@@ -22,9 +22,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 
-enum { NAME_BYTES = 256, TRIES_MAX = 10000 };
+enum { NAME_BYTES = 256, NUMBERS = 100, TRIES_MAX = NUMBERS + 10 };
 
 struct files_feed {
     struct feed feed;
@@ -267,7 +268,8 @@ static int reject(struct feed *feed, struct str header, const struct feed_reject
 
 /* ---- finish ---- */
 
-/* Renames to a name that is free: NAME, or NAME.1 and so on before the suffix. */
+/* Renames to a name that is free: NAME, or NAME.1 and so on before the suffix; once those are taken
+ * the number is a clock's, so that a name that comes every minute is never looked for long. */
 static int rename_free(int from_dir, const char *from, int to_dir, const char *name,
                        const char *suffix)
 {
@@ -276,7 +278,8 @@ static int rename_free(int from_dir, const char *from, int to_dir, const char *n
         if (i == 0)
             snprintf(to, sizeof to, "%s%s", name, suffix);
         else
-            snprintf(to, sizeof to, "%s.%d%s", name, i, suffix);
+            snprintf(to, sizeof to, "%s.%" PRIu64 "%s", name,
+                     i < NUMBERS ? (uint64_t)i : clock_monotonic_ns(), suffix);
         if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
             return 0;
         if (errno != EEXIST)
