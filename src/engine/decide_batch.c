@@ -11,11 +11,6 @@
 
 enum { PREFETCH_AHEAD = 8 };
 
-static struct seen_order look(const struct engine *e, const struct reserve_command *r)
-{
-    return reserve_look(e, r);
-}
-
 static void refuse_order(struct engine *e, struct reserve_command *r, int code)
 {
     stock_settle_gate(e, r->wants, r->want_count);
@@ -27,7 +22,7 @@ static void refuse_order(struct engine *e, struct reserve_command *r, int code)
 static bool asks(struct engine *e, struct command *c, uint32_t i, bool *no_slot)
 {
     struct reserve_command *r = &c->batch.orders[i];
-    struct seen_order seen = look(e, r);
+    struct seen_order seen = reserve_look(e, r);
     if (seen.verdict != SEEN_ASK)
         return false;
     if (question_ask(e, c, i, seen.ask, seen.ask_id, r->order_id, r->order_hash)) {
@@ -71,7 +66,7 @@ static void decide_all(struct engine *e, struct command *c)
         }
         if (r->code)
             continue;
-        struct seen_order seen = look(e, r);
+        struct seen_order seen = reserve_look(e, r);
         reserve_decide(e, NULL, r, &seen);
         touched |= batch_bits_of(e, r->rests_on);
     }

@@ -3,8 +3,8 @@
  * The units are looked for as for a new order, with those that the hold has counted as available to
  * it. Happy path: one CHANGE move with the differences, which may be negative; the deadline and the
  * order's fingerprint stay, so a retry of the order itself is answered with what it holds now. A
- * change_id counts once; a change to what is held already is written only to remember its
- * change_id, as one line of 0 units.
+ * change_id counts once; a change to what is held already looks for no units, and is written only
+ * to remember its change_id, as one line of 0 units.
  */
 #include <string.h>
 
@@ -25,6 +25,30 @@ static int64_t hold_units(const struct hold *h)
     return units_of(hold_lines(h, &one), h->line_count);
 }
 
+/* The retry of a change that was made: its lots may be sold no more, its sale may have ended. */
+static bool is_held(struct engine *e, const struct moving *m, struct line *lines, uint16_t *count)
+{
+    struct line one;
+    const struct command *c = m->c;
+    const struct line *held = hold_lines(m->h, &one);
+    int64_t named = 0;
+    for (uint8_t i = 0; i < m->h->line_count; i++) {
+        int64_t units = 0;
+        for (uint16_t j = 0; j < c->move.want_count; j++) {
+            if (engine_find_lot(e, c->move.wants[j].lot) == held[i].lot)
+                units += c->move.wants[j].quantity;
+        }
+        if (units != held[i].quantity)
+            return false;
+        lines[i] = held[i];
+        named += units;
+    }
+    for (uint16_t j = 0; j < c->move.want_count; j++)
+        named -= c->move.wants[j].quantity;
+    *count = m->h->line_count;
+    return named == 0;
+}
+
 /* What the hold is to have, into `lines`. */
 static int allocate(struct engine *e, struct moving *m, struct line *lines, uint16_t *count)
 {
@@ -34,7 +58,7 @@ static int allocate(struct engine *e, struct moving *m, struct line *lines, uint
                                     .lines = lines,
                                     .line_max = ORDER_LINES_MAX};
     int code = order_check_wants(c, &order);
-    if (code)
+    if (code || is_held(e, m, lines, count))
         return code;
     stock_lend(e, m->h);
     code = allocate_order(e, &order, m->h->in_sale ? hold_sale(m->h)->sale : NULL);

@@ -49,12 +49,6 @@ static void view_record(const struct engine *e, const struct group_record *r,
     };
 }
 
-static void refuse(struct engine *e, struct command *c, int code)
-{
-    c->code = code;
-    engine_reply(e, c);
-}
-
 static void ask(struct engine *e, struct command *c, int64_t group_id)
 {
     if (!question_ask(e, c, 0, QUESTION_GROUP, group_id, (struct str){0}, 0))
@@ -136,7 +130,7 @@ void decide_open_group(struct engine *e, struct command *c)
 static void complete(struct engine *e, struct command *c, struct group *g)
 {
     if (!engine_takes_writes(e)) {
-        refuse(e, c, TLY_EUNAVAILABLE);
+        engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     } else if (c->group.reason.len > ADJUST_REASON_MAX) {
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, "reason has at most %d bytes",
                       ADJUST_REASON_MAX);

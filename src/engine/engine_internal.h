@@ -535,7 +535,6 @@ void terms_move(struct engine *e, lot_id id, const struct lot_terms *old,
                 const struct lot_terms *terms);
 /* False, with a sentence, for terms that no lot may have. */
 bool terms_are_valid(struct command *c, const struct lot_terms *terms);
-/* Where an adjustment_id stands in the order index: no order_id has that hash. */
 void decide_set_stock(struct engine *e, struct command *c);
 void decide_adjust(struct engine *e, struct command *c, const struct question *r);
 

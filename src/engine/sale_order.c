@@ -100,9 +100,7 @@ static bool goods_in_sale(const struct engine *e, const struct sale_version *v,
 static bool want_in_sale(const struct engine *e, const struct sale_version *v, const struct want *w)
 {
     if (!str_empty(w->lot)) {
-        lot_id id = w->lot_hint;
-        if (!lots_has(&e->lots, id) || !str_equal(lots_at(&e->lots, id)->dims.key, w->lot))
-            id = lots_find(&e->lots, w->lot);
+        lot_id id = want_named_lot(e, w);
         return !id || sale_version_sells(v, id, lots_at(&e->lots, id));
     }
     return goods_in_sale(e, v, w);

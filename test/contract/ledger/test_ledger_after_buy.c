@@ -1,26 +1,10 @@
 /* What every ledger must know of a reservation's later life: shipping, returns, changes, reclaims,
  * and of orders that were cancelled before they came. Runs against each factory. */
-#include "fixture.h"
+#include "fixture_ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "ledger_rig.h"
-
-static const struct rig_factory *factory;
-
-/* Two lots of 100. */
-static int set_up(void **state)
-{
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig_open(rig, factory);
-    rig_create(rig, 100);
-    rig_create(rig, 100);
-    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
-    *state = rig;
-    return 0;
-}
 
 /* Whatever was done: it is recovered as it was told, and the stock is what the moves say. */
 static int tear_down(void **state)
@@ -29,9 +13,7 @@ static int tear_down(void **state)
     rig_check_stock(rig);
     rig_reopen(rig);
     rig_check_loaded(rig);
-    rig_close(rig);
-    free(rig);
-    return 0;
+    return fixture_close(state);
 }
 
 static int64_t reserve_both(struct rig *rig, int64_t first, int64_t second)
@@ -238,7 +220,7 @@ static void a_reservation_knows_its_sale_and_its_group(void **state)
     free(r);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, fixture_two_lots, tear_down)
 
 int main(void)
 {
@@ -253,12 +235,5 @@ int main(void)
         IN_A_RIG(a_fenced_order_is_refunded_from_the_start),
         IN_A_RIG(a_reservation_knows_its_sale_and_its_group),
     };
-    static const struct rig_factory *const factories[] = {&rig_sqlite};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof factories / sizeof factories[0]; i++) {
-        factory = factories[i];
-        print_message("ledger: %s\n", factory->name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+    return fixture_run(tests);
 }

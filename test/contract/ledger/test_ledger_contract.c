@@ -1,6 +1,6 @@
 /* What every ledger must do, whatever it is made of. Runs against each factory. */
 #include "engine/order_index.h"
-#include "fixture.h"
+#include "fixture_ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,24 +8,6 @@
 #include <time.h>
 
 #include "base/hash.h"
-#include "ledger_rig.h"
-
-static const struct rig_factory *factory;
-
-static int set_up(void **state)
-{
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig_open(rig, factory);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_close(*state);
-    free(*state);
-    return 0;
-}
 
 /* Two lots, and one reservation in each way that one can go. */
 static void live_a_little(struct rig *rig)
@@ -562,7 +544,7 @@ static void counters_tell_what_was_written(void **state)
     assert_int_equal(stats.commit_errors_total, 0);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, fixture_empty, fixture_close)
 
 int main(void)
 {
@@ -594,12 +576,5 @@ int main(void)
         IN_A_RIG(stop_finishes_what_was_submitted),
         IN_A_RIG(counters_tell_what_was_written),
     };
-    static const struct rig_factory *const factories[] = {&rig_sqlite};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof factories / sizeof factories[0]; i++) {
-        factory = factories[i];
-        print_message("ledger: %s\n", factory->name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+    return fixture_run(tests);
 }

@@ -1,13 +1,9 @@
 /* Lists of reservations, as every ledger must give them. Runs against each factory. */
-#include "fixture.h"
+#include "fixture_ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "ledger_rig.h"
-
-static const struct rig_factory *factory;
 
 static int64_t reserve(struct rig *rig, const char *order_id, const char *user_id, lot_id lot,
                        sale_number sale)
@@ -23,10 +19,7 @@ static int64_t reserve(struct rig *rig, const char *order_id, const char *user_i
 /* Three lots; orders a to f of ann and bob, in sale 1, sale 2 and none, in each state. */
 static int set_up(void **state)
 {
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig_open(rig, factory);
-    for (int i = 0; i < 3; i++)
-        rig_create(rig, 100);
+    struct rig *rig = fixture_rig(3);
     reserve(rig, "a", "ann", 1, 1);
     int64_t b = reserve(rig, "b", "bob", 1, 2);
     int64_t c = reserve(rig, "c", "ann", 2, 1);
@@ -40,13 +33,6 @@ static int set_up(void **state)
     rig_fence(rig, "f");
     assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
     *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_close(*state);
-    free(*state);
     return 0;
 }
 
@@ -253,7 +239,7 @@ static void where_few_of_many_fit_pages_lead_on_to_them(void **state)
     assert_in_range(pages, 2, 10);
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, fixture_close)
 
 int main(void)
 {
@@ -272,12 +258,5 @@ int main(void)
         IN_A_RIG(a_list_has_whole_records),
         IN_A_RIG(where_few_of_many_fit_pages_lead_on_to_them),
     };
-    static const struct rig_factory *const factories[] = {&rig_sqlite};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof factories / sizeof factories[0]; i++) {
-        factory = factories[i];
-        print_message("ledger: %s\n", factory->name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+    return fixture_run(tests);
 }

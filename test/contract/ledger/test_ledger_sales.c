@@ -1,32 +1,8 @@
 /* What every ledger must keep of sales, groups and the terms of lots. Runs against each factory. */
-#include "fixture.h"
+#include "fixture_ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "ledger_rig.h"
-
-static const struct rig_factory *factory;
-
-static int set_up(void **state)
-{
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig_open(rig, factory);
-    rig_create(rig, 100);
-    rig_create(rig, 100);
-    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *rig = *state;
-    rig_check_stock(rig);
-    rig_close(rig);
-    free(rig);
-    return 0;
-}
 
 static const struct sale_item two_items[2] = {{.lot = 2}, {.sku = {"cola", 4}}};
 static const struct sale_item one_item[1] = {{.lot = 1}};
@@ -297,7 +273,7 @@ static void units_that_never_came_cannot_be_shipped(void **state)
     assert_true(rig_wait_available(rig, true));
 }
 
-#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define IN_A_RIG(test) cmocka_unit_test_setup_teardown(test, fixture_two_lots, fixture_check)
 
 int main(void)
 {
@@ -314,12 +290,5 @@ int main(void)
         IN_A_RIG(a_limit_that_was_lowered_is_no_contradiction),
         IN_A_RIG(units_that_never_came_cannot_be_shipped),
     };
-    static const struct rig_factory *const factories[] = {&rig_sqlite};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof factories / sizeof factories[0]; i++) {
-        factory = factories[i];
-        print_message("ledger: %s\n", factory->name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+    return fixture_run(tests);
 }

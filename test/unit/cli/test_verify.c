@@ -1,8 +1,7 @@
 /* Ledgers made by hand, sound ones and ones with one mistake each: verify must find exactly it. */
-#include "fixture.h"
+#include "fixture_verify.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,69 +11,12 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "cli/verify.h"
-#include "ledger/schema.h"
 
-#define T0      INT64_C(1790000000000) /* 2026-09-21 */
-#define HOUR_MS INT64_C(3600000)
-#define WEEK_MS INT64_C(604800000)
-
-enum { CREATE = 1, ADJUST, RESERVE, CONFIRM, RELEASE, REFUND, RETURN, EXTEND };
-enum { EXPIRED = 1, CANCELLED, RETURNED };
-
-struct bench {
-    char dir[64];
-    sqlite3 *db;
-    int64_t seq;
-    int64_t at_ms;
-    struct verify_config config;
-    struct verify_report report;
-};
-
-static void run_sql(struct bench *b, const char *format, ...)
-{
-    char sql[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sql, sizeof(sql), format, args);
-    va_end(args);
-    char *message = NULL;
-    if (sqlite3_exec(b->db, sql, NULL, NULL, &message) != SQLITE_OK)
-        fail_msg("%s: %s", sql, message);
-}
+#define WEEK_MS (7 * 24 * HOUR_MS)
 
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof(*b));
-    char path[128];
-    snprintf(b->dir, sizeof(b->dir), "/tmp/tally-verify-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    snprintf(path, sizeof(path), "%s/ledger.db", b->dir);
-    assert_int_equal(sqlite3_open(path, &b->db), SQLITE_OK);
-    run_sql(b, "PRAGMA journal_mode=WAL");
-    assert_int_equal(sqlite3_exec(b->db, ledger_schema_1, NULL, NULL, NULL), SQLITE_OK);
-    run_sql(b, "INSERT INTO meta VALUES('schema_version', '1')");
-    b->at_ms = T0;
-    b->seq = (T0 - INT64_C(1577836800000)) << 22;
-    b->config = (struct verify_config){.data = b->dir,
-                                       .now_ms = T0 + 1,
-                                       .tolerance_ms = 5000,
-                                       .order_retention_ms = WEEK_MS,
-                                       .findings_max = 100,
-                                       .sort_entries = 1000};
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    char command[128];
-    sqlite3_close(b->db);
-    verify_report_close(&b->report);
-    snprintf(command, sizeof(command), "rm -rf %s", b->dir);
-    assert_int_equal(system(command), 0);
-    free(b);
+    *state = bench_open(1);
     return 0;
 }
 
@@ -125,23 +67,7 @@ static int64_t reserve(struct bench *b, int64_t quantity)
     return add(b, RESERVE, "1", quantity, 0, 0);
 }
 
-/* Writes the snapshot as a server would: what the moves so far add up to. */
-static void write_snapshot(struct bench *b)
-{
-    run_sql(b, "INSERT OR REPLACE INTO stock_snapshot SELECT lot_id, on_hand, reserved, confirmed, "
-               "version FROM stock");
-    run_sql(b, "UPDATE snapshot SET seq = %lld", (long long)b->seq);
-}
-
 /* ---- judging ---- */
-
-static void run_verify(struct bench *b)
-{
-    struct error e = {0};
-    verify_report_close(&b->report);
-    if (verify_run(&b->config, &b->report, &e) != 0)
-        fail_msg("%s: %s", e.field, e.text);
-}
 
 /* Each of the named checks has a fault, all others none. The list ends with -1. */
 static void expect_faults(struct bench *b, ...)
@@ -153,14 +79,7 @@ static void expect_faults(struct bench *b, ...)
         expected[check] = true;
     va_end(args);
     run_verify(b);
-    for (int i = 0; i < VERIFY_CHECK_COUNT; i++) {
-        if ((b->report.faults[i] > 0) == expected[i])
-            continue;
-        for (uint32_t f = 0; f < b->report.finding_count; f++)
-            print_message("%s: %s\n", verify_names[b->report.findings[f].check],
-                          b->report.findings[f].text);
-        fail_msg("%s: %d faults", verify_names[i], (int)b->report.faults[i]);
-    }
+    expect_checks(b, expected);
 }
 
 static void expect_clean(struct bench *b)
@@ -718,7 +637,7 @@ static void all_findings_are_counted_and_the_first_are_kept(void **state)
     assert_int_equal(b->report.finding_count, 7);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, bench_close)
 
 int main(void)
 {

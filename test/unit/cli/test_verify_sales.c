@@ -1,64 +1,13 @@
 /* Ledgers of schema 3 made by hand - after buying, terms of lots, sales, groups - sound ones and
  * ones with one mistake each: verify must find exactly it. */
-#include "fixture.h"
+#include "fixture_verify.h"
 
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
-#include "cli/verify.h"
-#include "ledger/schema.h"
-
-#define T0      INT64_C(1790000000000) /* 2026-09-21 */
-#define HOUR_MS INT64_C(3600000)
-
-enum {
-    CREATE = 1,
-    ADJUST,
-    RESERVE,
-    CONFIRM,
-    RELEASE,
-    REFUND,
-    RETURN,
-    EXTEND,
-    SHIP,
-    RESTOCK,
-    WRITE_OFF,
-    DISCARD,
-    CHANGE,
-    RECLAIM,
-    FENCE,
-    LOT_TERMS,
-    SALE,
-    GROUP_OPEN,
-    GROUP_SUCCEED,
-    GROUP_FAIL
-};
-enum { EXPIRED = 1, CANCELLED, RETURNED, GROUP_FAILED };
-
-struct bench {
-    char dir[64];
-    sqlite3 *db;
-    int64_t seq;
-    int64_t at_ms;
-    struct verify_config config;
-    struct verify_report report;
-};
-
-static void run_sql(struct bench *b, const char *format, ...)
-{
-    char sql[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sql, sizeof(sql), format, args);
-    va_end(args);
-    char *message = NULL;
-    if (sqlite3_exec(b->db, sql, NULL, NULL, &message) != SQLITE_OK)
-        fail_msg("%s: %s", sql, message);
-}
 
 /* A move; what is 0 or NULL is left out. */
 struct row {
@@ -144,24 +93,9 @@ static void end_group(struct bench *b, int kind, int64_t group, const char *note
 
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof(*b));
-    char path[128], digest[33];
-    snprintf(b->dir, sizeof(b->dir), "/tmp/tally-verify-XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    snprintf(path, sizeof(path), "%s/ledger.db", b->dir);
-    assert_int_equal(sqlite3_open(path, &b->db), SQLITE_OK);
-    run_sql(b, "PRAGMA journal_mode=WAL");
-    const char *const schemas[] = {ledger_schema_1, ledger_schema_2, ledger_schema_3};
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(sqlite3_exec(b->db, schemas[i], NULL, NULL, NULL), SQLITE_OK);
-    run_sql(b, "INSERT INTO meta VALUES('schema_version', '3')");
-    b->at_ms = T0;
-    b->seq = (T0 - INT64_C(1577836800000)) << 22;
-    b->config = (struct verify_config){.data = b->dir,
-                                       .tolerance_ms = 5000,
-                                       .order_retention_ms = 24 * HOUR_MS,
-                                       .findings_max = 100,
-                                       .sort_entries = 1000};
+    struct bench *b = bench_open(3);
+    char digest[33];
+    b->config.order_retention_ms = 24 * HOUR_MS;
     md5_hex("lime|330ml_can|BATCH-20260101-A", 31, digest);
     run_sql(b,
             "INSERT INTO lot(lot_id, lot_key, sku, flavor, size, batch, created_at_ms)"
@@ -172,36 +106,20 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    char command[128];
-    sqlite3_close(b->db);
-    verify_report_close(&b->report);
-    snprintf(command, sizeof(command), "rm -rf %s", b->dir);
-    assert_int_equal(system(command), 0);
-    free(b);
-    return 0;
-}
-
 /* Only the named check has a fault; -1: none has. A word of the sentence. */
 static void expect(struct bench *b, int check, const char *word)
 {
-    struct error e = {0};
+    bool expected[VERIFY_CHECK_COUNT] = {false};
     bool said = check < 0;
+    if (check >= 0)
+        expected[check] = true;
     b->config.now_ms = b->at_ms + 1;
-    verify_report_close(&b->report);
-    if (verify_run(&b->config, &b->report, &e) != 0)
-        fail_msg("%s: %s", e.field, e.text);
+    run_verify(b);
     for (uint32_t f = 0; f < b->report.finding_count; f++) {
         const struct finding *found = &b->report.findings[f];
-        print_message("%s: %s\n", verify_names[found->check], found->text);
         said = said || (!found->note && strstr(found->text, word));
     }
-    for (int i = 0; i < VERIFY_CHECK_COUNT; i++) {
-        if ((b->report.faults[i] > 0) != (i == check))
-            fail_msg("%s: %d faults", verify_names[i], (int)b->report.faults[i]);
-    }
+    expect_checks(b, expected);
     assert_true(said);
 }
 
@@ -477,9 +395,7 @@ static void a_group_that_was_removed_before_its_member_is_not_missed(void **stat
     end_group(b, GROUP_SUCCEED, group, "completed");
     run_sql(b, "DELETE FROM move WHERE seq = %lld", (long long)group);
     expect(b, VERIFY_GROUP, "which is not there");
-    run_sql(b, "INSERT OR REPLACE INTO stock_snapshot SELECT lot_id, on_hand, reserved, confirmed,"
-               " version FROM stock");
-    run_sql(b, "UPDATE snapshot SET seq = %lld", (long long)b->seq);
+    write_snapshot(b);
     run_sql(b, "INSERT OR REPLACE INTO meta VALUES ('archived_seq', '%lld')", (long long)group);
     expect(b, SOUND);
 }
@@ -586,7 +502,7 @@ static void a_group_past_its_end_is_noted_where_no_server_runs(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, bench_close)
     const struct CMUnitTest tests[] = {
         CASE(every_life_after_buying_is_clean),
         CASE(more_shipped_than_confirmed_is_found),

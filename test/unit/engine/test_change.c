@@ -367,6 +367,25 @@ static void a_row_from_before_a_change_is_not_gone_by(void **state)
     assert_reserved(s, 3, 0, 0);
 }
 
+/* A retry, when what it got is sold no more. */
+static void a_change_to_what_is_held_needs_no_units(void **state)
+{
+    struct shop *s = *state;
+    assert_done(change(s, "", 4, 5, 0));
+    struct ask *withdraw = shop_update_lot(s, LIME);
+    withdraw->c.update_lot.sets_withdrawn = true;
+    withdraw->c.update_lot.terms.withdrawn = true;
+    shop_send(s, withdraw);
+    shop_commit(s);
+    assert_replayed(change(s, "", 4, 5, 0));
+    assert_done(change(s, "c-1", 4, 5, 0));
+    assert_replayed(change(s, "c-1", 4, 5, 0));
+    assert_int_equal(change(s, "", 4, 5, 1)->c.code, TLY_ESOLD_OUT);
+    assert_int_equal(change(s, "", 4, 6, 0)->c.code, TLY_ESOLD_OUT);
+    assert_int_equal(shop_stock(s, 2).reserved, 5);
+    assert_int_equal(shop_stock(s, 3).reserved, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +410,7 @@ int main(void)
         T(what_has_ended_is_not_changed),
         T(a_change_wants_lines),
         T(a_row_from_before_a_change_is_not_gone_by),
+        T(a_change_to_what_is_held_needs_no_units),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

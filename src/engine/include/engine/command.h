@@ -405,7 +405,6 @@ struct command {
             struct reserve_command *order;
             struct group_view group;
             bool replayed;
-            struct reservation_record *record; /* the engine's */
         } group;
         struct reservation_list_command {
             struct reservation_list list; /* ledger.h; `lot` and `sale` by these: */
