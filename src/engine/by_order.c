@@ -6,6 +6,8 @@
  * start. An order that comes later under that order_id is answered with it, whatever it wants
  * (search.c), so a cancel that is faster than its order holds.
  */
+#include <string.h>
+
 #include "engine/decide_move.h"
 
 static bool refuse(struct engine *e, struct command *c, int code)
@@ -42,6 +44,8 @@ static int fence(struct engine *e, struct command *c)
     m->order_id = batch_keep(e, order_id);
     m->order_hash = c->move.order_hash;
     c->move.reservation_id = h->reservation_id;
+    memcpy(c->move.order_id, order_id.p, order_id.len);
+    c->move.order_id_len = (uint8_t)order_id.len;
     c->move.state = HOLD_REFUNDED;
     c->move.state_reason = REASON_CANCELLED;
     return 0;

@@ -163,6 +163,8 @@ static void a_fence_takes_the_order_and_the_order_gets_its_outcome(void **state)
     assert_int_equal(a->c.move.state, HOLD_REFUNDED);
     assert_int_equal(a->c.move.state_reason, REASON_CANCELLED);
     assert_int_equal(a->c.move.line_count, 0);
+    assert_int_equal(a->c.move.order_id_len, 3);
+    assert_memory_equal(a->c.move.order_id, "o-1", 3);
     const struct move *m = shop_last_row(s);
     assert_int_equal(m->kind, MOVE_FENCE);
     assert_int_equal(m->seq, a->c.move.reservation_id);
