@@ -198,13 +198,19 @@ static void a_limit_that_would_count_too_much_is_not_set(void **state)
     assert_int_equal(of_user(s, "o-5", "cat", LIME)->c.code, 0);
 }
 
-static void orders_that_wait_for_units_are_bounded(void **state)
+static void sell_ahead(struct shop *s, const char *lot)
 {
-    struct shop *s = *state;
-    struct ask *more = shop_update_lot(s, COLA);
+    struct ask *more = shop_update_lot(s, lot);
     more->c.update_lot.sets_backorder_limit = true;
     more->c.update_lot.terms.backorder_limit = 100;
     shop_send(s, more);
+}
+
+static void orders_that_wait_for_units_are_bounded(void **state)
+{
+    struct shop *s = *state;
+    sell_ahead(s, COLA);
+    sell_ahead(s, LIME);
     shop_reserve(s, "o-1", COLA, 100); /* has its units */
     struct ask *first = shop_reserve(s, "o-2", COLA, 5);
     shop_reserve(s, "o-3", COLA, 5);
@@ -216,6 +222,7 @@ static void orders_that_wait_for_units_are_bounded(void **state)
     assert_int_equal(third->c.reserve.trouble, ORDER_BACKORDERS);
     assert_int_equal(third->c.reserve.limit, 2);
     assert_int_equal(shop_stock(s, 1).reserved, 110);
+    assert_int_equal(shop_reserve(s, "o-6", LIME, 1)->c.reserve.code, 0); /* waits for nothing */
     shop_adjust(s, COLA, 5, "");
     shop_commit(s);
     assert_int_equal(shop_stats(s).backorders, 1); /* the first has its units */
@@ -231,10 +238,7 @@ static void orders_that_wait_for_units_are_bounded(void **state)
 static void an_undone_order_gives_its_place_in_the_line_back(void **state)
 {
     struct shop *s = *state;
-    struct ask *more = shop_update_lot(s, COLA);
-    more->c.update_lot.sets_backorder_limit = true;
-    more->c.update_lot.terms.backorder_limit = 100;
-    shop_send(s, more);
+    sell_ahead(s, COLA);
     shop_commit(s);
     shop_reserve(s, "o-1", COLA, 101);
     assert_int_equal(shop_stats(s).backorders, 1);
