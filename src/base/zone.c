@@ -21,6 +21,7 @@ enum {
     HEADER_BYTES = 44,
     DAY_S = 86400,
     HOUR_S = 3600,
+    OFFSET_MAX = 26 * HOUR_S, /* and no further from UTC is any zone (RFC 9636, 3.2) */
 };
 
 /* When summer time begins or ends. */
@@ -235,6 +236,11 @@ static bool read_transitions(struct zone *z, const uint8_t *p, const struct head
     z->offsets = calloc(h->times + 1, sizeof *z->offsets);
     if (!z->times || !z->offsets || h->types == 0)
         return false;
+    for (size_t i = 0; i < h->types; i++) {
+        int64_t offset = read_big(types + i * 6, 4);
+        if (offset <= -OFFSET_MAX || offset >= OFFSET_MAX)
+            return false;
+    }
     z->before = (int32_t)read_big(types, 4);
     for (size_t i = 0; i < h->times; i++) {
         z->times[i] = read_big(p + 8 * i, 8);
@@ -266,6 +272,8 @@ static bool read_zone(struct zone *z, const uint8_t *p, size_t len)
         return false;
     memcpy(text, foot + 1, (size_t)(end - foot) - 1);
     text[end - foot - 1] = 0;
+    if (strlen(text) != (size_t)(end - foot) - 1)
+        return false;
     if (text[0])
         return read_rule(text, &z->rule);
     z->rule.offset = z->count ? z->offsets[z->count - 1] : z->before;
@@ -280,6 +288,18 @@ static bool name_is_plain(const char *name)
         good = (name[i] >= '0' && name[i] <= '9') ||
                ((name[i] | 0x20) >= 'a' && (name[i] | 0x20) <= 'z') || strchr("/_+-", name[i]);
     return good;
+}
+
+int zone_parse(struct zone **out, const void *bytes, size_t len)
+{
+    struct zone *z = calloc(1, sizeof *z);
+    *out = NULL;
+    if (z && read_zone(z, bytes, len)) {
+        *out = z;
+        return 0;
+    }
+    zone_close(z);
+    return z ? TLY_EINVALID_ARGUMENT : TLY_ENO_MEMORY;
 }
 
 int zone_open(struct zone **out, const char *name, const char *key, struct error *e)
@@ -299,17 +319,12 @@ int zone_open(struct zone **out, const char *name, const char *key, struct error
                          "); it is a name like Asia/Shanghai",
                          key, name);
     uint8_t *bytes = malloc(ZONE_FILE_MAX);
-    struct zone *z = calloc(1, sizeof *z);
     size_t len = bytes ? fread(bytes, 1, ZONE_FILE_MAX, f) : 0;
     fclose(f);
-    bool good = z && bytes && read_zone(z, bytes, len);
+    int code = bytes ? zone_parse(out, bytes, len) : TLY_ENO_MEMORY;
     free(bytes);
-    if (!good) {
-        zone_close(z);
-        return error_set(e, TLY_EINVALID_ARGUMENT, key, "%s: " ZONE_FOLDER "%.64s is no time zone",
-                         key, name);
-    }
-    *out = z;
+    if (code)
+        return error_set(e, code, key, "%s: " ZONE_FOLDER "%.64s is no time zone", key, name);
     return 0;
 }
 

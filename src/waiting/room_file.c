@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/model.h"
+#include "waiting/line.h"
+
 static const char magic[8] = "TLYWAIT1";
 
 int room_file_create(const char *path, const struct room_head *head, struct error *e)
@@ -23,12 +26,20 @@ int room_file_create(const char *path, const struct room_head *head, struct erro
     return fd;
 }
 
+/* Nobody has more places to draw than there can be people. */
+static bool is_sound(const struct room_head *head)
+{
+    return memcmp(head->magic, magic, sizeof magic) == 0 && head->sale_id_len > 0 &&
+           head->sale_id_len <= SALE_ID_MAX && head->drawn <= LINE_MAX &&
+           (head->mode == QUEUE_FIRST_COME || head->mode == QUEUE_DRAWN);
+}
+
 int room_file_open(const char *path, struct room_head *head, uint32_t *count, struct error *e)
 {
     struct stat st;
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || fstat(fd, &st) != 0 || pread(fd, head, sizeof *head, 0) != sizeof *head ||
-        memcmp(head->magic, magic, sizeof magic) != 0 || head->sale_id_len > SALE_ID_MAX) {
+        !is_sound(head) || (st.st_size - ROOM_HEAD_BYTES) / (off_t)sizeof(uint64_t) > LINE_MAX) {
         error_set(e, TLY_EIO, "data", "%.150s is no waiting room, or cannot be read", path);
         if (fd >= 0)
             close(fd);

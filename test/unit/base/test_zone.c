@@ -93,6 +93,43 @@ static void the_date_line_is_two_zones_and_two_days(void **state)
     zone_close(west);
 }
 
+/* A file without transitions, of one type with this offset, that ends with the rule. */
+static int parse(uint32_t offset, const char *rule, size_t rule_len)
+{
+    uint8_t file[300] = "TZif2";
+    uint8_t *second = file + 44 + 6;
+    struct zone *z;
+    memcpy(second, "TZif2", 5);
+    file[39] = second[39] = 1; /* types */
+    for (int i = 0; i < 4; i++)
+        second[44 + i] = (uint8_t)(offset >> (24 - 8 * i));
+    second[50] = '\n';
+    memcpy(second + 51, rule, rule_len);
+    second[51 + rule_len] = '\n';
+    int code = zone_parse(&z, file, 44 + 6 + 52 + rule_len);
+    assert_true((code == 0) == (z != NULL));
+    zone_close(z);
+    return code;
+}
+
+static void no_zone_is_a_day_and_two_hours_from_utc(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(26 * 3600 - 1, "", 0), 0);
+    assert_int_equal(parse((uint32_t)-26 * 3600 + 1, "", 0), 0);
+    assert_int_equal(parse(26 * 3600, "", 0), TLY_EINVALID_ARGUMENT);
+    assert_int_equal(parse((uint32_t)-26 * 3600, "", 0), TLY_EINVALID_ARGUMENT);
+    assert_int_equal(parse(UINT32_C(0x80000000), "", 0), TLY_EINVALID_ARGUMENT);
+}
+
+static void a_rule_is_read_to_its_end(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(0, "CET-1", 5), 0);
+    assert_int_equal(parse(0, "CET-1x", 6), TLY_EINVALID_ARGUMENT);
+    assert_int_equal(parse(0, "CET-1\0x", 7), TLY_EINVALID_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +138,8 @@ int main(void)
         cmocka_unit_test(offsets_are_those_of_the_c_library),
         cmocka_unit_test(a_day_is_told_with_how_long_it_is_right),
         cmocka_unit_test(the_date_line_is_two_zones_and_two_days),
+        cmocka_unit_test(no_zone_is_a_day_and_two_hours_from_utc),
+        cmocka_unit_test(a_rule_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

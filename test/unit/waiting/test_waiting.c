@@ -226,6 +226,43 @@ static void a_ticket_proves_its_place_when_the_files_end_was_lost(void **state)
     assert_int_equal(join(r, "ann").place, 1);
 }
 
+static void spoil(const char *path, off_t at, uint32_t with, uint32_t *was)
+{
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, was, sizeof *was, at), sizeof *was);
+    assert_int_equal(pwrite(fd, &with, sizeof with, at), sizeof with);
+    close(fd);
+}
+
+static void a_room_whose_head_makes_no_sense_keeps_the_server_from_starting(void **state)
+{
+    enum { DRAWN_AT = 12, MODE_AT = 16 }; /* the latter: was_drawn, mode, length of the sale_id */
+    static const struct {
+        off_t at;
+        uint32_t value;
+    } faults[] = {{DRAWN_AT, UINT32_MAX},
+                  {DRAWN_AT, (1u << 24) + 1},
+                  {MODE_AT, 6u << 16 | 3u << 8},
+                  {MODE_AT, 6u << 16},
+                  {MODE_AT, 1u << 8},
+                  {MODE_AT, 65u << 16 | 1u << 8}};
+    struct rig *r = *state;
+    struct ticket_view view;
+    struct error e;
+    char path[400];
+    uint32_t was, now;
+    assert_int_equal(waiting_join(r->rooms, &r->sale, STR("ann"), &view, &e), 0);
+    waiting_close(r->rooms);
+    room_path(r, path, sizeof path);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        const struct waiting_config config = {.folder = r->waiting, .hash_seed = 7, .users_max = 9};
+        spoil(path, faults[i].at, faults[i].value, &was);
+        assert_int_equal(waiting_open(&r->rooms, &config, &e), TLY_EIO);
+        spoil(path, faults[i].at, was, &now);
+    }
+    start(r, r->sale.now_ms);
+}
+
 static void before_the_draw_there_is_no_place(void **state)
 {
     struct rig *r = *state;
@@ -387,6 +424,7 @@ int main(void)
         TEST(a_ticket_that_was_changed_is_none),
         TEST(a_ticket_of_another_folders_key_is_none),
         TEST(a_ticket_proves_its_place_when_the_files_end_was_lost),
+        TEST(a_room_whose_head_makes_no_sense_keeps_the_server_from_starting),
         TEST(before_the_draw_there_is_no_place),
         TEST(draws_are_by_chance_and_everybody_has_a_place),
         TEST(a_draw_survives_a_restart),

@@ -5,6 +5,7 @@
 #ifndef TALLY_BASE_ZONE_H
 #define TALLY_BASE_ZONE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -14,6 +15,8 @@ struct zone;
 /* By its IANA name, "Asia/Shanghai". Names and what is wrong: TLY_EINVALID_ARGUMENT, with `key`
  * as the error's field. "UTC" needs no database, and gives NULL. */
 int zone_open(struct zone **out, const char *name, const char *key, struct error *e) MUST_CHECK;
+/* From the contents of such a file: TLY_EINVALID_ARGUMENT or TLY_ENO_MEMORY, and *out is NULL. */
+int zone_parse(struct zone **out, const void *bytes, size_t len) MUST_CHECK;
 void zone_close(struct zone *z); /* NULL is fine */
 
 /* Seconds east of UTC at that time (Unix seconds). */
