@@ -78,14 +78,18 @@ void look_up_group(struct engine *e, struct command *c)
 void answer_opened(struct engine *e, struct command *c, int64_t group_id)
 {
     const struct group *g = group_id ? groups_find(&e->groups, group_id) : NULL;
+    uint8_t undecided = batch_bits_of(e, c->group.order->rests_on);
     c->group.replayed = c->group.order->replayed;
     if (!g && group_id) {
-        ask(e, c, group_id);
+        if (undecided) /* the ledger's answer may come before that */
+            batch_attach_again(e, c, undecided);
+        else
+            ask(e, c, group_id);
         return;
     }
     if (g)
         view(e, g, &c->group.group);
-    batch_attach(e, c, batch_bits_of(e, c->group.order->rests_on) | (g ? g->touched : 0));
+    batch_attach(e, c, undecided | (g ? g->touched : 0));
 }
 
 static int open_alone(struct engine *e, struct command *c)

@@ -178,7 +178,7 @@ current_record(const struct engine *e, const struct command *c, const struct hol
     return record && record_is_current(record, h) ? record : NULL;
 }
 
-static void ask_record(struct engine *e, struct command *c, int64_t id)
+void move_ask_record(struct engine *e, struct command *c, int64_t id)
 {
     if (question_ask(e, c, 0, QUESTION_RESERVATION, id, (struct str){0}, 0))
         return;
@@ -232,13 +232,19 @@ static int decide_kind(struct engine *e, struct moving *m)
 
 static void decide_hold(struct engine *e, struct command *c, struct hold *h)
 {
+    /* Its group is over, which no row says yet: nothing is told of it that is not true any more. */
+    if (hold_group_ends(e, h) && !engine_takes_writes(e)) {
+        refuse(e, c, TLY_EUNAVAILABLE);
+        hold_release(e, h);
+        return;
+    }
     struct moving m = {.c = c, .h = h, .was = current_record(e, c, h)};
     if (!m.was && needs_record(c, h)) {
         if (h->touched) {
             search_reset(&c->move.search);
             batch_attach_again(e, c, (uint8_t)h->touched); /* then its row tells what it was */
         } else {
-            ask_record(e, c, h->reservation_id);
+            move_ask_record(e, c, h->reservation_id);
         }
         return;
     }
@@ -272,7 +278,7 @@ void decide_move(struct engine *e, struct command *c)
         return;
     }
     if (!h && !(record && record->reservation_id == id)) {
-        ask_record(e, c, id);
+        move_ask_record(e, c, id);
         return;
     }
     if (!h)

@@ -26,6 +26,8 @@ bool confirmed_with(const struct reservation_record *was, struct str payment_id)
 
 int move_wrong_state(struct command *c, const struct hold *h, const char *what);
 int move_no_memory(struct command *c);
+/* Asks the ledger about the reservation, or refuses the command. */
+void move_ask_record(struct engine *e, struct command *c, int64_t id);
 int move_does_not_add_up(struct command *c);
 int move_too_late(const struct engine *e, struct command *c, const char *what, const char *how);
 /* What the command's wants take from lines of which `left` can be `done`; `taken` of each line. */

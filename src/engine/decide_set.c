@@ -19,8 +19,10 @@ static int check_new(const struct engine *e, const struct command *c, struct set
 {
     if (c->set.existing_only)
         return 0;
-    if (!i->counts)
+    if (!i->counts || i->quantity < 0)
         return fault(i, SET_NO_QUANTITY);
+    if (i->quantity > QUANTITY_MAX)
+        return fault(i, SET_TOO_MANY);
     if (e->lots.count + creates >= e->config.lots_max)
         return fault(i, SET_LOTS_MAX);
     i->action = SET_CREATE;

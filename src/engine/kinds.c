@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/decide_move.h"
 #include "engine/engine_internal.h"
 
 /* ---- RESERVE ---- */
@@ -206,6 +207,13 @@ static void move_answered(struct engine *e, struct command *c, uint32_t order, s
     if (q->code == 0 && !record) {
         search_reset(&c->move.search);
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+        return;
+    }
+    bool may_have_moved = q->kind == QUESTION_ORDER && record && e->answer_is_old;
+    if (may_have_moved && !holds_find(&e->holds, record->reservation_id)) {
+        int64_t id = record->reservation_id;
+        free(record);
+        move_ask_record(e, c, id);
         return;
     }
     struct str order_id = record ? record->order_id : c->move.by_order_id;

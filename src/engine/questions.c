@@ -3,9 +3,10 @@
  * A command that asks what is being asked already queues behind that question, unless something was
  * committed since it was put; the answer is given to all of them in order. A hold stays in memory
  * while a question about it is open: what is decided on the answer goes by the hold, not by a row
- * that was read before the hold's last move. There are at most questions_max questions; who would
- * ask one more is told OVERLOADED by its caller. UNAVAILABLE from the ledger is passed on: nothing
- * was decided.
+ * that was read before the hold's last move. (Which hold a question by order_id is about is known
+ * with its answer: one that is older than a commit only tells whom to ask about.) There are at most
+ * questions_max questions; who would ask one more is told OVERLOADED by its caller. UNAVAILABLE
+ * from the ledger is passed on: nothing was decided.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -178,6 +179,7 @@ void engine_answered(struct engine *e, struct question *r)
         at = &(*at)->next_in_bucket;
     *at = slot->next_in_bucket;
     e->answering = r->kind == QUESTION_RESERVATION ? r->reservation_id : 0;
+    e->answer_is_old = !is_fresh(e, slot);
     while (slot->first) {
         struct waiter *w = slot->first;
         slot->first = w->next;

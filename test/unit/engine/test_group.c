@@ -478,6 +478,46 @@ static void an_undone_failure_comes_again_and_nothing_is_sold_twice(void **state
     assert_int_equal(shop_available(s, 1), 100);
 }
 
+static void a_retry_of_an_opening_tells_nothing_that_is_not_committed(void **state)
+{
+    struct shop *s = *state;
+    int64_t id;
+    int64_t group = open_group(s, &id);
+    shop_complete_group(s, group);
+    shop_commit(s);
+    shop_confirm(s, id);
+    struct ask *again = shop_open_group(s, "team", opener(s, "o-1", "u-1"));
+    shop_answer_reads(s);
+    assert_false(again->answered);
+    shop_commit(s);
+    assert_int_equal(again->c.code, 0);
+    assert_int_equal(again->c.group.order->state, HOLD_CONFIRMED);
+    assert_int_equal(again->c.group.group.status, GROUP_SUCCEEDED);
+}
+
+/* Between the undone end and the next look at the clock. */
+static void a_payment_behind_an_undone_failure_is_too_late(void **state)
+{
+    struct shop *s = *state;
+    int64_t ids[SIZE];
+    int64_t group = open_group(s, &ids[0]);
+    ids[1] = join(s, group, "o-2", "u-2");
+    ids[2] = join(s, group, "o-3", "u-3");
+    pay(s, ids[0]);
+    pay(s, ids[1]);
+    shop_advance(s, WINDOW_MS);
+    shop_seal(s);
+    shop_reject(s);
+    struct ask *last = shop_confirm(s, ids[2]);
+    struct ask *longer = shop_extend(s, ids[2], 2 * HOLD_MS);
+    shop_commit(s);
+    assert_int_equal(last->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(longer->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(group_of(s, group).status, GROUP_FAILED);
+    for (size_t i = 0; i < SIZE; i++)
+        assert_reason(s, ids[i], REASON_GROUP_FAILED);
+}
+
 static void a_failure_of_unknown_outcome_is_known_when_the_ledger_is(void **state)
 {
     struct shop *s = *state;
@@ -499,7 +539,10 @@ static void a_failure_of_unknown_outcome_is_known_when_the_ledger_is(void **stat
 static void groups_wait_for_the_ledger_and_are_shown_as_over_meanwhile(void **state)
 {
     struct shop *s = *state;
-    int64_t group = open_group(s, NULL);
+    int64_t paid;
+    int64_t group = open_group(s, &paid);
+    int64_t held = join(s, group, "o-2", "u-2");
+    pay(s, paid);
     engine_set_available(s->engine, false);
     shop_advance(s, WINDOW_MS);
     struct ask *get = shop_get_group(s, group);
@@ -507,6 +550,10 @@ static void groups_wait_for_the_ledger_and_are_shown_as_over_meanwhile(void **st
     assert_int_equal(get->c.group.group.status, GROUP_FAILED);
     assert_int_equal(engine_settled_deadline(s->engine), 0);
     assert_true(engine_next_deadline(s->engine) > s->now_ms);
+    /* Nor is anything told of its members: not that they are held, and not that they are paid for.
+     */
+    assert_int_equal(shop_extend(s, held, 1)->c.code, TLY_EUNAVAILABLE);
+    assert_int_equal(shop_confirm(s, paid)->c.code, TLY_EUNAVAILABLE);
     engine_set_available(s->engine, true);
     shop_commit(s);
     assert_int_equal(group_of(s, group).status, GROUP_FAILED);
@@ -826,6 +873,8 @@ int main(void)
         T(a_failed_group_is_not_completed),
         T(what_was_undone_leaves_the_group_as_it_was),
         T(an_undone_failure_comes_again_and_nothing_is_sold_twice),
+        T(a_retry_of_an_opening_tells_nothing_that_is_not_committed),
+        T(a_payment_behind_an_undone_failure_is_too_late),
         T(a_failure_of_unknown_outcome_is_known_when_the_ledger_is),
         T(groups_wait_for_the_ledger_and_are_shown_as_over_meanwhile),
         T(open_groups_come_back_after_a_restart),

@@ -110,6 +110,11 @@ static void each_fault_has_its_name(void **state)
     assert_int_equal(asked.items[0].fault, SET_COLLIDES);
     assert_int_equal(asked.items[1].fault, SET_NO_QUANTITY);
     assert_int_equal(asked.items[2].fault, SET_OTHER_EXPIRY);
+    begin(s, item("mate#00000003", -1), item("soda#00000004", QUANTITY_MAX + INT64_C(1)), 2)
+        ->set.mode = SET_RELATIVE;
+    assert_int_equal(send(s), TLY_EINVALID_ARGUMENT);
+    assert_int_equal(asked.items[0].fault, SET_NO_QUANTITY);
+    assert_int_equal(asked.items[1].fault, SET_TOO_MANY);
     begin(s, item("cola#00000001", QUANTITY_MAX), item("cola#00000001", 0), 1)->set.mode =
         SET_RELATIVE;
     assert_int_equal(send(s), TLY_EINVALID_ARGUMENT);

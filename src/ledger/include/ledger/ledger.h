@@ -198,7 +198,8 @@ struct question {
 /* ---- start ---- */
 
 /* Recovery streams the ledger to the loader, on the calling thread: lots, sales, order runs, moves
- * in order of seq. A loader that returns an error ends recovery with it. */
+ * in order of seq. A lot's terms are those that it has now, also where a CREATE or LOT_TERMS has
+ * them, which may leave them out. A loader that returns an error ends recovery with it. */
 struct ledger_loader {
     void *context;
     int (*lot)(void *context, lot_id id, const struct lot_dims *dims, const struct lot_terms *terms,
