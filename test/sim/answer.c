@@ -45,6 +45,7 @@ static void order_answered(struct world *w, struct request *q, uint32_t i,
                                   .reason = r->reason,
                                   .available = r->available,
                                   .from_share = r->trouble == ORDER_SALE_SHARE,
+                                  .from_lot = r->trouble == ORDER_USER_LOT,
                                   .lines = r->lines,
                                   .line_count = r->line_count};
     if (code == 0)
@@ -74,8 +75,10 @@ static void lots_answered(struct world *w, struct request *q, const struct lot_v
 {
     struct audit_lot_view seen[SIM_LOTS_MAX + 8];
     for (uint32_t i = 0; i < count; i++)
-        seen[i] = (struct audit_lot_view){
-            .id = views[i].id, .key = views[i].dims->key, .stock = views[i].stock};
+        seen[i] = (struct audit_lot_view){.id = views[i].id,
+                                          .key = views[i].dims->key,
+                                          .terms = views[i].terms,
+                                          .stock = views[i].stock};
     struct audit_answer answer = {
         .code = q->command.code,
         .lots = seen,
@@ -175,6 +178,14 @@ void request_answered(struct world *w, struct command *c)
     case COMMAND_ADJUST:
         lots_answered(w, q, &c->adjust.lot, c->code == 0);
         break;
+    case COMMAND_UPDATE_LOT:
+        lots_answered(w, q, &c->update_lot.lot, c->code == 0);
+        break;
+    case COMMAND_SET_STOCK: {
+        struct audit_answer answer = {.code = c->code};
+        tell_auditor(w, q, 0, &answer);
+        break;
+    }
     case COMMAND_GET_LOT:
         lots_answered(w, q, &c->get_lot.lot, c->code == 0);
         break;

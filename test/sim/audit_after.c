@@ -218,11 +218,14 @@ void audit_check_ship(struct auditor *a, struct audit_hold *h, const struct move
     check_confirmed(a, h, m);
     if (audit_in_open_group(a, h, a->row_count))
         audit_fail(a, "GROUP", "order %s was shipped while its group is OPEN", h->order_id);
+    const struct audit_instant now = {.rows = a->row_count, .at_ms = m->at_ms, .rows_only = true};
     for (uint32_t i = 0; i < m->line_count; i++) {
         int64_t units = lines_of(m)[i].quantity;
         struct audit_units *u = units_of(a, h, m, lines_of(m)[i].lot);
         if (!u)
             return;
+        if (u->house - audit_owed(a, h, lines_of(m)[i].lot, &now) < units)
+            audit_fail(a, "I1", "order %s shipped units that have not come", h->order_id);
         if (u->house < units)
             audit_fail(a, "I1", "order %s shipped %" PRId64 " units, and %" PRId64 " had not left",
                        h->order_id, units, u->house);
@@ -330,8 +333,11 @@ void audit_check_reclaim(struct auditor *a, struct audit_hold *h, const struct m
         audit_fail(a, "I4", "order %s was taken again after the refund window", h->order_id);
     for (uint32_t i = 0; i < m->line_count; i++) {
         const struct line *line = &lines_of(m)[i];
-        if (a->lots[line->lot - 1].expires_on < m->at_ms / 86400000)
+        const struct lot_terms *t = audit_terms_now(&a->lots[line->lot - 1]);
+        if (t->expires_on < m->at_ms / 86400000)
             audit_fail(a, "FEFO", "order %s took units of an expired lot again", h->order_id);
+        if (audit_sellable(t, audit_available(&a->lots[line->lot - 1])) < line->quantity)
+            audit_fail(a, "I1", "order %s took units again that were not there", h->order_id);
     }
     memcpy(h->now.lines, lines_of(m), m->line_count * sizeof(struct line));
     h->now.line_count = m->line_count;

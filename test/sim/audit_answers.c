@@ -121,6 +121,22 @@ static void count_move(struct auditor *a, const struct audit_ask *ask, bool repl
     }
 }
 
+/* How many of its units have not come yet, as it was at some instant. */
+static bool owed_is_told(const struct auditor *a, const struct audit_hold *h,
+                         const struct audit_answer *answer, const struct span *span)
+{
+    for (size_t rows = span->from; rows <= a->row_count; rows++) {
+        const struct audit_instant in = {.rows = rows, .at_ms = span->to_ms};
+        uint32_t i = 0;
+        while (i < answer->line_count &&
+               answer->after[i].backordered == audit_owed(a, h, answer->lines[i].lot, &in))
+            i++;
+        if (i == answer->line_count)
+            return true;
+    }
+    return false;
+}
+
 /* Whatever was asked for, the answer shows the hold as it was then. */
 static void moved(struct auditor *a, const struct audit_ask *ask, const struct audit_answer *answer,
                   const struct span *span)
@@ -140,6 +156,9 @@ static void moved(struct auditor *a, const struct audit_ask *ask, const struct a
     else if (!was_shown(h, answer, span))
         audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not, or not so",
                    ask->number, h->order_id, hold_state_name(answer->state));
+    else if (ask->strict && !a->asks && !owed_is_told(a, h, answer, span))
+        audit_fail(a, "I1", "request %u heard of other units of order %s that have not come",
+                   ask->number, h->order_id);
     count_move(a, ask, answer->replayed);
 }
 
@@ -250,6 +269,10 @@ static void lots_seen(struct auditor *a, const struct audit_ask *ask,
             version && version < lot->stock.version && lot->version_rows[version + 1] < span->from;
         if (stale && ask->kind != AUDIT_CHANGES)
             audit_fail(a, "I1", "request %u saw an old stock of %s", ask->number, lot->key);
+        size_t from = ask->kind == AUDIT_CHANGES ? 0 : span->from;
+        if (!audit_terms_shown(lot, &v->terms, from))
+            audit_fail(a, "I1", "request %u saw terms of %s that it did not have", ask->number,
+                       lot->key);
         if (!str_equal(v->key, str_of(lot->key)))
             audit_fail(a, "I1", "request %u saw lot %s under another name", ask->number, lot->key);
     }
@@ -329,6 +352,8 @@ static void right(struct auditor *a, const struct audit_ask *ask, const struct a
     bool replayed = answer->replayed;
     if (ask->kind == AUDIT_EXTEND && !replayed) /* its deadline tells when it was decided */
         now_ms = answer->expires_ms - (ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms);
+    if (ask->kind == AUDIT_RESERVE && !replayed)
+        now_ms = answer->at_ms;
     if (ask->kind == AUDIT_ADJUST)
         replayed = ask->strict ? !ask->caused : false;
     if (audit_right(a, ask, 0, replayed, now_ms, &x) ||
@@ -378,6 +403,11 @@ static void done(struct auditor *a, const struct audit_ask *ask, const struct au
         break;
     case AUDIT_ADJUST:
         adjusted(a, ask, answer, span);
+        break;
+    case AUDIT_UPDATE_LOT:
+        lot_seen(a, ask, answer, span);
+        break;
+    case AUDIT_SET:
         break;
     case AUDIT_GET_LOT:
         audit_count(a, AUDIT_OUTCOME_LOT_SEEN);

@@ -64,10 +64,12 @@ static unsigned given(const struct audit_want *w)
 }
 
 /* By date; of one date by the batch's name, then the older lot. */
-static bool sells_before(const struct audit_lot *x, const struct audit_lot *y)
+static bool sells_before(const struct audit_lot *x, const struct audit_lot *y, size_t rows)
 {
-    if (x->expires_on != y->expires_on)
-        return x->expires_on < y->expires_on;
+    int32_t x_day = audit_terms_at(x, rows)->expires_on;
+    int32_t y_day = audit_terms_at(y, rows)->expires_on;
+    if (x_day != y_day)
+        return x_day < y_day;
     int order = strcmp(x->batch, y->batch);
     return order ? order < 0 : x < y;
 }
@@ -80,9 +82,10 @@ static const struct audit_lot *next_to_sell(const struct auditor *a, const struc
     const struct audit_lot *best = NULL;
     for (uint32_t i = 0; i < a->lot_count; i++) {
         const struct audit_lot *lot = &a->lots[i];
-        if (!lot_there(lot, in) || !audit_lot_matches(lot, w) || (last && !sells_before(last, lot)))
+        if (!lot_there(lot, in) || !audit_lot_matches(lot, w) ||
+            (last && !sells_before(last, lot, in->rows)))
             continue;
-        if (!best || sells_before(lot, best))
+        if (!best || sells_before(lot, best, in->rows))
             best = lot;
     }
     return best;
@@ -113,14 +116,18 @@ static int take(const struct auditor *a, const struct audit_want *w, const struc
         bool known = flavor_known(a, w, in, &sku_known);
         return str_empty(w->lot) && sku_known && !known ? TLY_EINVALID_ARGUMENT : TLY_ENOT_FOUND;
     }
-    for (; lot && missing; lot = next_to_sell(a, w, in, lot)) {
-        size_t i = (size_t)(lot - a->lots);
-        if (lot->expires_on < in->at_ms / DAY_MS || units[i] <= 0)
-            continue;
-        int64_t part = units[i] < missing ? units[i] : missing;
-        units[i] -= part;
-        taken[i] += part;
-        missing -= part;
+    for (int to_come = 0; to_come <= 1; to_come++) { /* what is there first */
+        for (const struct audit_lot *l = lot; l && missing; l = next_to_sell(a, w, in, l)) {
+            size_t i = (size_t)(l - a->lots);
+            const struct lot_terms *t = audit_terms_at(l, in->rows);
+            int64_t most = units[i] + (to_come ? t->backorder_limit : 0);
+            if (t->expires_on < in->at_ms / DAY_MS || t->withdrawn || most <= 0)
+                continue;
+            int64_t part = most < missing ? most : missing;
+            units[i] -= part;
+            taken[i] += part;
+            missing -= part;
+        }
     }
     return missing ? TLY_ESOLD_OUT : 0;
 }
@@ -177,8 +184,12 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
         out->code = TLY_EINVALID_ARGUMENT;
     } else {
         out->code = audit_sale_admits(a, ask, in);
+        if (!out->code && audit_user_has_holds(a, ask->user_id, in))
+            out->code = TLY_ELIMIT_EXCEEDED;
         if (!out->code)
             out->code = audit_allocation(a, ask, in, NULL, out->lines, &out->line_count);
+        if (!out->code && str_empty(ask->sale))
+            out->code = audit_lot_limits(a, ask->user_id, in, out->lines, out->line_count);
         if (!out->code && bounded_count(a, in) >= a->rules.holds_max)
             out->code = TLY_EOVERLOADED; /* it passes */
     }
@@ -206,7 +217,8 @@ static void expect_adjust(const struct auditor *a, const struct audit_ask *ask,
         return;
     }
     audit_free_units(a, in, units);
-    if (units[lot - a->lots] + ask->quantity < 0)
+    int64_t left = units[lot - a->lots] > 0 ? units[lot - a->lots] : 0;
+    if (ask->quantity < 0 && left + ask->quantity < 0)
         out->code = TLY_ESOLD_OUT;
 }
 
@@ -253,7 +265,11 @@ void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct a
     case AUDIT_CONFIRM_ALL:
         audit_expect_all(a, ask, in, out);
         break;
+    case AUDIT_SET:
+        out->code = audit_expect_set(a, ask, in);
+        break;
     case AUDIT_GET_LOT:
+    case AUDIT_UPDATE_LOT:
         out->code = there ? 0 : TLY_ENOT_FOUND;
         break;
     case AUDIT_LIST_LOTS:

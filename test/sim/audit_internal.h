@@ -5,9 +5,16 @@
 #include "auditor.h"
 #include "base/error.h"
 
+/* What a lot is sold on from a row on. */
+struct audit_terms_row {
+    size_t row;
+    struct lot_terms terms;
+};
+
 struct audit_lot {
     char *key, *sku, *flavor, *size, *batch;
-    int32_t expires_on;
+    struct audit_terms_row *terms; /* the first by its CREATE */
+    size_t terms_count, terms_room;
     int64_t last_seq;
     struct stock stock;
     struct stock *versions; /* [n]: the stock after n moves */
@@ -183,6 +190,41 @@ const struct audit_step *audit_step_at(const struct audit_hold *h, size_t rows);
 /* The newest reservation of an order_id among the first rows. */
 struct audit_hold *audit_hold_of_order_at(const struct auditor *a, struct str order_id,
                                           size_t rows);
+
+/* ---- what a lot is sold on (audit_lots.c) ---- */
+/* Its terms when `rows` rows were durable. */
+const struct lot_terms *audit_terms_at(const struct audit_lot *lot, size_t rows);
+const struct lot_terms *audit_terms_now(const struct audit_lot *lot);
+bool audit_terms_equal(const struct lot_terms *x, const struct lot_terms *y);
+/* The terms that an ask makes of the old ones. */
+struct lot_terms audit_terms_set(const struct lot_terms *old, const struct audit_ask *ask);
+void audit_note_terms(struct auditor *a, struct audit_lot *lot, const struct lot_terms *terms);
+bool audit_terms_shown(const struct audit_lot *lot, const struct lot_terms *shown, size_t from);
+/* Units that an order can have of a lot of which so many are available. */
+int64_t audit_sellable(const struct lot_terms *t, int64_t available);
+/* Of the i-th line: units that have not left. */
+int64_t audit_house_units(const struct audit_held *held, enum hold_state state, uint32_t line);
+/* Units of the hold that are not there yet: whoever took units first has them first. */
+int64_t audit_owed(const struct auditor *a, const struct audit_hold *h, lot_id lot,
+                   const struct audit_instant *in);
+/* LIMIT_EXCEEDED if the user may not have so many more, outside sales; or 0. */
+int audit_lot_limits(const struct auditor *a, struct str user_id, const struct audit_instant *in,
+                     const struct line *more, uint32_t count);
+/* The user has as many PENDING holds as he may have. */
+bool audit_user_has_holds(const struct auditor *a, struct str user_id,
+                          const struct audit_instant *in);
+void audit_check_user(struct auditor *a, const struct audit_hold *h, const struct move *m);
+/* What recovery must read from to know what users have. */
+int64_t audit_oldest_limited(const struct auditor *a, int64_t now_ms);
+/* No lot bounds users, and none sells what is not there. */
+bool audit_lots_are_plain(const struct auditor *a);
+bool audit_asks_for_terms(const struct auditor *a, const struct audit_ask *ask,
+                          const struct move *m);
+void audit_row_terms(struct auditor *a, const struct move *m);
+int audit_expect_set(const struct auditor *a, const struct audit_ask *ask,
+                     const struct audit_instant *in);
+/* These rows begin with all rows of a stock file: how many those are. */
+size_t audit_set_rows(struct auditor *a, const struct move *rows, size_t count);
 
 /* ---- what is wanted (audit_content.c) ---- */
 /* Whether these lines are what the ask wanted: each unit serves one want, and none is left. */

@@ -120,14 +120,17 @@ static void expect_reclaim(const struct auditor *a, const struct audit_ask *ask,
         audit_free_units(a, in, units);
         for (uint32_t i = 0; i < s->held->line_count; i++) {
             lot_id lot = s->held->lines[i].lot;
-            bool past = a->lots[lot - 1].expires_on < in->at_ms / DAY_MS;
-            if (taken[i] && (past || units[lot - 1] < taken[i]))
+            const struct lot_terms *t = audit_terms_at(&a->lots[lot - 1], in->rows);
+            bool past = t->expires_on < in->at_ms / DAY_MS;
+            if (taken[i] && (past || audit_sellable(t, units[lot - 1]) < taken[i]))
                 out->code = TLY_ESOLD_OUT;
             lines[i] = (struct line){lot, taken[i]};
             all += taken[i];
         }
         if (!out->code)
             out->code = audit_sale_allows(a, h, in, lines, s->held->line_count, all, true);
+        if (!out->code && !h->sale)
+            out->code = audit_lot_limits(a, str_of(h->user_id), in, lines, s->held->line_count);
     }
 }
 
@@ -148,6 +151,21 @@ static void expect_confirm(const struct auditor *a, const struct audit_ask *ask,
     } else if (!takes_of_lines(a, ask, s->held, taken)) {
         out->code = TLY_EINVALID_ARGUMENT;
     }
+}
+
+/* Units that are not there yet can neither leave nor be written off. */
+static bool takes_owed(const struct auditor *a, const struct audit_hold *h,
+                       const struct audit_held *held, const int64_t *taken,
+                       const struct audit_instant *in)
+{
+    for (uint32_t i = 0; i < held->line_count; i++) {
+        int64_t house = held->units[i].house;
+        int64_t of_house = taken[i] < house ? taken[i] : house;
+        int64_t owed = of_house ? audit_owed(a, h, held->lines[i].lot, in) : 0;
+        if (of_house > house - owed)
+            return true;
+    }
+    return false;
 }
 
 /* ---- refund ---- */
@@ -199,6 +217,8 @@ static void expect_refund(const struct auditor *a, const struct audit_ask *ask,
     else if (memcmp(most, taken, s->held->line_count * sizeof *most) != 0 &&
              audit_in_open_group(a, h, in->rows))
         out->code = TLY_EINVALID_TRANSITION;
+    else if (ask->no_restock && takes_owed(a, h, s->held, taken, in))
+        out->code = TLY_EINVALID_TRANSITION;
 }
 
 /* ---- the others ---- */
@@ -241,6 +261,8 @@ static void expect_ship(const struct auditor *a, const struct audit_ask *ask,
         out->code = out->replayed ? 0 : TLY_EINVALID_TRANSITION;
     } else if (!audit_takes(a, ask, s->held, house, taken)) {
         out->code = TLY_EINVALID_ARGUMENT;
+    } else if (takes_owed(a, h, s->held, taken, in)) {
+        out->code = TLY_EINVALID_TRANSITION;
     }
 }
 
@@ -250,6 +272,18 @@ static int64_t units_in(const struct line *lines, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         units += lines[i].quantity;
     return units;
+}
+
+/* What the lines have that the hold does not. */
+static uint32_t more_than(const struct line *lines, uint32_t count, const struct audit_held *held,
+                          struct line *more)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        more[i] = lines[i];
+        for (uint32_t j = 0; j < held->line_count; j++)
+            more[i].quantity -= held->lines[j].lot == lines[i].lot ? held->lines[j].quantity : 0;
+    }
+    return count;
 }
 
 static void expect_change(const struct auditor *a, const struct audit_ask *ask,
@@ -266,6 +300,11 @@ static void expect_change(const struct auditor *a, const struct audit_ask *ask,
                                       units_in(out->lines, out->line_count) -
                                           units_in(s->held->lines, s->held->line_count),
                                       false);
+    if (!out->code && !h->sale) {
+        struct line more[ORDER_LINES_MAX];
+        uint32_t count = more_than(out->lines, out->line_count, s->held, more);
+        out->code = audit_lot_limits(a, str_of(h->user_id), in, more, count);
+    }
     out->replayed =
         !out->code && str_empty(ask->call_id) &&
         audit_lines_equal(out->lines, out->line_count, s->held->lines, s->held->line_count);

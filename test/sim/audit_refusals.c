@@ -36,6 +36,8 @@ static const char *const kind_names[] = {
     [AUDIT_CLOSE_SALE] = "close sale",
     [AUDIT_COMPLETE_GROUP] = "complete group",
     [AUDIT_GET_GROUP] = "look at group",
+    [AUDIT_UPDATE_LOT] = "update",
+    [AUDIT_SET] = "set",
 };
 
 const char *audit_kind_name(enum audit_kind kind)
@@ -128,36 +130,67 @@ static bool may_go_on(const struct auditor *a, const struct audit_hold *h)
     return false;
 }
 
+/* What can be sold of lots that match, of which so many are available. */
+static int64_t sellable(const struct auditor *a, const bool *matches, const int64_t *available)
+{
+    int64_t units = 0;
+    for (uint32_t i = 0; i < a->lot_count; i++)
+        if (matches[i])
+            units += audit_sellable(audit_terms_now(&a->lots[i]), available[i]);
+    return units;
+}
+
 /* How many units of the lots that match `w` there were at the worst instant of the span, counting
  * as free those of holds that were due when the request left (I5). */
 static int64_t least_available(struct auditor *a, const struct audit_want *w,
                                const struct span *span)
 {
-    int64_t units = 0;
-    bool matches[AUDIT_LOTS_MAX + 1] = {false};
+    int64_t units[AUDIT_LOTS_MAX];
+    bool matches[AUDIT_LOTS_MAX] = {false};
     for (uint32_t i = 0; i < a->lot_count; i++) {
         const struct audit_lot *lot = &a->lots[i];
-        matches[i + 1] = audit_lot_matches(lot, w) && lot->expires_on >= span->to_ms / 86400000;
-        if (matches[i + 1])
-            units += audit_available(lot);
+        matches[i] =
+            audit_lot_matches(lot, w) && audit_terms_now(lot)->expires_on >= span->to_ms / 86400000;
+        units[i] = audit_available(lot);
     }
     for (size_t i = 0; i < a->hold_count; i++) {
         const struct audit_hold *h = a->holds[i];
         if (h->state != HOLD_PENDING || h->deadline_ms > span->from_ms || may_go_on(a, h))
             continue;
         for (uint32_t j = 0; j < h->now.line_count; j++)
-            units += matches[h->now.lines[j].lot] ? h->now.lines[j].quantity : 0;
+            units[h->now.lines[j].lot - 1] += h->now.lines[j].quantity;
     }
-    int64_t least = units;
+    int64_t least = sellable(a, matches, units);
     for (size_t i = a->effect_count; i-- > 0 && a->effects[i].row >= span->from;) {
         const struct audit_effect *e = &a->effects[i];
-        if (!matches[e->lot] || e->expired_deadline_ms <= span->from_ms)
+        if (!matches[e->lot - 1] || e->expired_deadline_ms <= span->from_ms)
             continue;
-        units -= e->available;
-        if (units < least)
-            least = units;
+        units[e->lot - 1] -= e->available;
+        int64_t now = sellable(a, matches, units);
+        least = now < least ? now : least;
     }
     return least;
+}
+
+/* A lot that matches is sold on other terms than it was, or will be; or a file says what there is
+ * of it. */
+static bool terms_move(const struct auditor *a, const struct audit_want *w, const struct span *span)
+{
+    for (uint32_t i = 0; i < a->lot_count; i++) {
+        const struct audit_lot *lot = &a->lots[i];
+        if (!audit_lot_matches(lot, w))
+            continue;
+        if (lot->terms_count > 1 && lot->terms[lot->terms_count - 1].row >= span->from)
+            return true;
+        for (const struct audit_ask *ask = a->asks; ask; ask = ask->next) {
+            if (ask->kind == AUDIT_UPDATE_LOT && str_equal(ask->lot, str_of(lot->key)))
+                return true;
+            for (uint32_t j = 0; ask->kind == AUDIT_SET && j < ask->item_count; j++)
+                if (str_equal(ask->items[j].key, str_of(lot->key)))
+                    return true;
+        }
+    }
+    return false;
 }
 
 static int64_t wanted_of(struct auditor *a, const struct audit_ask *ask, const struct audit_want *w)
@@ -185,6 +218,8 @@ static void sold_out(struct auditor *a, const struct audit_ask *ask, const struc
         known.from = ask->rows_told;
     for (uint32_t i = 0; i < ask->want_count; i++) {
         const struct audit_want *w = &ask->wants[i];
+        if (terms_move(a, w, &known))
+            return;
         had = least_available(a, w, &known);
         for (uint32_t l = 0; l < a->lot_count; l++)
             if (audit_lot_matches(&a->lots[l], w))
@@ -222,6 +257,10 @@ static void judge(struct auditor *a, const struct audit_refusal *r)
     bool by_line = !r->ask.strict && r->ask.kind == AUDIT_RESERVE &&
                    (r->code == TLY_ENOT_FOUND || r->code == TLY_EINVALID_ARGUMENT);
     if (by_line && audit_names_nothing(a, &r->ask, r->code))
+        return;
+    /* A lot's limit is looked at when the units are there, which may rest on what failed. */
+    bool by_limit = !r->ask.strict && r->code == TLY_ELIMIT_EXCEEDED && str_empty(r->ask.sale);
+    if (by_limit && audit_right(a, &r->ask, TLY_ESOLD_OUT, false, r->to_ms, &x))
         return;
     if (!audit_right(a, &r->ask, r->code, false, r->to_ms, &x))
         wrong(a, &r->ask, r->code, &x);
@@ -280,6 +319,17 @@ static void turned_away(struct auditor *a, const struct audit_ask *ask, int code
     wrong(a, ask, code, &x);
 }
 
+/* Units of the order have not come yet. */
+static bool is_owed_some(const struct auditor *a, const struct audit_ask *ask)
+{
+    const struct audit_instant now = {.rows = a->row_count, .rows_only = true};
+    const struct audit_hold *h = audit_named(a, ask, a->row_count);
+    for (uint32_t i = 0; h && i < h->now.line_count; i++)
+        if (audit_owed(a, h, h->now.lines[i].lot, &now))
+            return true;
+    return false;
+}
+
 static void count_refusal(struct auditor *a, const struct audit_ask *ask,
                           const struct audit_answer *answer)
 {
@@ -302,7 +352,8 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
         audit_count(a, AUDIT_OUTCOME_NOT_FOUND);
         break;
     case TLY_EINVALID_TRANSITION:
-        audit_count(a, AUDIT_OUTCOME_FORBIDDEN);
+        audit_count(a, ask->kind == AUDIT_SHIP && is_owed_some(a, ask) ? AUDIT_OUTCOME_OWED
+                                                                       : AUDIT_OUTCOME_FORBIDDEN);
         break;
     case TLY_EALREADY_EXISTS:
         audit_count(a, ask->kind == AUDIT_CREATE_SALE ? AUDIT_OUTCOME_SALE_EXISTS
@@ -312,7 +363,7 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
         if (ask->kind == AUDIT_EXTEND)
             audit_count(a, AUDIT_OUTCOME_TOO_LONG);
         else if (ask->kind == AUDIT_RESERVE)
-            audit_count(a, AUDIT_OUTCOME_USER_LIMIT);
+            audit_count(a, answer->from_lot ? AUDIT_OUTCOME_LOT_LIMIT : AUDIT_OUTCOME_USER_LIMIT);
         else if (ask->kind == AUDIT_CREATE)
             audit_count(a, AUDIT_OUTCOME_TOO_MANY_LOTS);
         break;
@@ -332,6 +383,8 @@ static void count_refusal(struct auditor *a, const struct audit_ask *ask,
     case TLY_EINVALID_ARGUMENT:
         if (ask->kind == AUDIT_RESERVE && ask->hold_ms > a->rules.hold_max_ms)
             audit_count(a, AUDIT_OUTCOME_HELD_TOO_LONG);
+        else if (ask->kind == AUDIT_SET)
+            audit_count(a, AUDIT_OUTCOME_SET_REFUSED);
         break;
     default:
         break;
@@ -345,8 +398,10 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
     const struct audit_hold *h =
         ask->kind == AUDIT_RESERVE ? audit_hold_of_order_at(a, ask->order_id, span.from) : NULL;
     int code = answer->code;
-    bool short_of_room =
-        code == TLY_ELIMIT_EXCEEDED && ask->kind != AUDIT_EXTEND && str_empty(ask->sale);
+    /* What the refusal of a file, or by a lot's limit, rests on may fail, and so may lots that
+     * were to be made. */
+    bool may_rest = (code == TLY_ELIMIT_EXCEEDED && ask->kind == AUDIT_CREATE) ||
+                    (code == TLY_EINVALID_ARGUMENT && ask->kind == AUDIT_SET) || answer->from_lot;
     count_refusal(a, ask, answer);
     if (ask->kind == AUDIT_CONFIRM_ALL)
         audit_count(a, AUDIT_OUTCOME_ALL_REFUSED);
@@ -358,6 +413,6 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
     else if (code == TLY_ESOLD_OUT && ask->kind == AUDIT_RESERVE &&
              (answer->from_gate || !ask->strict) && !answer->from_share)
         sold_out(a, ask, &span, answer->from_gate);
-    else if (ask->strict || (code != TLY_ESOLD_OUT && !short_of_room))
+    else if (ask->strict || (code != TLY_ESOLD_OUT && !may_rest))
         judge_later(a, ask, code, now_ms);
 }

@@ -104,7 +104,8 @@ static void change_stock(struct auditor *a, const struct move *m, struct line li
     lot->versions = audit_grow(lot->versions, &lot->version_room, (size_t)s->version + 1,
                                sizeof lot->versions[0]);
     lot->versions[s->version] = *s;
-    if (s->on_hand < 0 || s->reserved < 0 || s->confirmed < 0 || audit_available(lot) < 0)
+    if (s->on_hand < 0 || s->reserved < 0 || s->confirmed < 0 ||
+        audit_available(lot) < -audit_terms_now(lot)->backorder_most)
         audit_fail(a, "I1",
                    "%s of %" PRId64 " leaves lot %s with on_hand %" PRId64 ", reserved %" PRId64
                    ", confirmed %" PRId64,
@@ -129,7 +130,8 @@ static void row_create(struct auditor *a, const struct move *m)
     lot->flavor = strndup(d->flavor.p, d->flavor.len);
     lot->size = strndup(d->size.p, d->size.len);
     lot->batch = strndup(d->batch.p, d->batch.len);
-    lot->expires_on = d->expires_on;
+    const struct lot_terms plain = lot_terms_plain(d);
+    audit_note_terms(a, lot, m->terms ? m->terms : &plain);
     lot->versions = audit_grow(NULL, &lot->version_room, 1, sizeof lot->versions[0]);
     lot->versions[0] = (struct stock){0};
     change_stock(a, m, m->line, INT64_MAX);
@@ -148,6 +150,13 @@ static void row_adjust(struct auditor *a, const struct move *m)
     }
     audit_count(a, m->line.quantity > 0 ? AUDIT_OUTCOME_SUPPLIED : AUDIT_OUTCOME_WRITTEN_OFF);
     change_stock(a, m, m->line, INT64_MAX);
+}
+
+static void row_terms(struct auditor *a, const struct move *m)
+{
+    audit_row_terms(a, m);
+    if (!a->finding[0])
+        change_stock(a, m, m->line, INT64_MAX);
 }
 
 /* ---- rows about holds ---- */
@@ -178,7 +187,7 @@ static void add_step(struct auditor *a, struct audit_hold *h, const struct move 
 
 static bool expired_at(const struct audit_lot *lot, int64_t at_ms)
 {
-    return lot->expires_on < at_ms / DAY_MS;
+    return audit_terms_now(lot)->expires_on < at_ms / DAY_MS;
 }
 
 /* Exactly the lots that it should have got: first expired, first out, and never less than there
@@ -292,6 +301,7 @@ static void row_reserve(struct auditor *a, const struct move *m)
     add_hold(a, h);
     add_step(a, h, m);
     audit_check_limits(a, h, m);
+    audit_check_user(a, h, m);
 }
 
 /* An order_id that its cancel took: there is nothing more to come of it. */
@@ -492,6 +502,8 @@ static void check_oldest_pending(struct auditor *a, int64_t claimed, int64_t now
 {
     if (audit_oldest_in_sales(a, now_ms) < claimed)
         audit_fail(a, "I5", "recovery would begin after a sale or a group that goes on");
+    if (audit_oldest_limited(a, now_ms) < claimed)
+        audit_fail(a, "LIMIT", "recovery would not know what users have of a lot");
     const struct audit_hold *oldest = NULL;
     for (size_t i = a->hold_count; i-- > 0;)
         if (a->holds[i]->state == HOLD_PENDING)
@@ -500,7 +512,8 @@ static void check_oldest_pending(struct auditor *a, int64_t claimed, int64_t now
     if (oldest && oldest->id < claimed)
         audit_fail(a, "I5", "recovery would begin after order %s, which is PENDING",
                    oldest->order_id);
-    if (a->strict && !a->sale_count && claimed < (oldest ? oldest->id : a->last_seq))
+    if (a->strict && !a->sale_count && audit_lots_are_plain(a) &&
+        claimed < (oldest ? oldest->id : a->last_seq))
         audit_fail(a, "I7", "recovery would begin long before the oldest PENDING order");
 }
 
@@ -540,13 +553,17 @@ static void check_all_or_none(struct auditor *a, const struct move *rows, size_t
 void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
                        int64_t oldest_pending, int64_t now_ms)
 {
+    size_t of_file = 0; /* so many of the next rows are a stock file's */
     for (size_t i = 0; i < count && !a->finding[0]; i++) {
         const struct move *m = &rows[i];
         check_seq(a, m);
-        if ((m->kind == MOVE_CREATE || m->kind == MOVE_ADJUST) && !audit_cause(a, m))
+        of_file -= of_file > 0;
+        if (!of_file)
+            of_file = audit_set_rows(a, m, count - i);
+        if (!of_file && (m->kind == MOVE_CREATE || m->kind == MOVE_ADJUST) && !audit_cause(a, m))
             audit_fail(a, "I6", "a %s is in the ledger, but nobody is waiting for it",
                        move_kind_name(m->kind));
-        if (m->kind != MOVE_CREATE && m->kind != MOVE_ADJUST)
+        if (m->kind != MOVE_CREATE && m->kind != MOVE_ADJUST && m->kind != MOVE_LOT_TERMS)
             check_lines(a, m);
         if (m->kind == MOVE_CREATE)
             row_create(a, m);
@@ -554,6 +571,8 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
             row_adjust(a, m);
         else if (m->kind == MOVE_RESERVE)
             row_reserve(a, m);
+        else if (m->kind == MOVE_LOT_TERMS)
+            row_terms(a, m);
         else if (m->kind == MOVE_SALE)
             audit_row_sale(a, m);
         else if (m->kind > MOVE_SALE)

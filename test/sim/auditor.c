@@ -30,6 +30,7 @@ void auditor_destroy(struct auditor *a)
         free(a->lots[i].batch);
         free(a->lots[i].versions);
         free(a->lots[i].version_rows);
+        free(a->lots[i].terms);
     }
     for (size_t i = 0; i < a->hold_count; i++) {
         for (uint32_t j = 0; j < a->holds[i]->step_count; j++)
@@ -173,9 +174,13 @@ struct str auditor_lot_key(const struct auditor *a, lot_id lot)
 
 static bool asks_for_lot(const struct auditor *a, const struct audit_ask *ask, const struct move *m)
 {
-    if (m->kind == MOVE_CREATE)
+    if (m->kind == MOVE_CREATE) {
+        const struct lot_terms plain = lot_terms_plain(m->dims);
+        const struct lot_terms right = audit_terms_set(&plain, ask);
         return ask->kind == AUDIT_CREATE && str_equal(ask->lot, m->dims->key) &&
-               ask->quantity == m->line.quantity;
+               ask->quantity == m->line.quantity &&
+               audit_terms_equal(&right, m->terms ? m->terms : &plain);
+    }
     return ask->kind == AUDIT_ADJUST && m->line.lot <= a->lot_count &&
            str_equal(ask->lot, str_of(a->lots[m->line.lot - 1].key)) &&
            ask->quantity == m->line.quantity && str_equal(ask->adjustment_id, m->detail);
@@ -197,6 +202,8 @@ static bool asks_for(struct auditor *a, const struct audit_ask *ask, const struc
     case MOVE_CREATE:
     case MOVE_ADJUST:
         return asks_for_lot(a, ask, m);
+    case MOVE_LOT_TERMS:
+        return audit_asks_for_terms(a, ask, m);
     case MOVE_SALE:
     case MOVE_GROUP_OPEN:
     case MOVE_GROUP_SUCCEED:
@@ -252,11 +259,12 @@ uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome)
     return a->outcomes[outcome];
 }
 
-/* Who shares a disk has no watchers, no sales, and here no gate. */
+/* Who shares a disk has no watchers, no sales, and here no gate; and only plain lots. */
 static bool may_be_missing(const struct auditor *a, int outcome)
 {
     bool of_sales = outcome >= AUDIT_OUTCOME_SALE_MADE && outcome <= AUDIT_OUTCOME_GROUP_SEEN;
-    return a->rules.shared && (of_sales || outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
+    bool of_lots = outcome >= AUDIT_OUTCOME_LOT_UPDATED && outcome <= AUDIT_OUTCOME_SET_REFUSED;
+    return a->rules.shared && (of_sales || of_lots || outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
                                outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
 }
 
@@ -273,12 +281,12 @@ void auditor_ends(struct auditor *a)
 void auditor_quiet(struct auditor *a, lot_id lot, int64_t gate_units)
 {
     const struct audit_lot *l = &a->lots[lot - 1];
-    int64_t available = audit_available(l);
-    if (gate_units != available)
+    int64_t sellable = audit_sellable(audit_terms_now(l), audit_available(l));
+    if (gate_units != sellable)
         audit_fail(a, "I2",
-                   "nothing is under way, %" PRId64 " units of %s are available, and the gate "
+                   "nothing is under way, %" PRId64 " units of %s can be sold, and the gate "
                    "counts %" PRId64,
-                   available, l->key, gate_units);
+                   sellable, l->key, gate_units);
 }
 
 void auditor_still(struct auditor *a)
@@ -292,9 +300,10 @@ void auditor_strict(struct auditor *a, bool strict)
     a->strict = strict;
 }
 
-int64_t auditor_available(const struct auditor *a, lot_id lot)
+int64_t auditor_sellable(const struct auditor *a, lot_id lot)
 {
-    return audit_available(&a->lots[lot - 1]);
+    const struct audit_lot *l = &a->lots[lot - 1];
+    return audit_sellable(audit_terms_now(l), audit_available(l));
 }
 
 void auditor_gauges(struct auditor *a, const struct audit_gauges *seen)

@@ -32,6 +32,8 @@ enum audit_kind {
     AUDIT_CLOSE_SALE,
     AUDIT_COMPLETE_GROUP,
     AUDIT_GET_GROUP,
+    AUDIT_UPDATE_LOT,
+    AUDIT_SET, /* the stock of several lots, all or none */
 };
 
 /* A line as asked for: a lot, or all lots of a sku (and flavor, and size) that have not expired. */
@@ -57,6 +59,26 @@ struct audit_sale_terms {
     uint32_t group_size; /* 0: no groups */
 };
 
+/* Which terms of a lot an ask gives. */
+enum audit_sets {
+    AUDIT_EXPIRES = 1 << 0,
+    AUDIT_EXPECTED = 1 << 1,
+    AUDIT_PER_USER = 1 << 2,
+    AUDIT_BACKORDER = 1 << 3,
+    AUDIT_WITHDRAWN = 1 << 4,
+};
+
+/* A row of a stock file, what its quantities mean, and what its ADJUSTs say. */
+enum { AUDIT_SET_MAX = 3 };
+enum audit_mode { AUDIT_ON_HAND, AUDIT_AVAILABLE, AUDIT_DIFFERENCE };
+#define AUDIT_SET_REASON "stock file"
+struct audit_set_item {
+    struct str key;
+    int64_t quantity;
+    int32_t expires_on;
+    bool counts, dated; /* the two above are given */
+};
+
 struct audit_ask {
     struct audit_ask *next;
     enum audit_kind kind;
@@ -74,15 +96,21 @@ struct audit_ask {
     uint32_t id_count;
     enum refund_reason reason; /* REFUND; NONE: whichever */
     struct str user_id;
-    uint64_t fingerprint;                 /* RESERVE: of its content */
-    struct str sale;                      /* RESERVE, CLOSE_SALE; or empty */
-    int64_t group_id;                     /* RESERVE, COMPLETE_GROUP, GET_GROUP; 0: none */
-    bool opens;                           /* RESERVE: the first in a group of its own */
-    const struct audit_sale_terms *terms; /* CREATE_SALE */
-    struct str lot;                       /* CREATE, ADJUST, GET_LOT */
-    int64_t quantity;                     /* CREATE, ADJUST */
-    struct str adjustment_id;             /* ADJUST, may be empty */
-    int64_t hold_ms;                      /* RESERVE, EXTEND; 0: the default */
+    uint64_t fingerprint;                       /* RESERVE: of its content */
+    struct str sale;                            /* RESERVE, CLOSE_SALE; or empty */
+    int64_t group_id;                           /* RESERVE, COMPLETE_GROUP, GET_GROUP; 0: none */
+    bool opens;                                 /* RESERVE: the first in a group of its own */
+    const struct audit_sale_terms *terms;       /* CREATE_SALE */
+    struct str lot;                             /* CREATE, ADJUST, GET_LOT, UPDATE_LOT */
+    struct lot_terms lot_terms;                 /* CREATE, UPDATE_LOT: as far as `sets` says */
+    uint8_t sets;                               /* bits of enum audit_sets */
+    struct audit_set_item items[AUDIT_SET_MAX]; /* SET */
+    uint32_t item_count;
+    enum audit_mode mode;
+    bool existing_only, only_up;
+    int64_t quantity;         /* CREATE, ADJUST */
+    struct str adjustment_id; /* ADJUST, may be empty */
+    int64_t hold_ms;          /* RESERVE, EXTEND; 0: the default */
     struct audit_want
         wants[AUDIT_WANTS_MAX]; /* RESERVE, CHANGE; of fewer units; LIST_LOTS: a filter */
     uint32_t want_count;
@@ -102,6 +130,7 @@ struct audit_ask {
 struct audit_lot_view {
     lot_id id;
     struct str key;
+    struct lot_terms terms;
     struct stock stock;
 };
 
@@ -109,6 +138,7 @@ struct audit_answer {
     int code;
     bool from_gate;
     bool from_share; /* SOLD_OUT: of the sale's share */
+    bool from_lot;   /* LIMIT_EXCEEDED: of what a user may have of a lot */
     bool replayed;
     int64_t reservation_id;
     int64_t at_ms;
@@ -134,6 +164,7 @@ struct audit_rules {
     int64_t hold_max_ms;
     int64_t retention_ms;
     uint32_t holds_max;
+    uint32_t user_holds_max; /* 0: any number */
     uint32_t lots_max;
     uint32_t batches_max; /* with the ledger at once */
     bool shared;          /* two processes write */
@@ -203,6 +234,12 @@ struct audit_rules {
     X(GROUP_FAILURE, "group failed", 1)                                                            \
     X(GROUP_PAID_BACK, "paid member of a failed group given back", 1)                              \
     X(GROUP_SEEN, "group looked up", 1)                                                            \
+    X(LOT_UPDATED, "lot given other terms", 1)                                                     \
+    X(LOT_LIMIT, "order over a lot's limit refused", 1)                                            \
+    X(BACKORDERED, "units sold that are not there yet", 1)                                         \
+    X(OWED, "shipment of what has not come refused", 1)                                            \
+    X(STOCK_SET, "stock set by a file", 1)                                                         \
+    X(SET_REFUSED, "file with a fault refused", 1)                                                 \
     X(FORBIDDEN, "forbidden move refused", 1)                                                      \
     X(LOT_SEEN, "lot looked up", 1)                                                                \
     X(LOTS_LISTED, "lots listed", 1)                                                               \
@@ -270,6 +307,7 @@ const char *audit_kind_name(enum audit_kind kind);
 size_t auditor_ask_count(const struct auditor *a); /* not ghosts */
 lot_id auditor_lot_count(const struct auditor *a);
 struct str auditor_lot_key(const struct auditor *a, lot_id lot);
-int64_t auditor_available(const struct auditor *a, lot_id lot);
+/* Units that can be sold of it. */
+int64_t auditor_sellable(const struct auditor *a, lot_id lot);
 
 #endif

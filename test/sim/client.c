@@ -164,7 +164,10 @@ struct sim_order *client_new_order(struct world *w)
     assert(w->order_count < SIM_ORDERS_MAX);
     struct sim_order *o = &w->orders[w->order_count++];
     snprintf(o->order_id, sizeof o->order_id, "order-%u", w->order_count);
-    snprintf(o->user_id, sizeof o->user_id, "user-%u", rng_below(&w->rng, 5));
+    if (w->calm)
+        snprintf(o->user_id, sizeof o->user_id, "guest-%u", w->order_count);
+    else
+        snprintf(o->user_id, sizeof o->user_id, "user-%u", rng_below(&w->rng, 5));
     return o;
 }
 
@@ -507,6 +510,7 @@ void client_create_lot(struct world *w, const struct sim_lot *lot)
     q->command.create.quantity = lot->quantity;
     q->asks[0].lot = lot->dims.key;
     q->asks[0].quantity = lot->quantity;
+    client_put_terms(q, lot);
     world_trace(w, "#%u create %s of %lld", q->asks[0].number, lot->key, (long long)lot->quantity);
     client_send(w, q);
 }
@@ -552,6 +556,8 @@ void client_act(struct world *w)
     uint32_t what = rng_below(&w->rng, 100);
     if (rng_chance(&w->rng, w->sale_per_mille))
         client_act_sales(w);
+    else if (rng_chance(&w->rng, w->lots_per_mille))
+        client_act_lots(w);
     else if (rng_chance(&w->rng, w->after_per_mille))
         client_act_after(w);
     else if (w->adjusts_often && rng_chance(&w->rng, 300))

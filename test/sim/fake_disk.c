@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "effects.h"
+#include "planted_rows.h"
 
 static const struct line *lines_of(const struct move *m)
 {
@@ -53,6 +54,20 @@ static void free_dims(const struct lot_dims *d)
     free((void *)(uintptr_t)d);
 }
 
+static const struct lot_terms *copy_terms(const struct lot_terms *from)
+{
+    struct lot_terms *t = malloc(sizeof *t);
+    if (!t)
+        abort();
+    *t = *from;
+    return t;
+}
+
+static bool has_lot_terms(const struct move *m)
+{
+    return m->kind == MOVE_CREATE || m->kind == MOVE_LOT_TERMS;
+}
+
 static const struct sale_terms *copy_sale(const struct sale_terms *from)
 {
     struct sale_terms *t = malloc(sizeof *t);
@@ -92,7 +107,10 @@ void fake_disk_close(struct fake_disk *r)
         free_text(m->note);
         free((void *)(uintptr_t)m->lines);
         free_dims(m->dims);
-        free_sale(m->sale_terms);
+        if (has_lot_terms(m))
+            free((void *)(uintptr_t)m->terms);
+        else
+            free_sale(m->sale_terms);
     }
     free(r->rows);
 }
@@ -122,7 +140,11 @@ void fake_disk_add(struct fake_disk *r, const struct move *moves, size_t count)
         }
         if (m->dims)
             m->dims = copy_dims(m->dims);
-        m->sale_terms = m->kind == MOVE_SALE ? copy_sale(moves[i].sale_terms) : NULL;
+        m->sale_terms = NULL;
+        if (m->kind == MOVE_SALE)
+            m->sale_terms = copy_sale(moves[i].sale_terms);
+        else if (has_lot_terms(m) && moves[i].terms)
+            m->terms = copy_terms(moves[i].terms);
         r->lot_count += m->kind == MOVE_CREATE;
     }
 }
@@ -180,16 +202,32 @@ struct stock fake_disk_stock(const struct fake_disk *r, lot_id lot)
     return stock_up_to(r, lot, INT64_MAX);
 }
 
+struct lot_terms fake_disk_terms(const struct fake_disk *r, lot_id lot, size_t row_count)
+{
+    struct lot_terms terms = {0};
+    for (size_t i = 0; i < r->count; i++) {
+        const struct move *m = &r->rows[i];
+        if (!has_lot_terms(m) || m->line.lot != lot)
+            continue;
+        if (m->kind == MOVE_CREATE)
+            terms = lot_terms_plain(m->dims);
+        if (m->terms && i < row_count)
+            terms = *m->terms;
+    }
+    return terms;
+}
+
 int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
-                   struct error *err)
+                   enum plant plant, struct error *err)
 {
     for (size_t i = 0; i < row_count; i++) {
         const struct move *m = &r->rows[i];
         if (m->kind != MOVE_CREATE)
             continue;
         struct stock s = stock_up_to(r, m->line.lot, r->snapshot_seq);
-        struct lot_terms terms = {.expires_on = m->dims->expires_on,
-                                  .expected_on = LOT_NEVER_EXPIRES};
+        struct lot_terms terms =
+            fake_disk_terms(r, m->line.lot, plant == PLANT_TERMS_LOST ? 0 : row_count);
+        planted_terms(plant, &terms, +1);
         int rc = loader->lot(loader->context, m->line.lot, m->dims, &terms, &s, err);
         if (rc)
             return rc;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "ledger/ledger.h"
+#include "plants.h"
 
 /* A part of the order index that a process handed over. */
 struct fake_run {
@@ -40,8 +41,10 @@ int64_t fake_disk_order(const struct fake_disk *r, struct str order_id);
 const struct move *fake_disk_adjustment(const struct fake_disk *r, struct str adjustment_id);
 int fake_disk_sales(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
                     struct error *err) MUST_CHECK;
+/* A lot's terms after so many rows. */
+struct lot_terms fake_disk_terms(const struct fake_disk *r, lot_id lot, size_t row_count);
 /* Lots of the first `row_count` rows, with their stock in the snapshot. */
 int fake_disk_lots(const struct fake_disk *r, const struct ledger_loader *loader, size_t row_count,
-                   struct error *err) MUST_CHECK;
+                   enum plant plant, struct error *err) MUST_CHECK;
 
 #endif

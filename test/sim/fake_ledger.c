@@ -298,7 +298,8 @@ static int fake_recover(struct ledger *ledger, const struct ledger_loader *loade
     if (full_replay && skip == 0)
         fake_disk_forget_snapshot(d);
     size_t loaded = d->count - (plant == PLANT_SHORT_RECOVERY && d->count > 0);
-    int rc = fake_disk_lots(d, loader, loaded, err);
+    int rc = fake_disk_lots(d, loader, loaded, plant, err);
+    bool with_terms = rng_chance(l->config.rng, 500); /* or they stand with the lot alone */
     if (rc == 0)
         rc = fake_disk_sales(d, loader, loaded, err);
     for (size_t i = 0; i < d->run_count && use_runs && rc == 0; i++)
@@ -311,6 +312,14 @@ static int fake_recover(struct ledger *ledger, const struct ledger_loader *loade
         struct move told = *m;
         if (plant == PLANT_LIMIT_LOST && m->kind == MOVE_RESERVE && !m->group_id)
             told.sale = 0;
+        if (plant == PLANT_LOT_USER_LOST && m->kind == MOVE_RESERVE && !m->sale)
+            told.user_id.len = 0;
+        struct lot_terms terms;
+        if (m->kind == MOVE_CREATE || m->kind == MOVE_LOT_TERMS) {
+            terms = fake_disk_terms(d, m->line.lot, plant == PLANT_TERMS_LOST ? 0 : loaded);
+            planted_terms(plant, &terms, +1);
+            told.terms = with_terms ? &terms : NULL;
+        }
         if (plant == PLANT_GROUP_OVER && m->kind == MOVE_GROUP_OPEN)
             told.line.quantity++;
         if (m->seq > skip)

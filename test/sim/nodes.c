@@ -72,6 +72,8 @@ void node_start(struct world *w, uint32_t node)
                                               .durable = on_durable,
                                               .context = w};
     engine.node = (uint16_t)(engine.node + node);
+    if (w->plant == PLANT_HOLDS_OVER && engine.user_holds_max)
+        engine.user_holds_max++;
     const struct process_config process = {
         .ledger = w->config.shared ? fake_shared_create(&config, &w->locks, w->trusting)
                                    : fake_ledger_create(&config),

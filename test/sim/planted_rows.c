@@ -31,6 +31,17 @@ static bool is_torn_off(const struct batch *b, uint32_t i, enum plant plant)
     return plant == PLANT_GROUP_TORN && i + 1 == b->move_count;
 }
 
+static bool of_file(const struct move *m)
+{
+    return m->kind == MOVE_ADJUST && str_equal(m->note, STR("stock file"));
+}
+
+static bool is_last_of_file(const struct batch *b, uint32_t i)
+{
+    return i > 0 && of_file(&b->moves[i]) && of_file(&b->moves[i - 1]) &&
+           (i + 1 == b->move_count || !of_file(&b->moves[i + 1]));
+}
+
 void planted_sale(enum plant plant, struct sale_terms *t, int by)
 {
     if (plant == PLANT_USER_OVER && t->per_user_limit)
@@ -41,16 +52,32 @@ void planted_sale(enum plant plant, struct sale_terms *t, int by)
         t->group_size = (uint16_t)(t->group_size + by);
 }
 
+void planted_terms(enum plant plant, struct lot_terms *t, int by)
+{
+    if (plant == PLANT_LOT_USER_OVER && t->per_user_limit)
+        t->per_user_limit += by;
+    if (plant != PLANT_BACKORDER_OVER)
+        return;
+    t->backorder_limit += t->backorder_limit ? by : 0;
+    t->backorder_most += t->backorder_most ? by : 0;
+}
+
 /* What the engine was told wrongly stands in the ledger as it should be. */
 static void put_right(enum plant plant, struct move *m)
 {
     static struct sale_terms terms[64];
+    static struct lot_terms lot_terms[64];
     static size_t next;
     if (m->kind == MOVE_SALE) {
         struct sale_terms *t = &terms[next++ % 64];
         *t = *m->sale_terms;
         planted_sale(plant, t, -1);
         m->sale_terms = t;
+    } else if ((m->kind == MOVE_CREATE || m->kind == MOVE_LOT_TERMS) && m->terms) {
+        struct lot_terms *t = &lot_terms[next++ % 64];
+        *t = *m->terms;
+        planted_terms(plant, t, -1);
+        m->terms = t;
     } else if (m->kind == MOVE_GROUP_OPEN && plant == PLANT_GROUP_OVER) {
         m->line.quantity--;
     }
@@ -62,6 +89,8 @@ size_t planted_rows(enum plant plant, const struct batch *b, struct move *out)
     for (uint32_t i = 0; i < b->move_count; i++) {
         const struct move *m = &b->moves[i];
         if (plant == PLANT_HALF_OF_ALL && i > 0 && goes_together(m - 1, m))
+            continue;
+        if (plant == PLANT_SET_HALF && is_last_of_file(b, i))
             continue;
         if (is_torn_off(b, i, plant))
             continue;

@@ -10,6 +10,8 @@
 size_t planted_rows(enum plant plant, const struct batch *b, struct move *out);
 /* A sale's limits, by one more or fewer. */
 void planted_sale(enum plant plant, struct sale_terms *t, int by);
+/* A lot's limits, likewise. */
+void planted_terms(enum plant plant, struct lot_terms *t, int by);
 /* What the engine is told. */
 void planted_answer(enum plant plant, struct question *q);
 

@@ -31,6 +31,15 @@
     X(LIMIT_LOST, "limit-forgotten", "recovery does not count what users have of a sale")          \
     X(LIMIT_KEPT, "limit-not-freed", "what was given back counts towards the limit")               \
     X(LIMIT_TWICE, "limit-counts-undone", "what was undone counts towards the limit")              \
+    X(HOLDS_OVER, "holds-by-one", "a user may have one hold more than is allowed")                 \
+    X(LOT_USER_OVER, "lot-limit-by-one", "a user may have one unit more than the lot allows")      \
+    X(LOT_USER_LOST, "lot-limit-forgotten", "recovery does not count what users have of a lot")    \
+    X(BACKORDER_OVER, "backorder-by-one", "a lot sells one unit more than may be owed")            \
+    X(OWED_UNTOLD, "owed-untold", "units that have not come are told to be there")                 \
+    X(TERMS_LOST, "terms-forgotten", "recovery takes every lot for a plain one")                   \
+    X(EXPIRY_KEPT, "expiry-kept", "a last day that is corrected stays as it was")                  \
+    X(SET_HALF, "set-half", "of a stock file the last row is not written")                         \
+    X(SET_MODE, "set-as-available", "a count of what is on hand is taken for what is available")   \
     X(NO_VERSION_CHECK, "no-version-check", "two nodes: a stale batch is committed")               \
     X(TRUSTED_AS_TRUE, "memory-trusted", "two nodes: what a node knew last counts as the truth")   \
     X(NO_LOCKS, "no-locks", "two nodes: a load locks nothing and its batch is not checked")        \

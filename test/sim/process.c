@@ -66,6 +66,37 @@ int64_t process_gate_open_units(struct process *p, lot_id lot)
     return late(p) ? late_gate_open_units(p->lane.gate, lot) : 0;
 }
 
+/* Planted: whatever is to come counts as come. */
+static void untell(struct command *first)
+{
+    for (struct command *c = first; c; c = c->link)
+        for (uint16_t i = 0; c->kind >= COMMAND_CONFIRM && c->kind <= COMMAND_CHANGE &&
+                             c->code == 0 && c->move.after && i < c->move.line_count;
+             i++)
+            c->move.after[i].backordered = 0;
+}
+
+/* Planted: what the engine was told wrongly is shown as it should be. */
+static void show_right(enum plant plant, struct command *c)
+{
+    struct lot_view *views = NULL;
+    uint32_t count = 1;
+    if (c->kind == COMMAND_CREATE_LOT)
+        views = &c->create.lot;
+    else if (c->kind == COMMAND_UPDATE_LOT)
+        views = &c->update_lot.lot;
+    else if (c->kind == COMMAND_GET_LOT)
+        views = &c->get_lot.lot;
+    else if (c->kind == COMMAND_ADJUST)
+        views = &c->adjust.lot;
+    else if (c->kind == COMMAND_LIST_LOTS)
+        views = c->list.lots, count = c->list.count;
+    else if (c->kind == COMMAND_LOT_CHANGES)
+        views = c->changes.lots, count = c->changes.count;
+    for (uint32_t i = 0; views && c->code != TLY_EOVERLOADED && i < count; i++)
+        planted_terms(plant, &views[i].terms, -1);
+}
+
 /* ---- life ---- */
 
 /* Planted: a payment is a payment. */
@@ -84,6 +115,10 @@ static void on_answered(void *context, struct command *first)
     struct process *p = context;
     if (p->config.plant == PLANT_RECLAIM_GONE)
         say_yes(first);
+    for (struct command *c = first; c; c = c->link)
+        show_right(p->config.plant, c);
+    if (p->config.plant == PLANT_OWED_UNTOLD)
+        untell(first);
     if (p->last_reply)
         p->last_reply->link = first;
     else
@@ -185,6 +220,15 @@ void process_send(struct process *p, struct command *c)
 {
     if (p->config.plant == PLANT_CHANGE_LOSES)
         give_back_first(p, c);
+    if (c->kind == COMMAND_CREATE_LOT)
+        planted_terms(p->config.plant, &c->create.terms, +1);
+    if (c->kind == COMMAND_UPDATE_LOT)
+        planted_terms(p->config.plant, &c->update_lot.terms, +1);
+    if (c->kind == COMMAND_UPDATE_LOT && p->config.plant == PLANT_EXPIRY_KEPT)
+        c->update_lot.sets_expires_on = false;
+    if (c->kind == COMMAND_SET_STOCK && p->config.plant == PLANT_SET_MODE &&
+        c->set.mode == SET_ON_HAND)
+        c->set.mode = SET_AVAILABLE;
     if (c->kind == COMMAND_CREATE_SALE)
         planted_sale(p->config.plant, &c->sale->terms, +1);
     if (counts_wrongly(p) && planted_refuses(&p->limits, c)) {

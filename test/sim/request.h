@@ -28,6 +28,7 @@ struct request {
     struct sale_command sale;
     struct sale_copy *copy; /* freed with it */
     struct sale_item items[AUDIT_ITEMS_MAX];
+    struct set_item set_items[AUDIT_SET_MAX];
     struct sim_call *call;                           /* that it makes; or NULL */
     struct reservation_record *records[SIM_ALL_MAX]; /* the engine's */
     struct lot_view views[SIM_LOTS_MAX + 8];
@@ -43,6 +44,8 @@ struct request *client_move(struct world *w, enum command_kind command, enum aud
 /* It names so many units of a lot, and no others but those of further calls. */
 void client_want_part(struct request *q, const struct sim_lot *lot, int64_t quantity);
 void client_send(struct world *w, struct request *q);
+/* A lot that is to be created with what it is sold on (client_lots.c). */
+void client_put_terms(struct request *q, const struct sim_lot *lot);
 /* Fills the i-th order of the request. A changed one has the order_id but not the content. */
 void client_put_order(struct world *w, struct request *q, uint32_t i, struct sim_order *o,
                       bool changed, bool retry);

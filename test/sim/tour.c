@@ -13,7 +13,7 @@ enum { DAY_MS = 86400000 };
 /* ---- goods and orders of its own ---- */
 
 static struct sim_lot *tour_lot(struct world *w, const char *size, int32_t expires_on,
-                                int64_t quantity)
+                                int64_t quantity, int64_t per_user, int64_t to_come)
 {
     struct sim_lot *lot = &w->lots[w->lot_count];
     snprintf(lot->key, sizeof lot->key, "tea#%08x", w->lot_count);
@@ -25,6 +25,10 @@ static struct sim_lot *tour_lot(struct world *w, const char *size, int32_t expir
                                   .batch = str_of(lot->batch),
                                   .expires_on = expires_on};
     lot->quantity = quantity;
+    if (w->class != WORLD_SHARED && (per_user || to_come)) {
+        lot->sets = AUDIT_PER_USER | AUDIT_BACKORDER;
+        lot->terms = (struct lot_terms){.per_user_limit = per_user, .backorder_limit = to_come};
+    }
     w->lot_count++;
     client_create_lot(w, lot);
     world_settle(w);
@@ -92,11 +96,11 @@ static void adjust(struct world *w, const struct sim_lot *lot, int64_t delta, co
     world_settle(w);
 }
 
-static int64_t available(const struct world *w, const struct sim_lot *lot)
+static int64_t sellable(const struct world *w, const struct sim_lot *lot)
 {
     for (lot_id id = 1; id <= auditor_lot_count(w->auditor); id++)
         if (str_equal(auditor_lot_key(w->auditor, id), lot->dims.key))
-            return auditor_available(w->auditor, id);
+            return auditor_sellable(w->auditor, id);
     return 0;
 }
 
@@ -153,7 +157,7 @@ static void extend_and_cancel(struct world *w, const struct sim_lot *lot)
 /* The last units go to one order, and its retry is not told that they are gone. */
 static void sell_out(struct world *w, const struct sim_lot *lot)
 {
-    struct sim_order *o = order_lot(w, lot, available(w, lot), 1000);
+    struct sim_order *o = order_lot(w, lot, sellable(w, lot), 1000);
     order_lot(w, lot, 1, 1000);
     order_sku(w, STR("tea"), 1000);
     retry(w, o);
@@ -234,12 +238,13 @@ void tour(struct world *w)
         client_create_lot(w, &w->lots[i]);
         world_settle(w);
     }
-    struct sim_lot *late = tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 6);
-    struct sim_lot *early = tour_lot(w, "500ml_bottle", (int32_t)(w->now_ms / DAY_MS) + 3, 4);
+    struct sim_lot *late = tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 6, 0, 0);
+    struct sim_lot *early = tour_lot(w, "500ml_bottle", (int32_t)(w->now_ms / DAY_MS) + 3, 4, 0, 0);
     client_create_lot(w, late);
     world_settle(w);
-    struct sim_lot *many = tour_lot(w, "1l_bottle", LOT_NEVER_EXPIRES, 30);
-    tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 1); /* there is no room for it */
+    struct sim_lot *many = tour_lot(w, "1l_bottle", LOT_NEVER_EXPIRES, 30, 0, 0);
+    struct sim_lot *few = tour_lot(w, "2l_bottle", LOT_NEVER_EXPIRES, 2, 4, 3);
+    tour_lot(w, "330ml_can", LOT_NEVER_EXPIRES, 1, 0, 0); /* there is no room for it */
     w->lot_count--;
     order_two_lots(w, late, early);
     part_and_return(w, early);
@@ -248,8 +253,10 @@ void tour(struct world *w)
     expire(w, early);
     adjust_stock(w, late);
     look_around(w, early);
-    if (w->class != WORLD_SHARED)
+    if (w->class != WORLD_SHARED) {
         tour_sales(w, many);
+        tour_of_lots(w, few, many);
+    }
     tour_after(w, many, late);
     world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);
     auditor_drained(w->auditor);
@@ -261,9 +268,9 @@ void tour_buy_all(struct world *w)
 {
     for (uint32_t i = 0; i < w->lot_count && !world_broken(w); i++) {
         const struct sim_lot *lot = &w->lots[i];
-        int64_t units = available(w, lot);
+        int64_t units = sellable(w, lot);
         if (units == 0)
-            continue;
+            continue; /* or nothing of it is sold */
         const struct sim_order *all = order_lot(w, lot, units, 1000);
         if (w->last.code)
             continue; /* its date is past */

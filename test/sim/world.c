@@ -203,6 +203,9 @@ static void choose_config(struct world *w)
         .hash_seed = SIM_HASH_SEED,
         .lots_max = SIM_LOTS_MAX,
         .shared = shared,
+        .user_holds_max = !shared && (rng_chance(&w->rng, 250) || w->plant == PLANT_HOLDS_OVER)
+                              ? rng_between(&w->rng, 3, 8)
+                              : 0,
         .holds_max = rng_chance(&w->rng, 200) && !shared ? 6 : 1000,
         .batches_max = shared ? 1 : rng_between(&w->rng, 1, LEDGER_BATCHES_MAX),
         .batch_moves_max = rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 6) : 64,
@@ -225,6 +228,7 @@ static void choose_config(struct world *w)
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->after_per_mille = rng_between(&w->rng, 50, 350);
     w->sale_per_mille = shared || rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 50, 400);
+    w->lots_per_mille = shared || rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 20, 150);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
 }
@@ -279,6 +283,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
     w->node_count = w->class == WORLD_SHARED ? SIM_NODES_MAX : 1;
     choose_config(w);
     clients_init(w);
+    client_init_lots(w);
     client_init_sales(w);
     w->config.lots_max = w->lot_count + TOUR_LOTS;
     w->faults = choose_faults(w);
@@ -288,6 +293,7 @@ bool world_run(struct world *w, uint64_t seed, enum plant plant, bool verbose)
                                 .hold_max_ms = w->config.hold_max_ms,
                                 .retention_ms = w->config.order_retention_ms,
                                 .holds_max = w->config.holds_max,
+                                .user_holds_max = (uint32_t)w->config.user_holds_max,
                                 .lots_max = w->config.lots_max,
                                 .batches_max = w->config.batches_max,
                                 .gate_late = w->gate == PROCESS_GATE_LATE,

@@ -22,7 +22,7 @@ enum {
     SIM_ID_MAX = 24,
     SIM_ADJUSTMENTS_MAX = 512,
     SIM_NODES_MAX = 2,
-    TOUR_LOTS = 3, /* that the tour creates: there is room for no more */
+    TOUR_LOTS = 4, /* that the tour creates: there is room for no more */
 };
 
 /* What a seed's world is like. */
@@ -40,9 +40,26 @@ struct sim_lot {
     char batch[SIM_ID_MAX];
     struct lot_dims dims;
     int64_t quantity;
+    uint8_t sets; /* bits of enum audit_sets: what it is created with */
+    struct lot_terms terms;
 };
 
 enum sim_call_kind { SIM_SHIP, SIM_RETURN, SIM_CHANGE, SIM_CALL_KINDS };
+
+/* A stock file. */
+struct sim_set_row {
+    const struct sim_lot *lot;
+    int64_t quantity;
+    int32_t expires_on;
+    bool counts, dated; /* the two above are given */
+};
+
+struct sim_set {
+    struct sim_set_row rows[AUDIT_SET_MAX];
+    uint32_t count;
+    enum audit_mode mode;
+    bool existing_only, only_up;
+};
 
 /* What is asked for under a shipment_id, return_id or change_id. */
 struct sim_call {
@@ -135,6 +152,7 @@ struct world {
     struct stock watched[SIM_LOTS_MAX + 1];
     uint32_t retry_per_mille;
     uint32_t sale_per_mille;  /* requests about sales */
+    uint32_t lots_per_mille;  /* requests about what lots are sold on */
     uint32_t after_per_mille; /* requests about what comes after buying */
     uint32_t crash_per_mille;
     bool adjusts_often;
@@ -188,6 +206,13 @@ void client_close_sale(struct world *w, const struct sim_sale *s);
 void client_group(struct world *w, enum command_kind command, int64_t group_id);
 /* Of an order that opens a group. */
 void client_open_group(struct world *w, struct sim_order *o, bool retry, bool changed);
+/* ---- what lots are sold on (client_lots.c) ---- */
+void client_init_lots(struct world *w);
+void client_act_lots(struct world *w);
+/* `sets`: bits of enum audit_sets, which of the terms are given. */
+void client_update_lot(struct world *w, const struct sim_lot *lot, uint8_t sets,
+                       const struct lot_terms *terms);
+void client_set_stock(struct world *w, const struct sim_set *set);
 /* ---- after buying (client_after.c) ---- */
 void client_act_after(struct world *w);
 /* A call's parts, its id, and whether under its id other parts are asked for. */
@@ -212,12 +237,13 @@ void client_look_up(struct world *w, const struct sim_order *o, int64_t reservat
 void client_get_lot(struct world *w, const struct sim_lot *lot);
 void client_list(struct world *w, const struct lot_dims *filter, lot_id after, uint32_t page_size);
 
-/* ---- the tour (tour.c, tour_after.c) ---- */
+/* ---- the tour (tour.c and its parts) ---- */
 /* In a world where nothing fails any more: every kind of request is served as it should be, and
  * whatever is free can be bought. */
 void tour(struct world *w);
 void tour_sales(struct world *w, const struct sim_lot *lot);
 void tour_after(struct world *w, const struct sim_lot *lot, const struct sim_lot *other);
+void tour_of_lots(struct world *w, const struct sim_lot *few, const struct sim_lot *many);
 void tour_buy_all(struct world *w);
 /* Days go by: what was ordered within the retention window is remembered. */
 void tour_of_retries(struct world *w);
