@@ -15,6 +15,7 @@ struct audit_lot {
     char *key, *sku, *flavor, *size, *batch;
     struct audit_terms_row *terms; /* the first by its CREATE */
     size_t terms_count, terms_room;
+    bool owes_terms; /* it was created with some: the next row says them */
     int64_t last_seq;
     struct stock stock;
     struct stock *versions; /* [n]: the stock after n moves */

@@ -263,13 +263,20 @@ bool audit_asks_for_terms(const struct auditor *a, const struct audit_ask *ask,
 
 void audit_row_terms(struct auditor *a, const struct move *m)
 {
-    if (!audit_cause(a, m)) {
+    struct audit_lot *lot = m->line.lot <= a->lot_count ? &a->lots[m->line.lot - 1] : NULL;
+    bool created = lot && lot->owes_terms;
+    if (!lot || !m->terms || !(created || audit_cause(a, m))) {
         audit_fail(a, "I6", "lot %u has new terms, which nobody is waiting for", m->line.lot);
         return;
     }
-    struct audit_lot *lot = &a->lots[m->line.lot - 1];
-    if (audit_terms_equal(audit_terms_now(lot), m->terms))
-        audit_fail(a, "I4", "the new terms of lot %s are those that it had", lot->key);
+    lot->owes_terms = false;
+    if (m->line.quantity != m->terms->backorder_limit)
+        audit_fail(a, "I1", "the log tells another backorder_limit of lot %s", lot->key);
+    if (created != audit_terms_equal(audit_terms_now(lot), m->terms))
+        audit_fail(a, "I4", "the new terms of lot %s are %s", lot->key,
+                   created ? "not those that it was created with" : "those that it had");
+    if (created)
+        return;
     audit_note_terms(a, lot, m->terms);
     audit_count(a, AUDIT_OUTCOME_LOT_UPDATED);
 }

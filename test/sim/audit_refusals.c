@@ -258,6 +258,9 @@ static void judge(struct auditor *a, const struct audit_refusal *r)
                    (r->code == TLY_ENOT_FOUND || r->code == TLY_EINVALID_ARGUMENT);
     if (by_line && audit_names_nothing(a, &r->ask, r->code))
         return;
+    bool by_lot = !r->ask.strict && r->ask.kind == AUDIT_ADJUST && r->code == TLY_EORDER_MISMATCH;
+    if (by_lot && audit_right(a, &r->ask, TLY_ENOT_FOUND, false, r->to_ms, &x))
+        return;
     /* A lot's limit is looked at when the units are there, which may rest on what failed. */
     bool by_limit = !r->ask.strict && r->code == TLY_ELIMIT_EXCEEDED && str_empty(r->ask.sale);
     if (by_limit && audit_right(a, &r->ask, TLY_ESOLD_OUT, false, r->to_ms, &x))

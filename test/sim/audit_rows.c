@@ -132,6 +132,7 @@ static void row_create(struct auditor *a, const struct move *m)
     lot->batch = strndup(d->batch.p, d->batch.len);
     const struct lot_terms plain = lot_terms_plain(d);
     audit_note_terms(a, lot, m->terms ? m->terms : &plain);
+    lot->owes_terms = m->terms != NULL;
     lot->versions = audit_grow(NULL, &lot->version_room, 1, sizeof lot->versions[0]);
     lot->versions[0] = (struct stock){0};
     change_stock(a, m, m->line, INT64_MAX);
@@ -588,6 +589,8 @@ void auditor_committed(struct auditor *a, const struct move *rows, size_t count,
         if (a->holds[i]->left_over_count)
             audit_fail(a, "I2", "a commit ended with units of order %s neither here nor there",
                        a->holds[i]->order_id);
+    if (a->lot_count && a->lots[a->lot_count - 1].owes_terms)
+        audit_fail(a, "I4", "no row says the terms of a new lot");
     check_all_or_none(a, rows, count);
     audit_check_groups(a);
     a->commits++;

@@ -78,6 +78,8 @@ static void put_right(enum plant plant, struct move *m)
         *t = *m->terms;
         planted_terms(plant, t, -1);
         m->terms = t;
+        if (m->kind == MOVE_LOT_TERMS)
+            m->line.quantity = t->backorder_limit;
     } else if (m->kind == MOVE_GROUP_OPEN && plant == PLANT_GROUP_OVER) {
         m->line.quantity--;
     }
