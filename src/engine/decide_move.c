@@ -260,6 +260,8 @@ static void decide_hold(struct engine *e, struct command *c, struct hold *h)
                                                                     : decide_kind(e, &m);
     fill_answer(e, &m);
     uint8_t touched = (uint8_t)h->touched;
+    if (c->code && h->in_sale) /* it may rest on how the sale stands */
+        touched |= hold_sale(h)->sale->terms_touched;
     search_reset(&c->move.search);
     hold_release(e, h);
     batch_attach(e, c, touched);

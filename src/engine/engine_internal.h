@@ -225,7 +225,7 @@ struct engine {
     struct question_slot *ask_first;
     struct question_slot *ask_last;
     struct question_slot *question_buckets[QUESTION_BUCKETS];
-    int64_t answering; /* the reservation of the answer that is being handed out; 0: none */
+    int64_t answering;  /* the reservation of the answer that is being handed out; 0: none */
     bool answer_is_old; /* something was committed since that question was put */
     uint32_t questions_busy;
     /* Segments of the index, ever: an answer about the disk is of one such number. */

@@ -37,6 +37,22 @@ static int64_t bought(struct shop *s, const char *order_id, const char *user, in
     return a->c.reserve.reservation_id;
 }
 
+static void a_change_is_not_refused_by_a_close_that_is_undone(void **state)
+{
+    struct shop *s = *state;
+    int64_t id = bought(s, "o-1", "ann", 1);
+    shop_send(s, shop_sale(s, COMMAND_CLOSE_SALE, "flash"));
+    struct ask *a = shop_move(s, COMMAND_CHANGE, id);
+    shop_move_want(a, key, 2);
+    shop_send(s, a);
+    assert_false(a->answered);
+    shop_seal(s);
+    shop_reject(s);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(shop_stock(s, 1).reserved, 2);
+}
+
 /* An order of the sale's last minute, whose hold expires after its end. */
 static int64_t unpaid(struct shop *s, const char *user, int64_t units)
 {
@@ -260,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+        T(a_change_is_not_refused_by_a_close_that_is_undone),
         T(a_payment_after_the_sale_takes_units_that_are_free),
         T(it_gets_nothing_of_a_share_that_is_used_up),
         T(the_share_counts_after_the_end),

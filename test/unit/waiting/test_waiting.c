@@ -240,12 +240,9 @@ static void a_room_whose_head_makes_no_sense_keeps_the_server_from_starting(void
     static const struct {
         off_t at;
         uint32_t value;
-    } faults[] = {{DRAWN_AT, UINT32_MAX},
-                  {DRAWN_AT, (1u << 24) + 1},
-                  {MODE_AT, 6u << 16 | 3u << 8},
-                  {MODE_AT, 6u << 16},
-                  {MODE_AT, 1u << 8},
-                  {MODE_AT, 65u << 16 | 1u << 8}};
+    } faults[] = {
+        {DRAWN_AT, UINT32_MAX}, {DRAWN_AT, (1u << 24) + 1}, {MODE_AT, 6u << 16 | 3u << 8},
+        {MODE_AT, 6u << 16},    {MODE_AT, 1u << 8},         {MODE_AT, 65u << 16 | 1u << 8}};
     struct rig *r = *state;
     struct ticket_view view;
     struct error e;
