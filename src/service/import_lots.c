@@ -34,47 +34,55 @@ struct import_call {
 
 /* ---- what is asked ---- */
 
-static bool flag_value(struct str value, bool *out)
+static int set_flag(struct str value, const char *name, bool *out, struct error *e)
 {
     *out = str_equal(value, STR("true"));
-    return *out || str_equal(value, STR("false"));
+    return *out || str_equal(value, STR("false")) ? 0
+                                                  : rule_broken(e, name, "must be true or false");
+}
+
+static int set_mode(struct str value, uint8_t *out, struct error *e)
+{
+    *out = str_equal(value, STR("available")) ? SET_AVAILABLE : SET_ON_HAND;
+    return *out == SET_AVAILABLE || str_equal(value, STR("on_hand"))
+               ? 0
+               : rule_broken(e, "mode", "must be on_hand or available");
 }
 
 static int set_option(struct stock_import_options *o, struct str name, struct str value,
-                      struct error *e)
+                      uint32_t *seen, struct error *e)
 {
-    const struct {
-        struct str name;
-        bool *flag;
-    } flags[] = {{STR("dry_run"), &o->dry_run},
-                 {STR("existing_only"), &o->existing_only},
-                 {STR("ignore_other_columns"), &o->ignore_others}};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (str_equal(name, flags[i].name))
-            return flag_value(value, flags[i].flag)
-                       ? 0
-                       : rule_broken(e, flags[i].name.p, "must be true or false");
+    static const char *const names[] = {"mode", "dry_run", "existing_only", "ignore_other_columns"};
+    bool *const flags[] = {NULL, &o->dry_run, &o->existing_only, &o->ignore_others};
+    char given[41];
+    for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!str_equal(name, str_of(names[i])))
+            continue;
+        if (*seen & 1u << i)
+            return rule_broken(e, names[i], "is given twice");
+        *seen |= 1u << i;
+        return flags[i] ? set_flag(value, names[i], flags[i], e) : set_mode(value, &o->mode, e);
     }
-    if (str_equal(name, STR("mode"))) {
-        o->mode = str_equal(value, STR("available")) ? SET_AVAILABLE : SET_ON_HAND;
-        return o->mode == SET_AVAILABLE || str_equal(value, STR("on_hand"))
-                   ? 0
-                   : rule_broken(e, "mode", "must be on_hand or available");
-    }
-    return rule_broken(e, "",
-                       "known parameters: mode, dry_run, existing_only, "
+    snprintf(given, sizeof given, "%.*s", (int)(name.len < 40 ? name.len : 40), name.p);
+    return rule_broken(e, given,
+                       "is not a parameter here; known: mode, dry_run, existing_only, "
                        "ignore_other_columns");
 }
 
-static int read_query(const struct exchange *x, struct stock_import_options *o, struct error *e)
+static int read_query(struct exchange *x, struct stock_import_options *o, struct error *e)
 {
     struct str rest = x->query;
+    uint32_t seen = 0;
     int code = 0;
     while (rest.len && !code) {
         struct str value = text_cut(&rest, '&');
+        if (value.len == 0)
+            continue;
         struct str name = text_cut(&value, '=');
-        if (name.len)
-            code = set_option(o, name, value, e);
+        if (percent_decode(name, true, &x->arena, &name) ||
+            percent_decode(value, true, &x->arena, &value))
+            return rule_broken(e, "", "the query must be UTF-8, percent-encoded");
+        code = set_option(o, name, value, &seen, e);
     }
     return code;
 }
@@ -86,25 +94,20 @@ static int read_type(const struct service *s, const struct exchange *x,
     struct str type = x->headers[HEADER_content_type];
     struct str encoding = x->headers[HEADER_content_encoding];
     struct str shown = {type.p, type.len < 80 ? type.len : 80};
-    struct str media = text_trim_blanks(text_cut(&type, ';'));
-    o->json_lines = text_equal_ignoring_case(media, "application/x-ndjson") ||
-                    text_equal_ignoring_case(media, "application/jsonl");
-    if (!o->json_lines && !text_equal_ignoring_case(media, "text/csv"))
+    struct str media = text_trim(text_cut(&type, ';'));
+    o->json_lines = text_equal_fold(media, "application/x-ndjson") ||
+                    text_equal_fold(media, "application/jsonl");
+    if (!o->json_lines && !text_equal_fold(media, "text/csv"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
                          "content-type: must be text/csv or application/x-ndjson, is \"%.*s\"",
                          STR_ARG(shown));
-    if (encoding.len && !text_equal_ignoring_case(encoding, "identity"))
+    if (encoding.len && !text_equal_fold(encoding, "identity"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-encoding",
                          "content-encoding: an import must be sent as it is");
     assert(s->host.imports);
-    while (type.len) {
-        struct str value = text_cut(&type, ';');
-        struct str name = text_trim_blanks(text_cut(&value, '='));
-        value = text_trim_blanks(value);
-        if (value.len >= 2 && *value.p == '"')
-            value = (struct str){value.p + 1, value.len - 2};
-        if (text_equal_ignoring_case(name, "charset") &&
-            !s->host.imports->encoding(value, &o->encoding))
+    struct str name, value;
+    while (media_parameter(&type, &name, &value)) {
+        if (text_equal_fold(name, "charset") && !s->host.imports->encoding(value, &o->encoding))
             return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-type",
                              "charset: must be utf-8, utf-16, gbk or iso-8859-1");
     }

@@ -9,18 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "service/service_internal.h"
-
-struct str text_trim_blanks(struct str s)
-{
-    while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = (struct str){s.p + 1, s.len - 1};
-    while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
 
 /* What is before the separator; `rest` goes on behind it. */
 struct str text_cut(struct str *rest, char separator)
@@ -34,11 +24,6 @@ struct str text_cut(struct str *rest, char separator)
         *rest = (struct str){0};
     }
     return head;
-}
-
-bool text_equal_ignoring_case(struct str s, const char *text)
-{
-    return s.len == strlen(text) && strncasecmp(s.p, text, s.len) == 0;
 }
 
 int hex_digit(char c)
@@ -154,18 +139,26 @@ static int set_query(const struct origin *o, ProtobufCMessage *m, struct arena *
     return 0;
 }
 
+bool media_parameter(struct str *rest, struct str *name, struct str *value)
+{
+    if (rest->len == 0)
+        return false;
+    struct str text = text_cut(rest, ';');
+    *name = text_trim(text_cut(&text, '='));
+    *value = text_trim(text);
+    if (value->len >= 2 && value->p[0] == '"' && value->p[value->len - 1] == '"')
+        *value = (struct str){value->p + 1, value->len - 2};
+    return true;
+}
+
 /* application/json, perhaps with charset=utf-8. */
 static bool is_json(struct str type)
 {
-    if (!text_equal_ignoring_case(text_trim_blanks(text_cut(&type, ';')), "application/json"))
+    struct str name, value;
+    if (!text_equal_fold(text_trim(text_cut(&type, ';')), "application/json"))
         return false;
-    while (type.len) {
-        struct str value = text_cut(&type, ';');
-        struct str name = text_trim_blanks(text_cut(&value, '='));
-        value = text_trim_blanks(value);
-        if (value.len >= 2 && value.p[0] == '"' && value.p[value.len - 1] == '"')
-            value = (struct str){value.p + 1, value.len - 2};
-        if (text_equal_ignoring_case(name, "charset") && !text_equal_ignoring_case(value, "utf-8"))
+    while (media_parameter(&type, &name, &value)) {
+        if (text_equal_fold(name, "charset") && !text_equal_fold(value, "utf-8"))
             return false;
     }
     return true;
@@ -179,7 +172,7 @@ static int check_body(const struct exchange *x, struct error *e)
         return 0;
     if (x->method == HTTP_GET || x->method == HTTP_HEAD)
         return rule_broken(e, "", "a %.*s request has no body", STR_ARG(x->method_text));
-    if (encoding.len && !text_equal_ignoring_case(encoding, "identity"))
+    if (encoding.len && !text_equal_fold(encoding, "identity"))
         return error_set(e, TLY_EUNSUPPORTED_MEDIA_TYPE, "content-encoding",
                          "content-encoding: must be gzip or identity");
     if (!is_json(type))

@@ -191,8 +191,8 @@ int request_message(const struct origin *o, const ProtobufCMessageDescriptor *ty
 int request_timeout(const struct exchange *x, int64_t *timeout_ns, struct error *e) MUST_CHECK;
 /* The text before the separator; `rest` goes on behind it. */
 struct str text_cut(struct str *rest, char separator);
-struct str text_trim_blanks(struct str s);
-bool text_equal_ignoring_case(struct str s, const char *text);
+/* The next parameter of a media type, without its quotes; false at the end. */
+bool media_parameter(struct str *rest, struct str *name, struct str *value);
 int hex_digit(char c); /* -1: it is none */
 /* Percent-decodes into the arena. `plus`: '+' is a space. */
 int percent_decode(struct str text, bool plus, struct arena *a, struct str *out) MUST_CHECK;
