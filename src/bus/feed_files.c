@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/put_json.h"
 
 enum { NAME_BYTES = 256, NUMBERS = 100, TRIES_MAX = NUMBERS + 10 };
 
@@ -219,21 +220,6 @@ static void close_parts(struct files_feed *f)
     if (f->why)
         fclose(f->why);
     f->rejected = f->why = NULL;
-}
-
-static void put_json_text(FILE *to, struct str text)
-{
-    fputc('"', to);
-    for (uint32_t i = 0; i < text.len; i++) {
-        uint8_t c = (uint8_t)text.p[i];
-        if (c == '"' || c == '\\')
-            fprintf(to, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(to, "\\u%04x", c);
-        else
-            fputc(c, to);
-    }
-    fputc('"', to);
 }
 
 static int cannot_write(struct error *e)

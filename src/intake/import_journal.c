@@ -190,8 +190,10 @@ static int resume_one(struct imports *all, const char *name, struct error *e)
     i->fd = openat(all->dir, rows, O_RDONLY | O_CLOEXEC);
     if (i->fd < 0 || !read_decided(i, name) || !read_plan(i)) {
         import_put(all, i);
-        return error_set(e, TLY_ECORRUPT, "", "the import %.16s was decided and cannot be read",
-                         name);
+        return error_set(e, TLY_ECORRUPT, "",
+                         "imports/%s: the import was carried out in part, and its .rows or .plan "
+                         "beside it cannot be read; without %s it is left as it is",
+                         name, name);
     }
     i->named = i->decided = i->resumed = true;
     atomic_store(&i->unwanted, true);

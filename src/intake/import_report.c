@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/put_json.h"
 #include "intake/import_internal.h"
 
 void import_note(struct stock_import *i, uint32_t line, const char *column, const char *text)
@@ -53,21 +54,6 @@ void import_item_fault(struct stock_import *i, uint32_t k)
     import_note(i, i->item_lines[k], column, text);
 }
 
-static void put_text(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (; *text; text++) {
-        uint8_t c = (uint8_t)*text;
-        if (c == '"' || c == '\\')
-            fprintf(to, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(to, "\\u%04x", c);
-        else
-            fputc(c, to);
-    }
-    fputc('"', to);
-}
-
 static void put_head(FILE *to, const struct stock_import *i, int code, const char *detail)
 {
     if (code) {
@@ -78,9 +64,9 @@ static void put_head(FILE *to, const struct stock_import *i, int code, const cha
             name[n] = (char)(given[n] >= 'A' && given[n] <= 'Z' ? given[n] + 32 : given[n]);
         name[n] = 0;
         fprintf(to, "{\"type\":\"https://tallystick.dev/problems/%s\",\"title\":", name);
-        put_text(to, error_text(code));
+        put_json_text(to, str_of(error_text(code)));
         fprintf(to, ",\"status\":%d,\"detail\":", error_http(code));
-        put_text(to, detail);
+        put_json_text(to, str_of(detail));
         fprintf(to, ",\"code\":\"%s\",", given);
     } else {
         fputc('{', to);
@@ -111,9 +97,9 @@ char *import_report(const struct stock_import *i, int code, const char *detail, 
     for (uint32_t k = 0; k < i->problem_count; k++) {
         const struct import_problem *p = &i->problems[k];
         fprintf(to, "%s{\"line\":%u,\"column\":", k ? "," : "", p->line);
-        put_text(to, p->column);
+        put_json_text(to, str_of(p->column));
         fputs(",\"text\":", to);
-        put_text(to, p->text);
+        put_json_text(to, str_of(p->text));
         fputc('}', to);
     }
     fputs("]}", to);

@@ -504,6 +504,28 @@ static void what_is_ended_leaves_nothing_in_the_folder(void **state)
     stock_import_release(i);
 }
 
+static void one_that_lost_its_plan_stops_the_start(void **state)
+{
+    struct rig *r = *state;
+    struct stock_import *i = send_rows(r, ROWS);
+    const struct imports_host host = {.context = r, .submit = submit, .rules = tell_rules};
+    struct error e;
+    char path[200], id[IMPORT_ID_SIZE];
+    run_until(r, applies);
+    memcpy(id, i->id, sizeof(id));
+    r->count = 0;
+    stock_import_release(i);
+    imports_destroy(r->all);
+    snprintf(path, sizeof(path), "%s/%s.plan", r->dir, id);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(imports_create(&r->all, r->dir, &host, &e), TLY_ECORRUPT);
+    assert_non_null(strstr(e.text, id));
+    snprintf(path, sizeof(path), "%s/%s.decided", r->dir, id);
+    assert_int_equal(remove(path), 0);
+    open_imports(r);
+    assert_int_equal(files_in(r->dir), 0);
+}
+
 static void what_is_not_decided_is_gone_with_the_process(void **state)
 {
     struct rig *r = *state;
@@ -645,6 +667,7 @@ int main(void)
         LARGE(a_row_whose_outcome_is_not_known_counts_once),
         LARGE(what_is_decided_does_not_end_with_a_disk_that_is_full),
         LARGE(what_is_ended_leaves_nothing_in_the_folder),
+        LARGE(one_that_lost_its_plan_stops_the_start),
         CASE(units_taken_meanwhile_do_not_count_twice),
         CASE(what_is_not_decided_is_gone_with_the_process),
         CASE(who_leaves_before_it_is_begun_wants_nothing),
