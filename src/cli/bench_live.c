@@ -47,10 +47,13 @@ static void running_line(char *line, size_t size, const struct load_progress *p)
     short_number(achieved, sizeof achieved, p->achieved_per_s);
     short_number(refused, sizeof refused, p->refused_per_s);
     short_number(errors, sizeof errors, p->errors_per_s);
+    char opens[32] = "";
+    if (p->opens_in_s > 0)
+        snprintf(opens, sizeof opens, ", opens in %.1f s", p->opens_in_s);
     snprintf(line, size,
-             "%s %u/%u, %.0f/%.0f s: %s of %s/s  p99 %.3g ms  refused %s/s  errors %s/s", p->stage,
-             p->stage_number, p->stage_count, p->at_s, p->duration_s, achieved, offered, p->p99_ms,
-             refused, errors);
+             "%s %u/%u, %.0f/%.0f s%s: %s of %s/s  p99 %.3g ms  refused %s/s  errors %s/s",
+             p->stage, p->stage_number, p->stage_count, p->at_s, p->duration_s, opens, achieved,
+             offered, p->p99_ms, refused, errors);
 }
 
 void bench_live_show(struct bench_live *l, const struct load_progress *p)

@@ -159,6 +159,8 @@ static void show_running(struct run *r, double at_s)
         .at_s = at_s,
         .duration_s = (double)r->plan.duration_ns / 1e9,
     };
+    if ((double)r->plan.opens_ns / 1e9 > at_s)
+        p.opens_in_s = (double)r->plan.opens_ns / 1e9 - at_s;
     if (at_s >= 2) {
         static const struct report_point silent = {0};
         uint32_t second = (uint32_t)at_s - 2; /* the last one that all have handed over */

@@ -242,16 +242,14 @@ static void nobody_joins_a_group_whose_window_is_over(void **state)
 {
     (void)state;
     rig_open(1);
+    rig.mix.teams.window_ms = 5; /* an order is due every 10 ms */
     go_to_opening();
-    struct call *open = wait_for(is_order);
-    answer(open, ANSWER_OK);
-    rig.now_ns += WINDOW_MS * (uint64_t)MS;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 50; i++) {
         struct call *c = next();
-        if (c->due_ns >= open->sent_ns + WINDOW_MS * (uint64_t)MS)
-            assert_false(is_join(c) && team_first(&rig.mix, c->order) == open->order);
-        answer(c, is_order(c) ? ANSWER_SOLD_OUT : ANSWER_OK);
+        assert_false(is_join(c));
+        answer(c, ANSWER_OK);
     }
+    assert_true(rig.book.team_count > 10);
     rig_close();
 }
 

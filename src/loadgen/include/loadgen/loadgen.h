@@ -46,6 +46,7 @@ struct load_progress {
     const char *stage;
     uint32_t stage_number, stage_count;
     double at_s, duration_s;
+    double opens_in_s; /* of a sale's countdown; 0: there is none, or it is over */
     double offered_per_s, achieved_per_s, refused_per_s, errors_per_s, p99_ms; /* the last second */
     uint32_t connections;
 };
