@@ -46,6 +46,12 @@ static bool surely_holds(const struct traffic *t, uint64_t sent_ns, uint64_t now
     return now_ns - sent_ns < less_drift(t->run->mix->hold_ms * MS_NS);
 }
 
+/* Its window, or a hold shorter than that. */
+static bool may_have_ended(const struct traffic *t, uint64_t order, uint64_t now_ns)
+{
+    return may_be_over(t, order, now_ns) || !surely_holds(t, team_of(t, order)->sent_ns, now_ns);
+}
+
 /* ---- what comes next ---- */
 
 static void fill(struct traffic *t, uint64_t order, enum role role, struct call *out)
@@ -237,7 +243,7 @@ static enum answer_code step_answered(struct traffic *t, const struct call *call
                      ROLE_JOIN, now_ns);
     } else if (answer_in_doubt(a->code)) {
         e->in_doubt = true;
-    } else if (a->code == ANSWER_INVALID_TRANSITION && may_be_over(t, call->order, now_ns)) {
+    } else if (a->code == ANSWER_INVALID_TRANSITION && may_have_ended(t, call->order, now_ns)) {
         e->late = true;
         return ANSWER_TOO_LATE;
     } else if (!traffic_not_done(a->code)) {

@@ -444,6 +444,20 @@ static void a_payment_that_is_refused_is_denied_in_time_and_too_late_afterwards(
     rig_close();
 }
 
+static void a_payment_for_a_hold_that_may_have_expired_is_too_late(void **state)
+{
+    (void)state;
+    rig_open(1);
+    rig.mix.hold_ms = WINDOW_MS / 2;
+    go_to_opening();
+    struct call *confirm = wait_for(is_confirm);
+    rig.now_ns += WINDOW_MS / 2 * (uint64_t)MS;
+    answer(confirm, ANSWER_INVALID_TRANSITION);
+    assert_false(entry_of(confirm)->denied);
+    assert_true(entry_of(confirm)->late);
+    rig_close();
+}
+
 static void a_retry_is_the_same_order_in_the_same_group(void **state)
 {
     (void)state;
@@ -523,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_refusal_that_nothing_explains_shuts_a_member_out),
         cmocka_unit_test(a_sale_that_is_not_open_when_it_must_be_shuts_an_opener_out),
         cmocka_unit_test(a_payment_that_is_refused_is_denied_in_time_and_too_late_afterwards),
+        cmocka_unit_test(a_payment_for_a_hold_that_may_have_expired_is_too_late),
         cmocka_unit_test(a_retry_is_the_same_order_in_the_same_group),
         cmocka_unit_test(look_ups_are_of_the_sale),
         cmocka_unit_test(a_countdown_tells_when_the_sale_opens),
