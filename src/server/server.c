@@ -39,7 +39,7 @@ enum {
     ENGINE_STOP_MS = 5000,    /* for the last commit, beyond the drain */
     WEBHOOK_STOP_MS = 4000,   /* for deliveries under way */
     MMAP_FROM = 16 << 20,     /* bytes; larger pieces of memory go back at once */
-    KEPT_FREE_MAX = 64 << 20, /* bytes at the end of the heap */
+    KEPT_FREE_MAX = 16 << 20, /* bytes at the end of the heap */
 };
 
 struct server {

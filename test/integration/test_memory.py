@@ -89,7 +89,8 @@ def lists_nobody_reads(server, start_kib):
     with Strangers(server) as strangers:
         for _ in range(100):
             strangers.connect().sendall(
-                b"GET /v1/lots?page_size=1000 HTTP/1.1\r\nHost: a\r\n\r\n" * 64)
+                b"GET /v1/lots?page_size=1000 HTTP/1.1\r\nHost: a\r\n"
+                b"X-Request-Timeout-Ms: %d\r\n\r\n" * 64 % ((60000,) * 64))
         wait_until(lambda: counter(server, "tally_requests_shed_total") > 0)
         assert_well(server, start_kib, "lists over HTTP/1.1")
         status, _, _ = server.request("GET", "/v1/lots/SKU-0001%23" + "0" * 8)
