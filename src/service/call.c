@@ -39,8 +39,9 @@ static inline void call_prefetch(const struct call *c)
     const char *p = (const char *)c;
     if (!c)
         return;
-    for (size_t i = 0; i < offsetof(struct call, buffer); i += 64)
+    for (size_t i = 0; i <= offsetof(struct call, text); i += 64)
         __builtin_prefetch(p + i, 1);
+    __builtin_prefetch(c->buffer, 1);
 }
 
 void service_prefetch(const struct command *command, unsigned ahead)
