@@ -141,7 +141,7 @@ static struct hold *make_hold(struct engine *e, struct command *c, struct reserv
     h->deadline_ms = e->now_ms + hold_ms;
     h->fingerprint = order_fingerprint(r);
     if (sale)
-        sale_note_hold(e, h, h->deadline_ms, r->extra->group_id);
+        sale_note_order(e, h, r);
     return h;
 }
 
@@ -194,7 +194,7 @@ static struct group *open_group(struct engine *e, struct command *c, struct rese
     struct group *g = sale_open_group(e, c, sale, code);
     if (!g)
         return NULL;
-    if (!groups_make_room(&e->groups, hash64(r->user_id, e->config.hash_seed), g->group_id)) {
+    if (!groups_make_room(&e->groups, order_user(e, r), g->group_id)) {
         groups_remove(&e->groups, g);
         *code = engine_say(c, TLY_EOVERLOADED, "out of memory");
         return NULL;

@@ -81,7 +81,7 @@ int group_admit(struct engine *e, struct command *c, struct reserve_command *r,
         return engine_say(c, TLY_EGROUP_CLOSED, "group %lld is over", (long long)id);
     if (str_empty(r->user_id))
         return engine_say(c, TLY_EINVALID_ARGUMENT, "an order in a group needs a user_id");
-    uint64_t user = hash64(r->user_id, e->config.hash_seed);
+    uint64_t user = order_user(e, r);
     const struct hold *member = groups_member(&e->groups, g, user, r->user_id);
     if (member)
         return in_group_already(e, c, r, member);

@@ -10,9 +10,9 @@ enum { GROUPS_GOAL = 1048576, ENDS_MIN = 64 };
 
 int groups_init(struct groups *gs)
 {
-    *gs = (struct groups){0};
+    *gs = (struct groups){.found = calloc(1, sizeof *gs->found)};
     slab_init(&gs->slab, sizeof(struct group), 256);
-    return pairs_init(&gs->by_id, GROUPS_GOAL) || pairs_init(&gs->places, GROUPS_GOAL)
+    return !gs->found || pairs_init(&gs->by_id, GROUPS_GOAL) || pairs_init(&gs->places, GROUPS_GOAL)
                ? TLY_ENO_MEMORY
                : 0;
 }
@@ -23,7 +23,9 @@ void groups_close(struct groups *gs)
     pairs_close(&gs->places);
     slab_close(&gs->slab);
     free(gs->ends);
+    free(gs->found);
     gs->ends = NULL;
+    gs->found = NULL;
 }
 
 size_t groups_bytes(const struct groups *gs)
@@ -199,6 +201,8 @@ void groups_remove(struct groups *gs, struct group *g)
 {
     assert(!g->first);
     groups_unwatch(gs, g);
+    if (gs->found->lately == g)
+        gs->found->lately = NULL;
     if (g->older)
         g->older->newer = g->newer;
     else
@@ -212,22 +216,38 @@ void groups_remove(struct groups *gs, struct group *g)
     slab_give(&gs->slab, g);
 }
 
-struct group *groups_find(const struct groups *gs, int64_t group_id)
+/* Ids are mapped one to one, so that equal keys are equal ids. */
+static struct group *in_table(const struct groups *gs, int64_t group_id)
 {
     uint32_t probe = 0;
-    uint64_t value;
-    while ((value = pairs_find(&gs->by_id, id_key(group_id), &probe))) {
-        struct group *g = (struct group *)(uintptr_t)value;
-        if (g->group_id == group_id)
-            return g;
-    }
-    return NULL;
+    return (struct group *)(uintptr_t)pairs_find(&gs->by_id, id_key(group_id), &probe);
+}
+
+struct group *groups_find(const struct groups *gs, int64_t group_id)
+{
+    if (gs->found->lately && gs->found->lately->group_id == group_id)
+        return gs->found->lately;
+    struct group *g = in_table(gs, group_id);
+    if (g)
+        gs->found->lately = g;
+    return g;
 }
 
 void groups_prefetch(const struct groups *gs, int64_t group_id, uint64_t user)
 {
+    uint32_t at = gs->found->ahead_at++;
+    int64_t *ahead = gs->found->ahead;
     pairs_prefetch(&gs->by_id, id_key(group_id));
     pairs_prefetch(&gs->places, place_key(user, group_id));
+    const struct group *g = in_table(gs, ahead[(at - 2) % GROUPS_AHEAD]);
+    if (g) {
+        __builtin_prefetch(g, 1);
+        __builtin_prefetch(&g->size, 1);
+    }
+    g = in_table(gs, ahead[at % GROUPS_AHEAD]);
+    if (g && g->first)
+        __builtin_prefetch(&g->first->text);
+    ahead[at % GROUPS_AHEAD] = group_id;
 }
 
 bool groups_make_room(struct groups *gs, uint64_t user, int64_t group_id)

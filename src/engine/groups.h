@@ -40,10 +40,20 @@ struct group_end {
     struct group *group;
 };
 
+enum { GROUPS_AHEAD = 4 };
+
+/* What speeds up finding, and is no part of what there is. */
+struct groups_found {
+    struct group *lately;        /* that was found last: one order asks several times; or NULL */
+    int64_t ahead[GROUPS_AHEAD]; /* of the orders to come, as memory is fetched for them */
+    uint32_t ahead_at;
+};
+
 struct groups {
     struct slab slab;
     struct pairs by_id;
-    struct pairs places;    /* of user and group: the member's hold */
+    struct pairs places; /* of user and group: the member's hold */
+    struct groups_found *found;
     struct group_end *ends; /* a heap: the earliest first */
     uint32_t end_count;
     uint32_t end_room;
@@ -72,6 +82,8 @@ int64_t groups_next_end(const struct groups *gs);        /* INT64_MAX: none is t
 bool groups_take_due(struct groups *gs, int64_t now_ms);
 void groups_set_due(struct groups *gs, struct group *g); /* one that waits for nothing */
 
+/* An order of that user in the group comes soon. What this can only find by what it fetches now is
+ * fetched by the calls for the next orders. */
 void groups_prefetch(const struct groups *gs, int64_t group_id, uint64_t user);
 /* Room for one more place of that user; false: no memory. */
 bool groups_make_room(struct groups *gs, uint64_t user, int64_t group_id);

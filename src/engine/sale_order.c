@@ -31,7 +31,9 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
             return engine_say(c, TLY_EINVALID_ARGUMENT, "a group_id goes with its sale_id");
         return 0;
     }
-    struct sale *s = sales_find(&e->sales, x->sale_id);
+    struct sale *s = sales_at(&e->sales, x->sale_lately);
+    if (!s || !str_equal(s->sale_id, x->sale_id))
+        s = sales_find(&e->sales, x->sale_id);
     if (!s) {
         r->trouble = ORDER_NO_SALE;
         return engine_say(c, TLY_ENOT_FOUND, "there is no sale %.*s", STR_ARG(x->sale_id));
@@ -57,12 +59,24 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
     return 0;
 }
 
+uint64_t order_user(const struct engine *e, const struct reserve_command *r)
+{
+    struct order_extra *x = r->extra;
+    if (x && x->user)
+        return x->user;
+    uint64_t user = hash64(r->user_id, e->config.hash_seed);
+    if (x)
+        x->user = user;
+    return user;
+}
+
 void sale_prefetch(const struct engine *e, const struct reserve_command *r)
 {
     const struct sale *sale = sales_find(&e->sales, r->extra->sale_id);
     if (!sale || str_empty(r->user_id))
         return;
-    uint64_t user = hash64(r->user_id, e->config.hash_seed);
+    r->extra->sale_lately = sale->version->terms.number;
+    uint64_t user = order_user(e, r);
     user_units_prefetch(&sale->users, user);
     if (r->extra->group_id)
         groups_prefetch(&e->groups, r->extra->group_id, user);
@@ -155,7 +169,7 @@ static int user_limit(struct engine *e, struct command *c, struct reserve_comman
         return limit ? engine_say(c, TLY_EINVALID_ARGUMENT,
                                   "an order in a sale with a limit per user needs a user_id")
                      : 0;
-    uint64_t user = hash64(r->user_id, e->config.hash_seed);
+    uint64_t user = order_user(e, r);
     if (limit) {
         int64_t taken = user_units_of(&sale->users, user, ids, LIMIT_ORDERS_MAX, &count);
         if (taken + units > limit) {
@@ -301,6 +315,14 @@ int64_t sale_latest_deadline(const struct hold *h)
     const struct hold_sale *hs = hold_sale(h);
     int64_t most = hs->sale->version->terms.payment_extend_ms_max;
     return most ? hs->first_deadline_ms + most : INT64_MAX;
+}
+
+void sale_note_order(const struct engine *e, struct hold *h, const struct reserve_command *r)
+{
+    struct hold_sale *hs = hold_sale(h);
+    hs->user = h->user_id_len ? order_user(e, r) : 0;
+    hs->first_deadline_ms = h->deadline_ms;
+    hs->group_id = r->extra->group_id;
 }
 
 void sale_note_hold(struct engine *e, struct hold *h, int64_t first_deadline_ms, int64_t group_id)

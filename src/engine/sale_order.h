@@ -14,6 +14,8 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
                struct sale **sale);
 /* Are its lots in the sale, and is it within the sale's limits? Makes room for its units. */
 int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, struct sale *sale);
+/* The hash of its user_id; with an `extra` it is made once. */
+uint64_t order_user(const struct engine *e, const struct reserve_command *r);
 void sale_prefetch(const struct engine *e, const struct reserve_command *r);
 /* hold_ms of an order that asks for `asked` (0: nothing). */
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked);
@@ -36,6 +38,8 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
 int64_t sale_latest_deadline(const struct hold *h);
 
 /* Of a hold that was made in a sale. */
+/* Of an order that is being decided. */
+void sale_note_order(const struct engine *e, struct hold *h, const struct reserve_command *r);
 void sale_note_hold(struct engine *e, struct hold *h, int64_t first_deadline_ms, int64_t group_id);
 /* Counts a move (sign +1), or takes it back (-1). */
 void sale_count(const struct hold *h, enum move_kind kind, int64_t quantity, int sign);

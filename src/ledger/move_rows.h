@@ -19,8 +19,8 @@
     NEXT(group_id, "INTEGER", SOME_NUMBER, m->group_id)
 
 /* Those that a batch without a sale has. Each column of `batch` costs an order something, so what
- * is outside sales does not pay for a sale's, and what is all RESERVE pays only for its own
- * (MOVE_RESERVE_VALUES). */
+ * is outside sales does not pay for a sale's, and what is all RESERVE, or all REFUND, pays only for
+ * its own (MOVE_RESERVE_VALUES ...). */
 #define MOVE_PLAIN_COLUMN_LIST(FIRST, NEXT)                                                        \
     FIRST(seq, "INTEGER PRIMARY KEY", NUMBER, m->seq)                                              \
     NEXT(kind, "INTEGER", NUMBER, m->kind)                                                         \
@@ -46,11 +46,17 @@ enum move_column { MOVE_COLUMN_LIST(MOVE_COLUMN_NUMBER, MOVE_COLUMN_NUMBER) MOVE
 
 #define MOVE_PLAIN_COLUMNS                            MOVE_PLAIN_COLUMN_LIST(MOVE_COLUMN_NAME, MOVE_COLUMN_NEXT_NAME)
 
-/* All of them, as a RESERVE outside sales fills them; in the table's order, so that SQLite hands
- * the values on where they are. */
+/* All of them, as a RESERVE outside sales fills them, one in a sale, and a REFUND; in the table's
+ * order, so that SQLite hands the values on where they are. */
 #define MOVE_RESERVE_VALUES                                                                        \
     "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id,"                          \
     " NULL, NULL, NULL, NULL, fingerprint, NULL, NULL"
+#define MOVE_SALE_RESERVE_VALUES                                                                   \
+    "seq, kind, lot_id, quantity, at_ms, deadline_ms, order_id, user_id,"                          \
+    " NULL, NULL, NULL, NULL, fingerprint, sale, group_id"
+#define MOVE_REFUND_VALUES                                                                         \
+    "seq, kind, lot_id, quantity, at_ms, NULL, NULL, NULL, reservation_id, reason,"                \
+    " NULL, NULL, NULL, NULL, NULL"
 
 /* "seq INTEGER PRIMARY KEY, kind INTEGER, ..." */
 #define MOVE_COLUMN_TYPE(name, type, put, value)      #name " " type

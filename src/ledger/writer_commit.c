@@ -1,6 +1,7 @@
 /* One batch, one transaction.
  *
- * Happy path: BEGIN, all moves by one statement, lots, lines and sales where there are some,
+ * Happy path: BEGIN, all moves by one statement (those that give back due holds by one of their
+ * own), lots, lines and sales where there are some,
  * cursors that wait, the stock snapshot if it is due, COMMIT (which is the fsync), then the
  * outcome. Failure modes: before COMMIT everything is rolled back and the batch is REJECTED; an
  * error from COMMIT leaves the file's state in doubt and is UNKNOWN until writer_resolve() knows.
@@ -158,23 +159,50 @@ static int put_lines(struct writer *w, const struct move *m, struct error *e)
     return rc;
 }
 
-/* The statement with no more columns than the batch has. */
-static enum writer_statement insert_for(const struct batch *b)
+/* The statement with no more columns than the moves have. */
+static enum writer_statement insert_for(const struct move *moves, uint32_t count)
 {
-    bool reserves = true;
-    for (uint32_t i = 0; i < b->move_count; i++) {
-        if (b->moves[i].sale || b->moves[i].group_id)
-            return STATEMENT_INSERT_MOVES;
-        reserves = reserves && b->moves[i].kind == MOVE_RESERVE;
+    bool reserves = true, in_sale = false;
+    for (uint32_t i = 0; i < count; i++) {
+        in_sale = in_sale || moves[i].sale || moves[i].group_id;
+        reserves = reserves && moves[i].kind == MOVE_RESERVE;
     }
+    if (in_sale)
+        return reserves ? STATEMENT_INSERT_SALE_RESERVES : STATEMENT_INSERT_MOVES;
     return reserves ? STATEMENT_INSERT_RESERVES : STATEMENT_INSERT_PLAIN_MOVES;
+}
+
+/* Of holds that are due, which come first in a batch. */
+static uint32_t leading_refunds(const struct batch *b)
+{
+    enum { WORTH_A_STATEMENT = 16 };
+    uint32_t count = 0;
+    while (count < b->move_count && b->moves[count].kind == MOVE_REFUND &&
+           !b->moves[count].detail.len && !b->moves[count].note.len && !b->moves[count].sale &&
+           !b->moves[count].group_id)
+        count++;
+    return count < WORTH_A_STATEMENT ? 0 : count;
+}
+
+static int insert(struct writer *w, enum writer_statement statement, const struct move *moves,
+                  uint32_t count, struct error *e)
+{
+    if (count == 0)
+        return 0;
+    w->source = (struct batch_source){moves, count};
+    int rc = run(w, statement, "write moves", e);
+    w->source = (struct batch_source){0};
+    return rc;
 }
 
 static int put_moves(struct writer *w, const struct batch *b, struct error *e)
 {
-    w->source = (struct batch_source){b->moves, b->move_count};
-    int rc = run(w, insert_for(b), "write moves", e);
-    w->source = (struct batch_source){0};
+    uint32_t refunds = leading_refunds(b);
+    const struct move *others = b->moves + refunds;
+    uint32_t other_count = b->move_count - refunds;
+    int rc = insert(w, STATEMENT_INSERT_REFUNDS, b->moves, refunds, e);
+    if (rc == 0)
+        rc = insert(w, insert_for(others, other_count), others, other_count, e);
     for (uint32_t i = 0; rc == 0 && i < b->move_count; i++) {
         const struct move *m = &b->moves[i];
         if (m->line_count > 1)

@@ -158,12 +158,14 @@ static int prepare_extra(struct call *c, const Tally__V1__ReserveRequest *m,
         code = id_parse(m->group_id, "group_id", "group", &group_id, e);
     if (code)
         return code;
-    struct order_extra *extra = arena_alloc(&c->arena, sizeof *extra);
+    struct order_extra *extra = arena_alloc(&c->arena, order_extra_bytes(out->line_max));
     if (!extra)
         return no_memory(e);
     out->extra = extra;
     extra->sale_id = str_of(m->sale_id);
     extra->group_id = group_id;
+    extra->user = 0;
+    extra->sale_lately = 0;
     ticket_look(c->service, m->ticket, out);
     extra->starts_in_ms = extra->taken = 0;
     extra->order_count = 0;

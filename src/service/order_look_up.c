@@ -53,7 +53,7 @@ static int64_t next_wanted(const struct reserve_command *orders, uint32_t count,
 static void take_after(struct call *c, struct reserve_command *order,
                        const struct reservation_record *record)
 {
-    struct order_extra *extra = arena_zalloc(&c->arena, sizeof *extra);
+    struct order_extra *extra = arena_zalloc(&c->arena, order_extra_bytes(order->line_max));
     if (!extra || !record->after)
         return;
     for (uint16_t i = 0; i < order->line_count; i++) {

@@ -165,11 +165,8 @@ static int show_extra(const struct service *s, Tally__V1__ReserveResponse *m,
                       const struct reserve_command *order, struct arena *a)
 {
     const struct order_extra *extra = order->extra;
-    if (extra->sale_id.len) {
-        SHOW_OPTIONAL(m, RESERVE_RESPONSE, sale_id, SALE_ID, show_text(extra->sale_id, a));
-        if (!m->sale_id)
-            return TLY_ENO_MEMORY;
-    }
+    if (extra->sale_id.len) /* the message's text, as order_id */
+        SHOW_OPTIONAL(m, RESERVE_RESPONSE, sale_id, SALE_ID, (char *)extra->sale_id.p);
     if (extra->group_id) {
         SHOW_OPTIONAL(m, RESERVE_RESPONSE, group_id, GROUP_ID, show_number(extra->group_id, a));
         if (!m->group_id)

@@ -1,6 +1,7 @@
 /* What every ledger must keep of sales, groups and the terms of lots. Runs against each factory. */
 #include "fixture_ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +152,46 @@ static void groups_come_back_as_they_were_told(void **state)
     assert_true(rig->loaded.at[2].move.deadline_ms > rig->loaded.at[2].move.at_ms);
 }
 
+/* Rows of which each kind has columns of its own: many that give back, then orders, in a sale and
+ * not, and one that gives back with several lines among them. */
+static void a_batch_that_gives_back_much_before_it_sells_is_kept_whole(void **state)
+{
+    enum { MANY = 20 };
+    struct rig *rig = *state;
+    int64_t ids[MANY];
+    char name[16];
+    for (uint32_t i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "first-%u", i);
+        ids[i] = rig_reserve(rig, 1 + i % 2, 2, name);
+    }
+    struct line lines[2] = {{.lot = 1, .quantity = 1}, {.lot = 2, .quantity = 3}};
+    int64_t both = rig_reserve_lines(rig, lines, 2, "both");
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    for (uint32_t i = 0; i < MANY; i++) {
+        rig_step(rig, MOVE_REFUND, ids[i], 1 + i % 2, 2)->move.reason = REASON_EXPIRED;
+        if (i == MANY / 2) {
+            struct rig_move *m = rig_step(rig, MOVE_REFUND, both, 0, 4);
+            m->move.line_count = 2;
+            m->move.reason = REASON_EXPIRED;
+            memcpy(m->lines, lines, sizeof lines);
+        }
+    }
+    int64_t group = rig_group(rig, MOVE_GROUP_OPEN, 1, 0);
+    rig_reserve(rig, 1, 1, "in-a-sale");
+    rig->open.at[rig->open.count - 1].move.sale = 1;
+    rig->open.at[rig->open.count - 1].move.group_id = group;
+    rig_reserve(rig, 2, 1, "in-none");
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    rig_reserve(rig, 1, 1, "next");
+    rig->open.at[rig->open.count - 1].move.sale = 1;
+    rig->open.at[rig->open.count - 1].move.group_id = group;
+    rig_reserve(rig, 2, 1, "and-next");
+    assert_int_equal(rig_commit(rig), LEDGER_COMMITTED);
+    rig->oldest_pending = 0;
+    rig_reopen(rig);
+    rig_check_loaded(rig);
+}
+
 static void a_group_is_told_with_its_end(void **state)
 {
     struct rig *rig = *state;
@@ -283,6 +324,7 @@ int main(void)
         IN_A_RIG(a_sale_of_a_rejected_batch_is_not_there),
         IN_A_RIG(the_orders_of_a_sale_that_goes_on_again_are_recovered),
         IN_A_RIG(groups_come_back_as_they_were_told),
+        IN_A_RIG(a_batch_that_gives_back_much_before_it_sells_is_kept_whole),
         IN_A_RIG(a_group_is_told_with_its_end),
         IN_A_RIG(a_lot_is_recovered_with_the_terms_of_now),
         IN_A_RIG(a_lot_may_be_created_with_terms),

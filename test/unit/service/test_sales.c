@@ -405,6 +405,41 @@ static void an_order_names_its_sale_and_its_group(void **state)
     assert_true(answer_says(x, "\"sale_id\":\"spring\",\"group_id\":\"12\"}"));
 }
 
+static void a_group_is_known_by_a_number_of_any_length_and_by_nothing_else(void **state)
+{
+    static const char *const numbers[] = {"1",         "10000000",           "99999999",
+                                          "123456789", "1234567887654321",   "998877665544332211",
+                                          "12345678",  "9223372036854775807"};
+    static const char *const others[] = {"0",
+                                         "01234567",
+                                         "1234567/",
+                                         "1234567:",
+                                         ":2345678",
+                                         "-2345678",
+                                         "1 345678",
+                                         "12345678x",
+                                         "x23456789",
+                                         "1234567 8",
+                                         "123456789012345a",
+                                         "00000000",
+                                         "1234\xef"
+                                         "678"};
+    struct fixture *f = *state;
+    char body[256];
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        snprintf(body, sizeof body, ORDER ",\"sale_id\":\"a\",\"group_id\":\"%s\"}", numbers[i]);
+        http(f, "POST", "/v1/reservations", body);
+        assert_int_equal(fixture_command(f)->reserve.extra->group_id,
+                         strtoll(numbers[i], NULL, 10));
+        fixture_reserved(f, 5);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(body, sizeof body, ORDER ",\"sale_id\":\"a\",\"group_id\":\"%s\"}", others[i]);
+        struct fake_exchange *x = http(f, "POST", "/v1/reservations", body);
+        assert_int_equal(x->status, 400);
+    }
+}
+
 static void an_order_in_no_sale_has_nothing_extra(void **state)
 {
     struct fixture *f = *state;
@@ -718,6 +753,7 @@ int main(void)
         TEST(a_sale_that_is_not_there_is_not_watched),
         TEST(a_look_up_of_the_countdown_that_fails_is_made_again),
         TEST(an_order_names_its_sale_and_its_group),
+        TEST(a_group_is_known_by_a_number_of_any_length_and_by_nothing_else),
         TEST(an_order_in_no_sale_has_nothing_extra),
         TEST(an_order_with_a_group_needs_the_sale),
         TEST(an_order_too_early_is_told_when_the_sale_opens),

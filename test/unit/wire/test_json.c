@@ -441,6 +441,27 @@ static void numbers_beyond_two_to_the_53_are_written_as_strings(void **state)
     }
 }
 
+static void numbers_of_any_length_are_written_with_all_their_digits(void **state)
+{
+    (void)state;
+    const int64_t safe = INT64_C(9007199254740992); /* beyond it they are strings */
+    for (int64_t power = 1; power <= INT64_MAX / 10; power *= 10) {
+        for (int64_t digit = 1; digit <= 9; digit++) {
+            const int64_t some[] = {digit * power - 1, digit * power, digit * power + digit,
+                                    INT64_C(1234567890987654321) / power};
+            for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+                char want[80];
+                const char *quote = some[i] > safe ? "\"" : "";
+                Tally__V1__Line line = TALLY__V1__LINE__INIT;
+                line.quantity = some[i];
+                snprintf(want, sizeof want, "{\"lot\":\"\",\"quantity\":%s%lld%s}", quote,
+                         (long long)some[i], quote);
+                assert_string_equal(encoded(&line.base), want);
+            }
+        }
+    }
+}
+
 static void strings_are_escaped_only_where_json_wants_it(void **state)
 {
     (void)state;
@@ -547,6 +568,7 @@ int main(void)
         TEST(a_reservation_is_written_with_all_its_fields),
         TEST(sub_messages_that_are_absent_are_left_out),
         TEST(numbers_beyond_two_to_the_53_are_written_as_strings),
+        TEST(numbers_of_any_length_are_written_with_all_their_digits),
         TEST(strings_are_escaped_only_where_json_wants_it),
         TEST(what_is_written_reads_back_the_same),
         TEST(a_response_larger_than_its_first_buffer_is_whole),

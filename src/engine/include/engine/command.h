@@ -9,6 +9,7 @@
 #define TALLY_ENGINE_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/mailbox.h"
@@ -211,13 +212,22 @@ struct order_extra {
     int64_t group_id;    /* to join; 0: none */
     bool admitted;       /* by the sale's waiting room */
     const char *why_not; /* ... or why it is not; NULL: it has no ticket */
+    /* the engine's; 0 at first */
+    uint64_t user;           /* hash of the user_id */
+    sale_number sale_lately; /* what sale_id was found to be when memory was fetched ahead */
     /* answered */
     int64_t starts_in_ms; /* SALE_NOT_OPEN */
     int64_t taken;        /* LIMIT_EXCEEDED: how many there are without this order; by these: */
-    struct limit_order orders[LIMIT_ORDERS_MAX];
     uint16_t order_count;
-    struct line_after after[ORDER_LINES_MAX]; /* of each line */
+    struct limit_order orders[LIMIT_ORDERS_MAX];
+    struct line_after after[ORDER_LINES_MAX]; /* of each line; of line_max there need be room */
 };
+
+/* So many bytes of it are used by an order with that line_max. */
+static inline size_t order_extra_bytes(uint16_t line_max)
+{
+    return offsetof(struct order_extra, after) + line_max * sizeof(struct line_after);
+}
 
 struct reserve_command {
     /* asked */
