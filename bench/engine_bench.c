@@ -285,7 +285,9 @@ static double in_groups(struct engine *e, unsigned from)
         fill(&batch[i], from + i, str_of(keys[0]), 1);
         snprintf(users[i], sizeof users[i], "user-%u", from + i);
         batch[i].c.reserve.user_id = str_of(users[i]);
-        extras[i] = (struct order_extra){.sale_id = STR("sale-0")};
+        extras[i] = (struct order_extra){.sale_id = STR("sale-0"),
+                                         .sale_hash = hash64(STR("sale-0"), 1),
+                                         .user_hash = hash64(str_of(users[i]), 1)};
         batch[i].c.reserve.extra = &extras[i];
     }
     for (unsigned i = 0; i < BATCH; i += GROUP_SIZE) {

@@ -69,7 +69,7 @@ bool due_concerns(const struct engine *e, const struct reserve_command *r)
 {
     if (e->config.user_holds_max || e->stats.holds_pending >= (int64_t)e->config.holds_max)
         return true;
-    const struct sale *sale = r->extra ? sales_find(&e->sales, r->extra->sale_id) : NULL;
+    const struct sale *sale = r->extra ? order_sale(e, r->extra) : NULL;
     if (sale && sale->units_due)
         return true;
     for (uint16_t i = 0; i < r->want_count; i++) {

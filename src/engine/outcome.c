@@ -114,9 +114,31 @@ void undo_batch(struct engine *e, struct engine_batch *b, uint32_t from)
     b->count = from;
 }
 
+/* The hold of a move that is still to be committed; NULL: it has none. (One whose first move is
+ * committed may be gone.) */
+static const struct hold *hold_to_come(const struct engine_batch *b, uint32_t i)
+{
+    return i < b->count && b->undos[i].first_touch ? b->undos[i].hold : NULL;
+}
+
+/* What the next moves touch: first the hold, then what stands behind its texts, then its group. */
+static void prefetch_moves(const struct engine_batch *b, uint32_t i)
+{
+    const struct hold *h = hold_to_come(b, i + 12);
+    if (h)
+        __builtin_prefetch(&h->text, 1);
+    h = hold_to_come(b, i + 8);
+    if (h && h->in_sale)
+        __builtin_prefetch(&hold_sale(h)->group, 1);
+    h = hold_to_come(b, i + 4);
+    if (h && hold_has_place(h))
+        __builtin_prefetch(&hold_sale(h)->group->touched, 1);
+}
+
 static void commit_batch(struct engine *e, struct engine_batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
+        prefetch_moves(b, i);
         const struct move *m = &b->moves[i];
         struct undo *u = &b->undos[i];
         const struct line *lines = move_lines(m);

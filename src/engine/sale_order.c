@@ -31,9 +31,7 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
             return engine_say(c, TLY_EINVALID_ARGUMENT, "a group_id goes with its sale_id");
         return 0;
     }
-    struct sale *s = sales_at(&e->sales, x->sale_lately);
-    if (!s || !str_equal(s->sale_id, x->sale_id))
-        s = sales_find(&e->sales, x->sale_id);
+    struct sale *s = order_sale(e, x);
     if (!s) {
         r->trouble = ORDER_NO_SALE;
         return engine_say(c, TLY_ENOT_FOUND, "there is no sale %.*s", STR_ARG(x->sale_id));
@@ -62,24 +60,31 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
 uint64_t order_user(const struct engine *e, const struct reserve_command *r)
 {
     struct order_extra *x = r->extra;
-    if (x && x->user)
-        return x->user;
+    if (x && x->user_hash)
+        return x->user_hash;
     uint64_t user = hash64(r->user_id, e->config.hash_seed);
     if (x)
-        x->user = user;
+        x->user_hash = user;
     return user;
+}
+
+struct sale *order_sale(const struct engine *e, const struct order_extra *x)
+{
+    return x->sale_hash ? sales_find_hashed(&e->sales, x->sale_id, x->sale_hash)
+                        : sales_find(&e->sales, x->sale_id);
 }
 
 void sale_prefetch(const struct engine *e, const struct reserve_command *r)
 {
-    const struct sale *sale = sales_find(&e->sales, r->extra->sale_id);
-    if (!sale || str_empty(r->user_id))
+    const struct order_extra *x = r->extra;
+    __builtin_prefetch(x->sale_id.p);
+    __builtin_prefetch(r->user_id.p);
+    const struct sale *sale = sales_likely(&e->sales, x->sale_hash);
+    if (!sale || !x->user_hash)
         return;
-    r->extra->sale_lately = sale->version->terms.number;
-    uint64_t user = order_user(e, r);
-    user_units_prefetch(&sale->users, user);
-    if (r->extra->group_id)
-        groups_prefetch(&e->groups, r->extra->group_id, user);
+    user_units_prefetch(&sale->users, x->user_hash);
+    if (x->group_id)
+        groups_prefetch(&e->groups, x->group_id, x->user_hash);
 }
 
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked)

@@ -16,6 +16,7 @@ int sale_admit(const struct engine *e, struct command *c, struct reserve_command
 int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, struct sale *sale);
 /* The hash of its user_id; with an `extra` it is made once. */
 uint64_t order_user(const struct engine *e, const struct reserve_command *r);
+struct sale *order_sale(const struct engine *e, const struct order_extra *x); /* NULL: none */
 void sale_prefetch(const struct engine *e, const struct reserve_command *r);
 /* hold_ms of an order that asks for `asked` (0: nothing). */
 int64_t sale_hold_ms(const struct engine *e, const struct sale *sale, int64_t asked);

@@ -158,12 +158,22 @@ static uint64_t id_key(const struct sales *ss, struct str sale_id)
     return hash64(sale_id, ss->hash_seed);
 }
 
-struct sale *sales_find(const struct sales *ss, struct str sale_id)
+const struct sale *sales_likely(const struct sales *ss, uint64_t hash)
 {
     uint32_t probe = 0;
-    uint64_t key = id_key(ss, sale_id);
+    return (const struct sale *)(uintptr_t)pairs_find(&ss->by_id, hash, &probe);
+}
+
+struct sale *sales_find(const struct sales *ss, struct str sale_id)
+{
+    return sales_find_hashed(ss, sale_id, id_key(ss, sale_id));
+}
+
+struct sale *sales_find_hashed(const struct sales *ss, struct str sale_id, uint64_t hash)
+{
+    uint32_t probe = 0;
     uint64_t value;
-    while ((value = pairs_find(&ss->by_id, key, &probe))) {
+    while ((value = pairs_find(&ss->by_id, hash, &probe))) {
         struct sale *s = (struct sale *)(uintptr_t)value;
         if (str_equal(s->sale_id, sale_id))
             return s;

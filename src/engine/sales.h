@@ -74,6 +74,10 @@ void sale_version_free(struct sale_version *v); /* NULL is fine */
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
 void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest; its version stays */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
+/* `hash`: hash64(sale_id, the seed). */
+struct sale *sales_find_hashed(const struct sales *ss, struct str sale_id, uint64_t hash);
+/* The one of that hash, whatever its sale_id: to fetch its memory. */
+const struct sale *sales_likely(const struct sales *ss, uint64_t hash);
 void sales_unlive(struct sales *ss, struct sale *s); /* it is over */
 void sales_tell(struct sales *ss, struct sale *s);   /* the gate, that it is new or changed */
 

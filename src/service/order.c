@@ -164,8 +164,8 @@ static int prepare_extra(struct call *c, const Tally__V1__ReserveRequest *m,
     out->extra = extra;
     extra->sale_id = str_of(m->sale_id);
     extra->group_id = group_id;
-    extra->user = 0;
-    extra->sale_lately = 0;
+    extra->sale_hash = hash64(extra->sale_id, c->service->host.hash_seed);
+    extra->user_hash = hash64(out->user_id, c->service->host.hash_seed);
     ticket_look(c->service, m->ticket, out);
     extra->starts_in_ms = extra->taken = 0;
     extra->order_count = 0;

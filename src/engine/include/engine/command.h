@@ -212,9 +212,10 @@ struct order_extra {
     int64_t group_id;    /* to join; 0: none */
     bool admitted;       /* by the sale's waiting room */
     const char *why_not; /* ... or why it is not; NULL: it has no ticket */
-    /* the engine's; 0 at first */
-    uint64_t user;           /* hash of the user_id */
-    sale_number sale_lately; /* what sale_id was found to be when memory was fetched ahead */
+    /* hash64 with the seed, of sale_id and of the order's user_id; 0: the engine makes it. Who asks
+     * has the texts at hand. */
+    uint64_t sale_hash;
+    uint64_t user_hash;
     /* answered */
     int64_t starts_in_ms; /* SALE_NOT_OPEN */
     int64_t taken;        /* LIMIT_EXCEEDED: how many there are without this order; by these: */
