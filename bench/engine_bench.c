@@ -270,8 +270,10 @@ static int64_t open_groups(struct engine *e, unsigned sales, unsigned count)
 static void decide_batch(struct engine *e)
 {
     for (unsigned i = 0; i < BATCH; i++) {
-        if (i + 8 < BATCH)
-            engine_prefetch(e, &batch[i + 8].c);
+        if (i + 10 < BATCH)
+            engine_prefetch(e, &batch[i + 10].c);
+        if (i + 6 < BATCH)
+            engine_prefetch_near(e, &batch[i + 6].c);
         engine_command(e, &batch[i].c);
     }
 }

@@ -485,6 +485,7 @@ int main(int argc, char **argv)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     l.text.run = now_ns() ^ ((uint64_t)getpid() << 40);
+    l.text.order_count = l.requests * (l.text.call == CALL_RESERVE_BATCH ? l.text.batch : 1);
     order_text_init(&l.text);
     l.epoll = epoll_create1(0);
     struct connection *connections = calloc(l.connections, sizeof *connections);

@@ -261,7 +261,7 @@ static void write_holds(const struct order_text *t, uint64_t first, uint8_t *byt
         exit(1);
     }
     for (size_t i = 0; i < t->hold_places.count; i++) {
-        int64_t later_ms = t->expire_over_ms ? (int64_t)(first + i) % t->expire_over_ms : 0;
+        int64_t later_ms = t->expire_over_ms * (int64_t)(first + i) / (int64_t)t->order_count;
         write_varint(bytes + t->hold_places.at[i], left_ms + later_ms);
     }
 }

@@ -50,7 +50,8 @@ struct order_text {
     unsigned sales;         /* CALL_CREATE_SALES, CALL_OPEN_GROUPS: how many there are */
     unsigned group_size;    /* CALL_CREATE_SALES */
     int64_t expire_at_ms;   /* orders' holds end then, whenever they are made; 0: by default */
-    int64_t expire_over_ms; /* ... or so long after at most, one after the other */
+    int64_t expire_over_ms; /* ... or so long after at most, in the order of their numbers */
+    uint64_t order_count;   /* so many there will be */
     uint64_t run, random;
     struct order_body pattern;
     struct order_places id_places, user_places, hold_places, sale_places, group_places;

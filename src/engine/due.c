@@ -67,7 +67,8 @@ static bool lot_has_due(const struct engine *e, const struct want *w)
 
 bool due_concerns(const struct engine *e, const struct reserve_command *r)
 {
-    if (e->config.user_holds_max || e->stats.holds_pending >= (int64_t)e->config.holds_max)
+    uint64_t holds = (uint64_t)e->stats.holds_pending + e->paid_in_groups;
+    if (e->config.user_holds_max || holds >= e->config.holds_max)
         return true;
     const struct sale *sale = r->extra ? order_sale(e, r->extra) : NULL;
     if (sale && sale->units_due)
@@ -155,10 +156,11 @@ void due_take(struct engine *e)
         engine_dispatch(e, list_take(&e->put_off));
 }
 
-/* Half of a batch is for what is decided while they are written. */
+/* The rest of a batch is for what is decided while they are written, and what is in it waits for so
+ * many rows at most. */
 static bool share_is_full(const struct engine *e)
 {
-    uint32_t share = e->config.batch_moves_max / 2;
+    uint32_t share = e->config.batch_moves_max * 3 / 8;
     return !e->config.shared && e->open->count >= (share ? share : 1);
 }
 

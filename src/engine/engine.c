@@ -280,6 +280,13 @@ void engine_prefetch(const struct engine *e, const struct command *c)
         kind->prefetch(e, c);
 }
 
+void engine_prefetch_near(const struct engine *e, const struct command *c)
+{
+    const struct command_kind_row *kind = kind_of(c);
+    if (kind->prefetch_near)
+        kind->prefetch_near(e, c);
+}
+
 struct command *engine_replies(struct engine *e)
 {
     struct command *first = e->replies.first;

@@ -301,6 +301,7 @@ struct command_kind_row {
     /* True: of the holds that are due and not written yet some concern it. NULL: any does. */
     bool (*concerned)(const struct engine *e, const struct command *c);
     void (*prefetch)(const struct engine *e, const struct command *c);
+    void (*prefetch_near)(const struct engine *e, const struct command *c);
     void (*decide)(struct engine *e, struct command *c); /* from the start */
     void (*resume)(struct engine *e, struct command *c); /* with its notes (engine_put_off) */
     /* What it touches, as keys of a load; false: no memory. NULL: it needs no load. */

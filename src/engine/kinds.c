@@ -43,6 +43,13 @@ static void reserve_prefetch(const struct engine *e, const struct command *c)
     order_index_prefetch(e->orders, c->reserve.order_hash);
     if (c->reserve.want_count)
         lots_prefetch(&e->lots, c->reserve.wants[0].lot_hint);
+    if (c->reserve.extra)
+        __builtin_prefetch(c->reserve.extra, 1);
+}
+
+/* What the first look at it would have waited for. */
+static void reserve_prefetch_near(const struct engine *e, const struct command *c)
+{
     if (c->reserve.extra && c->reserve.extra->sale_id.len)
         sale_prefetch(e, &c->reserve);
 }
@@ -399,6 +406,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .accept = reserve_accept,
                          .concerned = reserve_concerned,
                          .prefetch = reserve_prefetch,
+                         .prefetch_near = reserve_prefetch_near,
                          .decide = reserve_again,
                          .keys = reserve_keys,
                          .resume = decide_reserve,

@@ -203,16 +203,19 @@ static void close_gap(struct user_shard *s, uint32_t i)
     entries[i] = (struct user_entry){0};
 }
 
+/* NULL: there is none. `end` is the empty place behind all that may be the user's. */
 static struct user_entry *find(const struct user_shard *s, uint64_t user, int64_t reservation_id,
-                               uint32_t *entries)
+                               uint32_t *entries, struct user_entry **end)
 {
     struct user_entry *found = NULL;
     *entries = 0;
-    for (uint32_t i = home_of(user, s->room); s->entries[i].units; i = next(i, s->room)) {
+    uint32_t i = home_of(user, s->room);
+    for (; s->entries[i].units; i = next(i, s->room)) {
         *entries += s->entries[i].user == user;
         if (s->entries[i].user == user && s->entries[i].reservation_id == reservation_id)
             found = &s->entries[i];
     }
+    *end = &s->entries[i];
     return found;
 }
 
@@ -221,7 +224,7 @@ static int64_t take(struct user_units *t, struct user_shard *s, uint64_t user,
                     int64_t reservation_id, int64_t units)
 {
     uint32_t entries;
-    struct user_entry *entry = find(s, user, reservation_id, &entries);
+    struct user_entry *end, *entry = find(s, user, reservation_id, &entries, &end);
     if (!entry)
         return 0;
     int64_t taken = entry->units < units ? entry->units : units;
@@ -247,17 +250,18 @@ void user_units_add(struct user_units *t, uint64_t user, int64_t reservation_id,
         return;
     }
     uint32_t entries;
-    struct user_entry *entry = find(s, user, reservation_id, &entries);
+    struct user_entry *end, *entry = find(s, user, reservation_id, &entries, &end);
     if (!entry && entries >= USER_ENTRIES_MAX - 1) {
         reservation_id = 0;
-        entry = find(s, user, 0, &entries);
+        entry = find(s, user, 0, &entries, &end);
     }
     if (entry) {
         entry->units += units;
         return;
     }
     assert(s->count + 1 < s->room);
-    put(s, &(struct user_entry){user, reservation_id, units});
+    *end = (struct user_entry){user, reservation_id, units};
+    s->count++;
     counted(t, +1);
 }
 

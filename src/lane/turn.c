@@ -19,7 +19,8 @@
 
 enum {
     TURN_COMMANDS_MAX = 4096, /* decided before the ledger and the replies get their turn */
-    PREFETCH_AHEAD = 6,
+    PREFETCH_AHEAD = 10,      /* the engine is told that they come ... */
+    PREFETCH_NEAR = 6,        /* ... and once more: they take two steps to fetch */
 };
 
 /* ---- the ledger's news ---- */
@@ -116,6 +117,23 @@ static void tell_gate_of_orders(struct lane *l, const struct command *c)
         l->gate->ops->order_seen(l->gate, c->batch.orders[i].order_hash);
 }
 
+/* Of a command that comes soon; returns the one behind it. */
+static struct mail *tell_ahead(struct lane *l, struct mail *mail)
+{
+    if (!mail)
+        return NULL;
+    engine_prefetch(l->engine, MAIL_OF(mail, struct command));
+    return mail->next;
+}
+
+static struct mail *tell_near(struct lane *l, struct mail *mail)
+{
+    if (!mail)
+        return NULL;
+    engine_prefetch_near(l->engine, MAIL_OF(mail, struct command));
+    return mail->next;
+}
+
 static void decide(struct lane *l)
 {
     if (!l->pending) {
@@ -125,19 +143,17 @@ static void decide(struct lane *l)
     if (!l->pending)
         return;
     l->busy = true;
-    struct mail *ahead = l->pending;
-    for (int i = 0; i < PREFETCH_AHEAD && ahead; i++) {
-        engine_prefetch(l->engine, MAIL_OF(ahead, struct command));
-        ahead = ahead->next;
-    }
+    struct mail *ahead = l->pending, *near = l->pending;
+    for (int i = 0; i < PREFETCH_AHEAD; i++)
+        ahead = tell_ahead(l, ahead);
+    for (int i = 0; i < PREFETCH_NEAR; i++)
+        near = tell_near(l, near);
     uint64_t count = 0;
     while (l->pending && count < TURN_COMMANDS_MAX) {
         struct command *c = MAIL_OF(l->pending, struct command);
         l->pending = l->pending->next;
-        if (ahead) {
-            engine_prefetch(l->engine, MAIL_OF(ahead, struct command));
-            ahead = ahead->next;
-        }
+        ahead = tell_ahead(l, ahead);
+        near = tell_near(l, near);
         tell_gate_of_orders(l, c);
         engine_command(l->engine, c);
         count++;

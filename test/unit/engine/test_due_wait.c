@@ -6,7 +6,7 @@
 
 #include "shop.h"
 
-enum { HOLDS = 40, MOVES_MAX = 4, LONG_MS = 600000 };
+enum { HOLDS = 40, MOVES_MAX = 8, DUE_SHARE = 3, LONG_MS = 600000 };
 static const char cola[] = "cola#00000001";
 static const char lime[] = "lime#00000002";
 static const char other_cola[] = "cola#00000003";
@@ -64,24 +64,24 @@ static void an_order_of_another_lot_is_in_the_next_batch(void **state)
     commit_one(s);
     assert_true(a->answered);
     assert_int_equal(a->c.code, 0);
-    assert_int_equal(shop_rows(s, MOVE_REFUND), MOVES_MAX / 2);
+    assert_int_equal(shop_rows(s, MOVE_REFUND), DUE_SHARE);
     shop_commit(s);
     assert_int_equal(shop_rows(s, MOVE_REFUND), HOLDS);
 }
 
-static void due_holds_have_half_of_each_batch_however_many_orders_come(void **state)
+static void due_holds_have_their_share_of_each_batch_however_many_orders_come(void **state)
 {
     struct shop *s = *state;
     all_become_due(s);
-    static char ids[8][16];
-    for (int i = 0; i < 8; i++) {
+    static char ids[10][16];
+    for (int i = 0; i < 10; i++) {
         snprintf(ids[i], sizeof ids[i], "lime-%d", i);
         shop_reserve(s, ids[i], lime, 1);
     }
-    for (int i = 1; i <= 4; i++) {
+    for (uint32_t i = 1; i <= 2; i++) {
         commit_one(s);
-        assert_int_equal(shop_rows(s, MOVE_REFUND), i * MOVES_MAX / 2);
-        assert_int_equal(shop_rows(s, MOVE_RESERVE), HOLDS + i * MOVES_MAX / 2);
+        assert_int_equal(shop_rows(s, MOVE_REFUND), i * DUE_SHARE);
+        assert_int_equal(shop_rows(s, MOVE_RESERVE), HOLDS + i * (MOVES_MAX - DUE_SHARE));
     }
 }
 
@@ -273,7 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
         T(an_order_of_another_lot_is_in_the_next_batch),
-        T(due_holds_have_half_of_each_batch_however_many_orders_come),
+        T(due_holds_have_their_share_of_each_batch_however_many_orders_come),
         T(an_order_waits_for_the_due_holds_of_its_lot_alone),
         T(who_waits_for_the_same_holds_is_served_in_the_order_of_coming),
         T(an_order_of_a_sku_waits_for_the_due_holds_of_all_its_lots),

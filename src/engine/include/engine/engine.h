@@ -99,6 +99,8 @@ void engine_advance(struct engine *e, int64_t now_ms, uint64_t monotonic_ns);
 void engine_command(struct engine *e, struct command *c);
 /* Brings what engine_command(c) will look at closer; call it some commands ahead. */
 void engine_prefetch(const struct engine *e, const struct command *c);
+/* The second step, a few commands later: what is found only by what the first brought closer. */
+void engine_prefetch_near(const struct engine *e, const struct command *c);
 /* The open batch, closed; NULL if it is empty, or as many as may be are with the ledger. Stays the
  * engine's until its final outcome; outcomes come in order. */
 struct batch *engine_seal(struct engine *e);

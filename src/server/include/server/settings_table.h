@@ -165,7 +165,7 @@
       "Memory is used as it fills")
 
 #define SETTINGS_LEDGER(X)                                                                         \
-    X(wal_bytes_max, BYTES, MIB(16), MIB(1), MIB(16384), START,                                    \
+    X(wal_bytes_max, BYTES, MIB(4), MIB(1), MIB(16384), START,                                    \
       "write-ahead log size at which it is checkpointed")                                          \
     X(dirty_lots_max, NUMBER, 256, 0, 1000000, START,                                              \
       "lots whose stock is written with each commit; beyond it, it waits for the next snapshot")   \
