@@ -223,10 +223,21 @@ static void who_may_have_one_hold_waits_for_the_own_one_to_be_given_back(void **
     struct shop *s = shop_open(&config);
     shop_lot(s, cola, 10);
     shop_lot(s, lime, 10);
-    shop_reserve(s, "o-1", cola, 1);
+    static const char *const users[] = {"a", "b", "c", "d", "e", "me"};
+    for (int i = 0; i < 6; i++) {
+        struct ask *a = shop_order(s, users[i]);
+        a->c.reserve.user_id = str_of(users[i]);
+        shop_want_lot(a, cola, 1);
+        shop_send(s, a);
+    }
     shop_commit(s);
+    assert_int_equal(shop_rows(s, MOVE_RESERVE), 6);
     all_become_due(s);
-    struct ask *again = shop_reserve(s, "o-2", lime, 1);
+    struct ask *again = shop_order(s, "again");
+    again->c.reserve.user_id = STR("me");
+    shop_want_lot(again, lime, 1);
+    shop_send(s, again);
+    assert_false(again->answered);
     shop_commit(s);
     assert_int_equal(again->c.code, 0);
     shop_close(s);
@@ -237,6 +248,7 @@ static void who_waits_hears_at_once_that_the_ledger_takes_no_writes(void **state
     struct shop *s = *state;
     all_become_due(s);
     struct ask *a = shop_reserve(s, "all", cola, HOLDS);
+    shop_advance(s, 1); /* it is looked at, and still waits */
     assert_false(a->answered);
     engine_set_available(s->engine, false);
     shop_collect(s);

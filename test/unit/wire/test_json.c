@@ -462,6 +462,18 @@ static void numbers_of_any_length_are_written_with_all_their_digits(void **state
     }
 }
 
+static void hundreds_are_written_as_they_are_wherever_they_stand(void **state)
+{
+    (void)state;
+    for (int64_t hundreds = 0; hundreds <= 9900; hundreds += 100) {
+        char want[80];
+        Tally__V1__Line line = TALLY__V1__LINE__INIT;
+        line.quantity = INT64_C(700000000) + hundreds * 10000 + (9999 - hundreds);
+        snprintf(want, sizeof want, "{\"lot\":\"\",\"quantity\":%lld}", (long long)line.quantity);
+        assert_string_equal(encoded(&line.base), want);
+    }
+}
+
 static void strings_are_escaped_only_where_json_wants_it(void **state)
 {
     (void)state;
@@ -569,6 +581,7 @@ int main(void)
         TEST(sub_messages_that_are_absent_are_left_out),
         TEST(numbers_beyond_two_to_the_53_are_written_as_strings),
         TEST(numbers_of_any_length_are_written_with_all_their_digits),
+        TEST(hundreds_are_written_as_they_are_wherever_they_stand),
         TEST(strings_are_escaped_only_where_json_wants_it),
         TEST(what_is_written_reads_back_the_same),
         TEST(a_response_larger_than_its_first_buffer_is_whole),
