@@ -231,6 +231,9 @@ size_t audit_set_rows(struct auditor *a, const struct move *rows, size_t count);
 /* Whether these lines are what the ask wanted: each unit serves one want, and none is left. */
 bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
                        uint32_t count);
+/* A CHANGE to what is held, by the lots' keys: it needs no units. */
+bool audit_asks_for_held(const struct auditor *a, const struct audit_ask *ask,
+                         const struct audit_held *held);
 /* The ask is what the order was reserved with: the same user, the same lines. */
 bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h);
 

@@ -286,9 +286,8 @@ static uint32_t more_than(const struct line *lines, uint32_t count, const struct
     return count;
 }
 
-/* By their keys. */
-static bool asks_for_what_is_held(const struct auditor *a, const struct audit_ask *ask,
-                                  const struct audit_held *held)
+bool audit_asks_for_held(const struct auditor *a, const struct audit_ask *ask,
+                         const struct audit_held *held)
 {
     int64_t named = 0;
     for (uint32_t j = 0; j < ask->want_count; j++)
@@ -313,7 +312,7 @@ static void expect_change(const struct auditor *a, const struct audit_ask *ask,
         out->code = TLY_EINVALID_TRANSITION;
         return;
     }
-    if (asks_for_what_is_held(a, ask, s->held)) { /* whatever became of its lots and its sale */
+    if (audit_asks_for_held(a, ask, s->held)) { /* whatever became of its lots and its sale */
         out->replayed = str_empty(ask->call_id);
         out->line_count = s->held->line_count;
         memcpy(out->lines, s->held->lines, out->line_count * sizeof *out->lines);
