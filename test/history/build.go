@@ -85,7 +85,8 @@ func (b *builder) repeats(r *record) bool {
 func (b *builder) open(r *record) int64 {
 	end := int64(openEnd)
 	for _, other := range b.l.calls {
-		settles := other.Code == "OK" || other.Code == "INVALID_TRANSITION"
+		// A shipment that was refused because nobody had paid yet may still be made.
+		settles := other.Code == "OK" || other.Code == "INVALID_TRANSITION" && r.Op != "ship"
 		if settles && other.same(r) && other.Return > r.Call && other.Return < end {
 			end = other.Return
 		}

@@ -103,8 +103,10 @@ func (o *orderHistory) neverHappened(op string) bool {
 		return o.made("CONFIRM") == nil
 	case "extend":
 		return o.made("EXTEND") == nil
+	case "ship":
+		return o.made("SHIP") == nil
 	case "refund":
-		return o.made("RETURN") == nil && (o.made("REFUND") == nil || o.last.Reason == "EXPIRED")
+		return o.made("RETURN") == nil && o.made("RESTOCK") == nil && (o.made("REFUND") == nil || o.last.Reason == "EXPIRED")
 	}
 	return true // a look changes nothing
 }

@@ -9,7 +9,7 @@ import (
 
 // The sequential lot. Its state is a text, so that states are compared and copied at little cost:
 // the units on hand, a cell for each order and a byte for each adjustment.
-type cell struct{ state, units, deadline, reason byte }
+type cell struct{ state, units, deadline, reason, shipped byte }
 
 const (
 	absent byte = iota
@@ -29,7 +29,7 @@ var reasonNames = []string{"", "EXPIRED", "CANCELLED", "RETURNED"}
 
 const (
 	headBytes = 4
-	cellBytes = 4
+	cellBytes = 5
 )
 
 // An operation of the model: a call, or the end of a hold.
@@ -77,12 +77,12 @@ func onHand(state string) int {
 
 func (m model) cell(state string, order int) cell {
 	at := headBytes + cellBytes*order
-	return cell{state[at], state[at+1], state[at+2], state[at+3]}
+	return cell{state[at], state[at+1], state[at+2], state[at+3], state[at+4]}
 }
 
 func (m model) with(state string, order int, c cell) string {
 	next := []byte(state)
-	copy(next[headBytes+cellBytes*order:], []byte{c.state, c.units, c.deadline, c.reason})
+	copy(next[headBytes+cellBytes*order:], []byte{c.state, c.units, c.deadline, c.reason, c.shipped})
 	return string(next)
 }
 
@@ -92,7 +92,7 @@ func (m model) held(state string) (reserved, paid int) {
 		case pending:
 			reserved += int(c.units)
 		case confirmed:
-			paid += int(c.units)
+			paid += int(c.units - c.shipped)
 		}
 	}
 	return
@@ -102,7 +102,7 @@ func (m model) held(state string) (reserved, paid int) {
 func (c cell) shows(o *operation, replayed bool) bool {
 	a := o.answer
 	return a.Code == "OK" && a.Replayed == replayed && a.Status == stateNames[c.state] &&
-		a.Reason == reasonNames[c.reason] && (c.state == refunded || a.Units == int(c.units)) &&
+		a.Reason == reasonNames[c.reason] && a.Shipped == int(c.shipped) && (c.state == refunded || a.Units == int(c.units)) &&
 		(c.state != pending || a.ExpiresMs == o.deadlines[c.deadline])
 }
 
@@ -117,7 +117,7 @@ func (m model) step(state string, o *operation) (bool, string) {
 	switch o.op {
 	case "reserve":
 		return m.reserve(state, o)
-	case "confirm", "refund", "extend":
+	case "confirm", "refund", "extend", "ship":
 		return m.move(state, o)
 	case "adjust":
 		return m.adjust(state, o)
@@ -132,7 +132,7 @@ func (m model) step(state string, o *operation) (bool, string) {
 	case "expire":
 		c := m.cell(state, o.order)
 		if c.state == pending && c.deadline == o.deadline {
-			return true, m.with(state, o.order, cell{refunded, c.units, c.deadline, expired})
+			return true, m.with(state, o.order, cell{refunded, c.units, c.deadline, expired, 0})
 		}
 		return true, state
 	}
@@ -163,26 +163,34 @@ func (m model) reserve(state string, o *operation) (bool, string) {
 	if available < o.quantity {
 		return o.answer.unknown() && !o.must, state
 	}
-	c = cell{pending, byte(o.quantity), o.deadline, 0}
+	c = cell{pending, byte(o.quantity), o.deadline, 0, 0}
 	return o.answer.unknown() || c.shows(o, false), m.with(state, o.order, c)
 }
 
-// move is confirm, refund or extend of a reservation.
+// move is confirm, refund, extend or ship of a reservation. Units that were shipped are not on hand,
+// and are again when they come back; a shipment is made once, and its repetition is answered whatever
+// became of the reservation.
 func (m model) move(state string, o *operation) (bool, string) {
 	c := m.cell(state, o.order)
 	next := c
-	allowed, replayed := true, false
+	allowed, replayed, left := true, false, 0
 	switch {
 	case c.state == absent:
 		return o.answer.unknown() || o.answer.Code == "NOT_FOUND", state
 	case o.op == "confirm" && c.state == pending:
-		next = cell{confirmed, byte(o.quantity), c.deadline, 0}
+		next = cell{confirmed, byte(o.quantity), c.deadline, 0, 0}
 	case o.op == "confirm" && c.state == confirmed:
 		replayed = true
 	case o.op == "refund" && c.state == pending:
-		next = cell{refunded, c.units, c.deadline, cancelled}
+		next = cell{refunded, c.units, c.deadline, cancelled, 0}
 	case o.op == "refund" && c.state == confirmed:
-		next = cell{refunded, c.units, c.deadline, returned}
+		next = cell{refunded, c.units, c.deadline, returned, c.shipped}
+		left = -int(c.shipped)
+	case o.op == "ship" && c.shipped != 0:
+		replayed = true
+	case o.op == "ship" && c.state == confirmed:
+		next.shipped = byte(o.quantity)
+		left = o.quantity
 	case o.op == "refund":
 		replayed = true
 	case o.op == "extend" && c.state == pending:
@@ -190,13 +198,15 @@ func (m model) move(state string, o *operation) (bool, string) {
 	default:
 		allowed = false
 	}
+	after := []byte(m.with(state, o.order, next))
+	putUnits(after, onHand(state)-left)
 	if o.answer.unknown() {
-		return true, m.with(state, o.order, next)
+		return true, string(after)
 	}
 	if !allowed {
 		return o.answer.Code == "INVALID_TRANSITION", state
 	}
-	return next.shows(o, replayed), m.with(state, o.order, next)
+	return next.shows(o, replayed), string(after)
 }
 
 func (m model) adjust(state string, o *operation) (bool, string) {

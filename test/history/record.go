@@ -37,6 +37,7 @@ type record struct {
 	Status      string `json:"status"`
 	Reason      string `json:"reason"`
 	Units       int    `json:"units"`
+	Shipped     int    `json:"shipped"`
 	ExpiresMs   int64  `json:"expires_ms"`
 	OnHand      int    `json:"on_hand"`
 	Reserved    int    `json:"reserved"`

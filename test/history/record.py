@@ -2,7 +2,7 @@
 """Records histories over the wire, for the checker beside this file.
 
 Several clients, over HTTP and gRPC, fight for the few units of a few lots: reserve with short holds,
-retry the same order_id, confirm in whole or part, refund, extend, adjust, look. Meanwhile the server is
+retry the same order_id, confirm in whole or part, ship, refund, extend, adjust, look. Meanwhile the server is
 killed and started again, or stopped and continued. What was called, when, and what came of it goes to a
 file, one JSON object a line (record.go says what they mean). A call without an answer is recorded with
 an empty code: its outcome is unknown. When a lot has had its orders it is looked at a last time, order
@@ -53,6 +53,7 @@ class Http:
              "Reserve": ("POST", "/v1/reservations"),
              "Confirm": ("POST", "/v1/reservations/{reservation_id}/confirm"),
              "Refund": ("POST", "/v1/reservations/{reservation_id}/refund"),
+             "Ship": ("POST", "/v1/reservations/{reservation_id}/ship"),
              "Extend": ("POST", "/v1/reservations/{reservation_id}/extend"),
              "GetReservation": ("GET", "/v1/orders/{order_id}")}
 
@@ -123,8 +124,9 @@ class Grpc:
 class Order:
     """What the buyers know of an order; any of them may go on with it."""
 
-    def __init__(self, order_id, quantity, kept, hold_ms):
-        self.order_id, self.quantity, self.kept, self.hold_ms = order_id, quantity, kept, hold_ms
+    def __init__(self, order_id, quantity, kept, parcel, hold_ms):
+        self.order_id, self.quantity, self.hold_ms = order_id, quantity, hold_ms
+        self.kept, self.parcel = kept, parcel  # units that are paid for, and shipped
         self.reservation_id = ""
         self.extended = False
 
@@ -212,6 +214,7 @@ def plain(code, answer):
             shown[name] = answer[name]
     if "reservation_id" in answer:
         shown["units"] = sum(int(line["quantity"]) for line in answer.get("lines", []))
+        shown["shipped"] = sum(int(line.get("shipped", 0)) for line in answer.get("lines", []))
         shown["expires_ms"] = unix_ms(answer["expires_at"])
     shown["moves"] = [{"kind": move["kind"], "at_ms": unix_ms(move["at"]), "reason": move["reason"],
                        "deadline_ms": unix_ms(move["deadline"]) if move["deadline"] else 0}
@@ -254,8 +257,9 @@ class Client(threading.Thread):
             return
         try:
             action = self.random.choices(
-                (self.reserve, self.retry, self.confirm, self.refund, self.extend, self.adjust,
-                 self.show_lot, self.show_order), (30, 14, 14, 14, 4, 6, 12, 6))[0]
+                (self.reserve, self.retry, self.confirm, self.ship, self.refund, self.extend,
+                 self.adjust, self.show_lot, self.show_order),
+                (30, 14, 14, 10, 12, 4, 6, 12, 6))[0]
             action(lot)
         finally:
             with self.recorder.lock:
@@ -275,8 +279,9 @@ class Client(threading.Thread):
     def reserve(self, lot):
         self.made += 1
         quantity = self.random.choice((1, 1, 2, 3))
-        order = Order("o%d-%d" % (self.number, self.made), quantity,
-                      self.random.randint(1, quantity), self.random.choice(HOLD_MS))
+        kept = self.random.randint(1, quantity)
+        order = Order("o%d-%d" % (self.number, self.made), quantity, kept,
+                      self.random.randint(1, kept), self.random.choice(HOLD_MS))
         with self.recorder.lock:
             lot.orders.append(order)
         self.send_order(lot, order)
@@ -301,6 +306,14 @@ class Client(threading.Thread):
             lines = [{"lot": lot.key, "quantity": order.kept}]
             self.move(lot, order, "confirm", {"payment_id": "p-" + order.order_id, "lines": lines},
                       quantity=order.kept)
+
+    def ship(self, lot):
+        """Of one order always the same parcel."""
+        order = self.some(lot, True)
+        if order:
+            lines = [{"lot": lot.key, "quantity": order.parcel}]
+            self.move(lot, order, "ship", {"shipment_id": "s", "lines": lines},
+                      quantity=order.parcel)
 
     def refund(self, lot):
         order = self.some(lot, True)
@@ -387,7 +400,7 @@ class Trouble:
 # What a history must have seen to be worth a check.
 OUTCOMES = ("reserve OK", "reserve SOLD_OUT", "replayed", "REFUNDED EXPIRED", "REFUNDED CANCELLED",
             "REFUNDED RETURNED", "confirm OK", "confirm INVALID_TRANSITION", "refund OK",
-            "extend OK", "adjust OK", "adjust SOLD_OUT", "show_lot OK", "show_order OK")
+            "extend OK", "ship OK", "ship INVALID_TRANSITION", "adjust OK", "adjust SOLD_OUT", "show_lot OK", "show_order OK")
 
 
 def record(server, path, seconds, seed):

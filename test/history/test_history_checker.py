@@ -327,6 +327,49 @@ class Checker(unittest.TestCase):
         h.shows(60, 2, 0)
         self.refused(h)
 
+    def paid(self, shipped):
+        """Three on hand, of which an order has paid for two, and some have left."""
+        h = History(3)
+        h.reserve("a", 0, 10, quantity=2)
+        h.answered("confirm", "a", 20, 30, "CONFIRMED", quantity=2, units=2)
+        h.answered("ship", "a", 40, 50, "CONFIRMED", quantity=shipped, units=2, shipped=shipped)
+        return h
+
+    def test_units_that_are_shipped_are_neither_on_hand_nor_confirmed(self):
+        for on_hand, confirmed, code in ((2, 1, 0), (3, 1, 1), (2, 2, 1), (3, 2, 1)):
+            h = self.paid(shipped=1)
+            h.shows(60, on_hand, 0, confirmed)
+            self.assertEqual(h.verdict()[0], code, (on_hand, confirmed))
+
+    def test_a_shipment_is_made_once(self):
+        for replayed, code in ((True, 0), (False, 1)):
+            h = self.paid(shipped=1)
+            h.answered("ship", "a", 60, 70, "CONFIRMED", quantity=1, units=2, shipped=1,
+                       replayed=replayed)
+            self.assertEqual(h.verdict()[0], code)
+
+    def test_a_shipment_of_what_is_not_paid_for_is_refused(self):
+        h = History(1)
+        h.reserve("a", 0, 10)
+        h.answered("ship", "a", 20, 30, quantity=1, shipped=1)
+        self.refused(h)
+
+    def test_a_shipment_of_unknown_outcome_may_be_made_after_one_that_was_refused(self):
+        h = History(3)
+        h.reserve("a", 0, 10, quantity=2)
+        h.call("ship", 11, 12, "", order="a", quantity=1)
+        h.call("ship", 13, 14, "INVALID_TRANSITION", order="a", quantity=1)
+        h.answered("confirm", "a", 20, 30, "CONFIRMED", quantity=2, units=2)
+        h.shows(60, 2, 0, 1)
+        self.allowed(h)
+
+    def test_what_comes_back_is_on_hand_again_shipped_or_not(self):
+        for on_hand, code in ((3, 0), (2, 1)):
+            h = self.paid(shipped=1)
+            h.answered("refund", "a", 60, 70, "REFUNDED", reason="RETURNED", shipped=1)
+            h.shows(80, on_hand, 0)
+            self.assertEqual(h.verdict()[0], code)
+
     def test_an_adjustment_counts_once(self):
         for on_hand, code in ((5, 0), (8, 1)):
             h = History(2)

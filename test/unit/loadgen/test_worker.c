@@ -609,8 +609,10 @@ static void an_ipv6_address_works_as_well(void **state)
 {
     (void)state;
     struct rig *r = set_up_for(AF_INET6, 2, 10);
-    if (!r)
-        skip(); /* no IPv6 here */
+    if (!r) {
+        print_message("skipped: there is no IPv6 here\n");
+        skip();
+    }
     r->script.total = 100;
     r->options.sources = 3; /* of IPv4: without meaning here */
     allow(r, 100);
