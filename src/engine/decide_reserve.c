@@ -319,12 +319,15 @@ static int64_t group_of_seen(const struct seen_order *seen)
     return seen->record ? seen->record->group_id : 0;
 }
 
-/* An order that opens a group is another one than one that is in none. A fence is any order. */
+/* An order was there before, and it is in no group. */
 static bool opened_none(const struct command *c, const struct seen_order *seen)
 {
-    if (c->kind != COMMAND_OPEN_GROUP || seen->verdict != SEEN_REPLAY || group_of_seen(seen))
-        return false;
-    return seen->hold ? !hold_is_fence(seen->hold) : !seen->record->fence;
+    return c->kind == COMMAND_OPEN_GROUP && seen->verdict == SEEN_REPLAY && !group_of_seen(seen);
+}
+
+static bool is_fence(const struct seen_order *seen)
+{
+    return seen->hold ? hold_is_fence(seen->hold) : seen->record->fence;
 }
 
 void decide_reserve(struct engine *e, struct command *c)
@@ -342,10 +345,13 @@ void decide_reserve(struct engine *e, struct command *c)
         engine_put_off(e, c);
         return;
     }
-    if (opened_none(c, &seen))
+    bool fenced = opened_none(c, &seen) && is_fence(&seen);
+    if (opened_none(c, &seen) && !fenced) /* one that opens a group is another order */
         seen.verdict = SEEN_MISMATCH;
     int64_t group_id = group_of_seen(&seen);
     reserve_decide(e, c, r, &seen);
+    if (fenced && !r->code)
+        r->code = engine_say(c, TLY_EGROUP_CLOSED, "the order was cancelled before it came");
     c->code = r->code;
     if (c->kind != COMMAND_OPEN_GROUP || c->code) {
         batch_attach(e, c, batch_bits_of(e, r->rests_on));

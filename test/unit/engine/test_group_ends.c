@@ -190,6 +190,23 @@ static void an_order_that_is_in_no_group_opens_none_when_it_comes_again(void **s
     }
 }
 
+static void an_order_that_was_cancelled_before_it_came_opens_no_group(void **state)
+{
+    struct shop *s = *state;
+    struct ask *fence = shop_move_by_order(s, COMMAND_REFUND, "o-1");
+    fence->c.move.fence = true;
+    shop_send(s, fence);
+    for (int i = 0; i < 2; i++) {
+        struct ask *order = shop_order_in(s, "team", "o-1", "u-1");
+        shop_want_lot(order, key, 1);
+        struct ask *a = shop_open_group(s, "team", order);
+        shop_commit(s); /* and once more when only the ledger knows it */
+        assert_int_equal(a->c.code, TLY_EGROUP_CLOSED);
+        assert_int_equal(order->c.reserve.reason, REASON_CANCELLED);
+    }
+    assert_int_equal(shop_rows(s, MOVE_GROUP_OPEN), 0);
+}
+
 static void a_row_that_a_paid_member_cannot_have_is_corrupt(void **state)
 {
     struct shop *s = *state;
@@ -249,6 +266,7 @@ int main(void)
         T(nobody_but_the_group_says_that_it_failed),
         T(completed_without_a_word_it_is_told_from_one_that_was_paid),
         T(an_order_that_is_in_no_group_opens_none_when_it_comes_again),
+        T(an_order_that_was_cancelled_before_it_came_opens_no_group),
         T(a_row_that_a_paid_member_cannot_have_is_corrupt),
         T(a_sale_whose_batch_lost_an_order_still_waits_for_it),
     };

@@ -8,7 +8,8 @@
  * The room knows nothing of stock: whoever asks brings the sale as it stands (struct sale_now), and
  * the room lets the line advance by it (pace.h). It only ever advances.
  *
- * Any thread; one lock, held for about a microsecond. Entries are written before waiting_join()
+ * Any thread; one lock, held for about a microsecond, and once a DRAWN sale for its draw and the sync
+ * before it. Entries are written before waiting_join()
  * returns, so they survive the process; a thread of the rooms' own syncs them within
  * WAITING_SYNC_MS. Memory: at most WAITING_BYTES_PER_USER each, and `users_max` of them in all.
  */
