@@ -25,28 +25,28 @@ static int64_t hold_units(const struct hold *h)
     return units_of(hold_lines(h, &one), h->line_count);
 }
 
-/* The retry of a change that was made: its lots may be sold no more, its sale may have ended. */
-static bool is_held(struct engine *e, const struct moving *m, struct line *lines, uint16_t *count)
+/* Of the hold's lots by name, no more of any than it has: nothing is asked of stock, limits or
+ * sale. So is the retry of a change that was made. */
+static bool gives_back(struct engine *e, const struct moving *m, struct line *lines,
+                       uint16_t *count)
 {
     struct line one;
     const struct command *c = m->c;
     const struct line *held = hold_lines(m->h, &one);
-    int64_t named = 0;
-    for (uint8_t i = 0; i < m->h->line_count; i++) {
-        int64_t units = 0;
-        for (uint16_t j = 0; j < c->move.want_count; j++) {
-            if (engine_find_lot(e, c->move.wants[j].lot) == held[i].lot)
-                units += c->move.wants[j].quantity;
-        }
-        if (units != held[i].quantity)
+    memset(lines, 0, m->h->line_count * sizeof *lines);
+    for (uint16_t j = 0; j < c->move.want_count; j++) {
+        lot_id id = engine_find_lot(e, c->move.wants[j].lot);
+        uint8_t i = 0;
+        while (i < m->h->line_count && held[i].lot != id)
+            i++;
+        if (i == m->h->line_count)
             return false;
-        lines[i] = held[i];
-        named += units;
+        lines[i] = (struct line){id, lines[i].quantity + c->move.wants[j].quantity};
+        if (lines[i].quantity > held[i].quantity)
+            return false;
     }
-    for (uint16_t j = 0; j < c->move.want_count; j++)
-        named -= c->move.wants[j].quantity;
-    *count = m->h->line_count;
-    return named == 0;
+    *count = lines_without_empty(lines, m->h->line_count);
+    return true;
 }
 
 /* What the hold is to have, into `lines`. */
@@ -58,7 +58,7 @@ static int allocate(struct engine *e, struct moving *m, struct line *lines, uint
                                     .lines = lines,
                                     .line_max = ORDER_LINES_MAX};
     int code = order_check_wants(c, &order);
-    if (code || is_held(e, m, lines, count))
+    if (code || gives_back(e, m, lines, count))
         return code;
     stock_lend(e, m->h);
     code = allocate_order(e, &order, m->h->in_sale ? hold_sale(m->h)->sale : NULL);

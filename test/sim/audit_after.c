@@ -313,11 +313,10 @@ void audit_check_change(struct auditor *a, struct audit_hold *h, const struct mo
     for (uint32_t i = 0; i < count; i++)
         if (lines[i].quantity < 0)
             audit_fail(a, "I1", "a change takes more from order %s than it has", h->order_id);
-    bool as_held = cause && audit_asks_for_held(a, cause, &h->now) &&
-                   audit_lines_equal(lines, count, h->now.lines, h->now.line_count);
-    if (!a->rules.shared && cause && !as_held &&
-        (audit_allocation(a, cause, &now, &h->now, right, &right_count) ||
-         !audit_lines_equal(lines, count, right, right_count)))
+    bool can_be = !cause || audit_gives_back(a, cause, &h->now, right, &right_count) ||
+                  !audit_allocation(a, cause, &now, &h->now, right, &right_count);
+    if (!a->rules.shared && cause &&
+        (!can_be || !audit_lines_equal(lines, count, right, right_count)))
         audit_fail(a, "FEFO", "order %s was changed to other units than it should have got",
                    h->order_id);
     memcpy(h->now.lines, lines, count * sizeof *lines);

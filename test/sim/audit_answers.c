@@ -74,7 +74,7 @@ static void reserved(struct auditor *a, const struct audit_ask *ask,
     if (!was_shown(h, answer, span))
         audit_fail(a, "I4", "request %u heard that order %s is %s, which it was not, or not so",
                    ask->number, h->order_id, hold_state_name(answer->state));
-    if (!h->fence && !audit_same_content(a, ask, h))
+    if (audit_replay(ask, h))
         audit_fail(a, "I4", "request %u got order %s, which is not what it asked for", ask->number,
                    h->order_id);
     audit_count(a, answer->replayed ? AUDIT_OUTCOME_REPLAYED : AUDIT_OUTCOME_RESERVED);

@@ -61,12 +61,13 @@ static bool wants_equal(const struct audit_want *x, const struct audit_want *y)
            x->quantity == y->quantity;
 }
 
-bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h)
+int audit_replay(const struct audit_ask *ask, const struct audit_hold *h)
 {
-    (void)a;
+    if (h->fence)
+        return ask->opens ? TLY_EGROUP_CLOSED : 0;
     bool same = str_equal(str_of(h->user_id), ask->user_id) && ask->want_count == h->asked_count &&
                 (!ask->opens || h->group_id);
     for (uint32_t i = 0; same && i < ask->want_count; i++)
         same = wants_equal(&ask->wants[i], &h->asked[i]);
-    return same;
+    return same ? 0 : TLY_EORDER_MISMATCH;
 }

@@ -177,9 +177,10 @@ static void expect_reserve(struct auditor *a, const struct audit_ask *ask,
     const struct audit_hold *h = audit_hold_of_order_at(a, ask->order_id, in->rows);
     int64_t hold_ms = ask->hold_ms ? ask->hold_ms : a->rules.hold_default_ms;
     out->either = h && forgotten(a, h, in->at_ms);
+    out->if_remembered = h ? audit_replay(ask, h) : 0;
     if (h && !out->either) {
-        out->replayed = h->fence || audit_same_content(a, ask, h);
-        out->code = out->replayed ? 0 : TLY_EORDER_MISMATCH;
+        out->code = out->if_remembered;
+        out->replayed = !out->code;
     } else if (hold_ms < 1 || hold_ms > a->rules.hold_max_ms) {
         out->code = TLY_EINVALID_ARGUMENT;
     } else {

@@ -124,6 +124,7 @@ struct audit_expected {
     int code;
     bool replayed;                      /* nothing is done: it was done before */
     bool either;                        /* past retention: it may be remembered or not */
+    int if_remembered;                  /* the code then */
     struct line lines[ORDER_LINES_MAX]; /* RESERVE that is not replayed */
     uint32_t line_count;
 };
@@ -231,11 +232,9 @@ size_t audit_set_rows(struct auditor *a, const struct move *rows, size_t count);
 /* Whether these lines are what the ask wanted: each unit serves one want, and none is left. */
 bool audit_lines_serve(struct auditor *a, const struct audit_ask *ask, const struct line *lines,
                        uint32_t count);
-/* A CHANGE to what is held, by the lots' keys: it needs no units. */
-bool audit_asks_for_held(const struct auditor *a, const struct audit_ask *ask,
-                         const struct audit_held *held);
-/* The ask is what the order was reserved with: the same user, the same lines. */
-bool audit_same_content(struct auditor *a, const struct audit_ask *ask, const struct audit_hold *h);
+/* RESERVE of an order that is there: 0, it is replayed. Anything but the same user and the same
+ * lines is another order; one that was cancelled before it came opens no group. */
+int audit_replay(const struct audit_ask *ask, const struct audit_hold *h);
 
 /* ---- the right answer (audit_expect.c) ---- */
 void audit_expect(struct auditor *a, const struct audit_ask *ask, const struct audit_instant *in,
@@ -258,6 +257,9 @@ void audit_expect_all(const struct auditor *a, const struct audit_ask *ask,
 /* CONFIRM_ALL: one of them could not be confirmed, for that reason. */
 bool audit_all_fails(const struct auditor *a, const struct audit_ask *ask,
                      const struct audit_instant *in, int code);
+/* CHANGE to lots that it has, no more of any: nothing else can be in the way. Its lines then. */
+bool audit_gives_back(const struct auditor *a, const struct audit_ask *ask,
+                      const struct audit_held *held, struct line *lines, uint32_t *count);
 /* How many units of each line the ask takes, of which there are `most`. False: it names others. */
 bool audit_takes(const struct auditor *a, const struct audit_ask *ask,
                  const struct audit_held *held, const int64_t *most, int64_t *taken);

@@ -286,22 +286,18 @@ static uint32_t more_than(const struct line *lines, uint32_t count, const struct
     return count;
 }
 
-bool audit_asks_for_held(const struct auditor *a, const struct audit_ask *ask,
-                         const struct audit_held *held)
+bool audit_gives_back(const struct auditor *a, const struct audit_ask *ask,
+                      const struct audit_held *held, struct line *lines, uint32_t *count)
 {
-    int64_t named = 0;
-    for (uint32_t j = 0; j < ask->want_count; j++)
-        named += ask->wants[j].quantity;
+    int64_t taken[AUDIT_LINES_MAX];
+    if (!ask->want_count || !takes_of_lines(a, ask, held, taken))
+        return false;
+    *count = 0;
     for (uint32_t i = 0; i < held->line_count; i++) {
-        int64_t units = 0;
-        for (uint32_t j = 0; j < ask->want_count; j++) {
-            if (audit_lot_find(a, ask->wants[j].lot) == &a->lots[held->lines[i].lot - 1])
-                units += ask->wants[j].quantity;
-        }
-        if (units != held->lines[i].quantity)
-            return false;
+        if (taken[i])
+            lines[(*count)++] = (struct line){held->lines[i].lot, taken[i]};
     }
-    return named == units_in(held->lines, held->line_count);
+    return true;
 }
 
 static void expect_change(const struct auditor *a, const struct audit_ask *ask,
@@ -312,14 +308,10 @@ static void expect_change(const struct auditor *a, const struct audit_ask *ask,
         out->code = TLY_EINVALID_TRANSITION;
         return;
     }
-    if (audit_asks_for_held(a, ask, s->held)) { /* whatever became of its lots and its sale */
-        out->replayed = str_empty(ask->call_id);
-        out->line_count = s->held->line_count;
-        memcpy(out->lines, s->held->lines, out->line_count * sizeof *out->lines);
-        return;
-    }
-    out->code = audit_allocation(a, ask, in, s->held, out->lines, &out->line_count);
-    if (!out->code)
+    bool less = audit_gives_back(a, ask, s->held, out->lines, &out->line_count);
+    if (!less)
+        out->code = audit_allocation(a, ask, in, s->held, out->lines, &out->line_count);
+    if (!out->code && !less)
         out->code = audit_sale_allows(a, h, in, out->lines, out->line_count,
                                       units_in(out->lines, out->line_count) -
                                           units_in(s->held->lines, s->held->line_count),

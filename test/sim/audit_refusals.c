@@ -56,7 +56,7 @@ static bool right_at(struct auditor *a, const struct audit_ask *ask, int code, b
                      const struct audit_instant *in, struct audit_expected *x)
 {
     audit_expect(a, ask, in, x);
-    if (x->either && (code == 0 || code == TLY_EORDER_MISMATCH))
+    if (x->either && (code == 0 || code == x->if_remembered))
         return true;
     if (code && ask->kind == AUDIT_CONFIRM_ALL) /* whichever was found wanting first */
         return audit_all_fails(a, ask, in, code);
@@ -410,7 +410,7 @@ void audit_refused(struct auditor *a, const struct audit_ask *ask,
         audit_count(a, AUDIT_OUTCOME_ALL_REFUSED);
     if (code == TLY_EOVERLOADED || code == TLY_EUNAVAILABLE)
         turned_away(a, ask, code, now_ms);
-    else if (h && code != TLY_EORDER_MISMATCH && now_ms - h->created_ms <= a->rules.retention_ms)
+    else if (h && code != audit_replay(ask, h) && now_ms - h->created_ms <= a->rules.retention_ms)
         audit_fail(a, "I4", "request %u was refused with %s, though order %s is reserved",
                    ask->number, error_name(code), h->order_id);
     else if (code == TLY_ESOLD_OUT && ask->kind == AUDIT_RESERVE &&

@@ -367,8 +367,8 @@ static void a_row_from_before_a_change_is_not_gone_by(void **state)
     assert_reserved(s, 3, 0, 0);
 }
 
-/* A retry, when what it got is sold no more. */
-static void a_change_to_what_is_held_needs_no_units(void **state)
+/* Also a retry, when what it got is sold no more. */
+static void a_change_that_gives_back_needs_no_units(void **state)
 {
     struct shop *s = *state;
     assert_done(change(s, "", 4, 5, 0));
@@ -382,7 +382,12 @@ static void a_change_to_what_is_held_needs_no_units(void **state)
     assert_replayed(change(s, "c-1", 4, 5, 0));
     assert_int_equal(change(s, "", 4, 5, 1)->c.code, TLY_ESOLD_OUT);
     assert_int_equal(change(s, "", 4, 6, 0)->c.code, TLY_ESOLD_OUT);
-    assert_int_equal(shop_stock(s, 2).reserved, 5);
+    assert_done(change(s, "", 4, 2, 0));
+    assert_int_equal(shop_stock(s, 1).reserved, 4);
+    assert_int_equal(shop_stock(s, 2).reserved, 2);
+    assert_done(change(s, "", 0, 1, 0));
+    assert_int_equal(shop_stock(s, 1).reserved, 0);
+    assert_int_equal(shop_stock(s, 2).reserved, 1);
     assert_int_equal(shop_stock(s, 3).reserved, 0);
 }
 
@@ -410,7 +415,7 @@ int main(void)
         T(what_has_ended_is_not_changed),
         T(a_change_wants_lines),
         T(a_row_from_before_a_change_is_not_gone_by),
-        T(a_change_to_what_is_held_needs_no_units),
+        T(a_change_that_gives_back_needs_no_units),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,10 +8,10 @@
  * The room knows nothing of stock: whoever asks brings the sale as it stands (struct sale_now), and
  * the room lets the line advance by it (pace.h). It only ever advances.
  *
- * Any thread; one lock, held for about a microsecond, and once a DRAWN sale for its draw and the sync
- * before it. Entries are written before waiting_join()
- * returns, so they survive the process; a thread of the rooms' own syncs them within
- * WAITING_SYNC_MS. Memory: at most WAITING_BYTES_PER_USER each, and `users_max` of them in all.
+ * Any thread; one lock, held for about a microsecond, and once a DRAWN sale for its draw and the
+ * sync before it. Entries are written before waiting_join() returns, so they survive the process; a
+ * thread of the rooms' own syncs them within WAITING_SYNC_MS. Memory: at most
+ * WAITING_BYTES_PER_USER each, and `users_max` of them in all.
  */
 #ifndef TALLY_WAITING_WAITING_H
 #define TALLY_WAITING_WAITING_H
