@@ -264,7 +264,7 @@ static void paid_places_of_open_groups_count_as_holds(void **state)
         shop_commit(s);
     }
     for (int i = 0; i < 4; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "p-%d", i);
         assert_int_equal(shop_reserve(s, id, LIME, 1)->c.reserve.code, 0);
     }
