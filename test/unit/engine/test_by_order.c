@@ -321,7 +321,7 @@ static struct shop *open_with_order_on_disk(void **state, int64_t *id)
     shop_lot(s, COLA, 1000);
     *id = shop_reserve(s, "o-1", COLA, 3)->c.reserve.reservation_id;
     for (int i = 0; i < 101; i++) {
-        char order_id[16];
+        char order_id[24];
         snprintf(order_id, sizeof order_id, "other-%d", i);
         shop_reserve(s, order_id, COLA, 1);
     }

@@ -73,7 +73,7 @@ static void due_holds_have_their_share_of_each_batch_however_many_orders_come(vo
 {
     struct shop *s = *state;
     all_become_due(s);
-    static char ids[10][16];
+    static char ids[10][24];
     for (int i = 0; i < 10; i++) {
         snprintf(ids[i], sizeof ids[i], "lime-%d", i);
         shop_reserve(s, ids[i], lime, 1);

@@ -14,9 +14,9 @@
 #define SHORTAGES 0 /* the sanitizers stand in front of malloc themselves */
 #endif
 
+#if SHORTAGES
 static bool memory_is_short;
 
-#if SHORTAGES
 extern void *__libc_calloc(size_t count, size_t size);
 
 void *calloc(size_t count, size_t size)
