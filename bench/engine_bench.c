@@ -79,8 +79,13 @@ static void load_lots(struct engine *e, unsigned count)
     for (unsigned i = 1; i <= count; i++) {
         lot_key(key, i);
         struct lot_dims dims = {
-            str_of(key),      {key, 11}, STR("cola-red"), STR("330ml_can"), STR("BATCH-20260101-A"),
-            LOT_NEVER_EXPIRES};
+            .key = str_of(key),
+            .expires_on = LOT_NEVER_EXPIRES,
+            .sku = {key, 11},
+            .flavor = STR("cola-red"),
+            .size = STR("330ml_can"),
+            .batch = STR("BATCH-20260101-A"),
+        };
         struct stock stock = {.on_hand = 2000000000};
         if (engine_load_lot(e, i, &dims, NULL, &stock, NULL))
             exit(1);
@@ -355,8 +360,13 @@ static void refusals(unsigned count)
 {
     struct engine *e = engine_new();
     struct lot_dims dims = {
-        STR("cola#00000001"),    STR("cola"),      STR("cola"), STR("330ml_can"),
-        STR("BATCH-20260101-A"), LOT_NEVER_EXPIRES};
+        .key = STR("cola#00000001"),
+        .expires_on = LOT_NEVER_EXPIRES,
+        .sku = STR("cola"),
+        .flavor = STR("cola"),
+        .size = STR("330ml_can"),
+        .batch = STR("BATCH-20260101-A"),
+    };
     if (engine_load_lot(e, 1, &dims, NULL, &(struct stock){0}, NULL))
         exit(1);
     engine_recovered(e, START_MS);

@@ -372,7 +372,7 @@ static void local_flush(struct gate_session *session, int64_t now_ms)
         return;
     for (struct gate_ask *ask = first; ask; ask = ask->next) {
         struct situation now = situation_read(s->gate, now_ms);
-        ask->verdict = admit_one(s->gate, ask, &now);
+        ask->verdict = (uint8_t)admit_one(s->gate, ask, &now);
     }
     s->worker.answered(s->worker.context, first);
 }

@@ -266,7 +266,7 @@ size_t late_gate_deliver(struct gate_session *session, size_t max)
         pthread_mutex_lock(&s->gate->lock);
         size_t i = draw(s->gate, (uint32_t)s->sent_count);
         struct gate_ask *ask = s->sent[i];
-        ask->verdict = decide(s->gate, ask, s->now_ms);
+        ask->verdict = (uint8_t)decide(s->gate, ask, s->now_ms);
         pthread_mutex_unlock(&s->gate->lock);
         s->sent[i] = s->sent[--s->sent_count];
         ask->next = NULL;

@@ -328,7 +328,7 @@ static void fake_ask(struct gate_session *session, struct gate_ask *ask)
 
 static void decide(struct fake_gate *g, struct gate_ask *ask, enum gate_verdict verdict)
 {
-    ask->verdict = verdict;
+    ask->verdict = (uint8_t)verdict;
     for (uint16_t j = 0; j < ask->line_count; j++) {
         ask->lines[j].lot_id = ask->lines[j].lot.len ? 1 : 0;
         ask->lines[j].is_short = verdict == GATE_SOLD_OUT;

@@ -422,8 +422,8 @@ static void a_group_is_known_by_a_number_of_any_length_and_by_nothing_else(void 
                                          "1234567 8",
                                          "123456789012345a",
                                          "00000000",
-                                         "1234\xef"
-                                         "678"};
+                                         ("1234\xef"
+                                          "678")};
     struct fixture *f = *state;
     char body[256];
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

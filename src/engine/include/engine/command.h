@@ -252,10 +252,10 @@ struct reserve_command {
     int64_t expires_ms;
     int code; /* in a batch: this order's own outcome */
     bool replayed;
-    bool other_user;   /* ORDER_MISMATCH: the stored order is another user's */
-    uint8_t state;     /* enum hold_state */
-    uint8_t reason;    /* enum refund_reason */
-    uint8_t trouble;   /* enum order_trouble */
+    bool other_user; /* ORDER_MISMATCH: the stored order is another user's */
+    uint8_t trouble; /* enum order_trouble */
+    enum hold_state state;
+    enum refund_reason reason;
     int64_t available; /* SOLD_OUT: how many could be had of the first line that failed */
     int64_t limit;     /* LIMIT_EXCEEDED: how many there may be */
     /* the engine's */
