@@ -191,8 +191,16 @@ class TallyServer:
         return code
 
     def pause(self):
-        """SIGSTOP: alive, and does nothing."""
+        """SIGSTOP: alive, and does nothing; no thread runs any more when this returns."""
         self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: set(self.thread_states()) == {"T"}, "all threads stand still")
+
+    def thread_states(self):
+        """A letter for each of its threads, as in proc(5)."""
+        tasks = "/proc/%d/task" % self.process.pid
+        for task in os.listdir(tasks):
+            with open(os.path.join(tasks, task, "stat"), encoding="utf-8") as stat:
+                yield stat.read().rpartition(")")[2].split()[0]
 
     def resume(self):
         """SIGCONT."""
