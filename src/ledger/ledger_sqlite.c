@@ -28,15 +28,15 @@ static int on_start(struct ledger *port, const struct ledger_events *events, str
     struct ledger_sqlite *l = self(port);
     assert(l->recovered && !l->started);
     l->events = *events;
-    int rc = writer_start(&l->writer, e);
+    int rc = mark_start(&l->mark, &l->guard.mark, e); /* before the writer, who tells it more */
+    if (rc == 0)
+        rc = writer_start(&l->writer, e);
     if (rc == 0)
         rc = reader_start(&l->reader, l, e);
     if (rc == 0)
         rc = lists_start(&l->lists, l, e);
     if (rc == 0)
         rc = order_store_start(&l->orders, &l->events, e);
-    if (rc == 0)
-        rc = mark_start(&l->mark, &l->guard.mark, e);
     l->started = true;
     if (rc)
         port->ops->stop(port);
