@@ -327,7 +327,7 @@ static void turn_back(struct imports *all, struct stock_import *i)
 static bool step(struct imports *all, struct stock_import *i)
 {
     struct error e = {0};
-    if (i->at_engine > 0 || i->again_ms)
+    if (i->at_engine > 0)
         return false;
     if (APPLIES_ROWS(i) && i->item_count > 0)
         end_part(i);
@@ -476,7 +476,7 @@ int imports_turn(struct imports *all, int64_t now_ms)
             return (int)(i->again_ms - now_ms);
         if (i->again_ms)
             go_on(all, i);
-        if (!step(all, i) && !i->again_ms)
+        else if (!step(all, i))
             return -1;
     }
 }

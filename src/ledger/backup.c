@@ -128,6 +128,19 @@ static bool is_of_a_room(const char *name)
     return strcmp(name, "key") == 0 || strncmp(name, "room-", 5) == 0;
 }
 
+static int copy_each_room(DIR *from, int to, struct error *e)
+{
+    const struct dirent *entry;
+    int rc = 0;
+    while (rc == 0 && (entry = readdir(from))) {
+        if (is_of_a_room(entry->d_name))
+            rc = copy_plain(dirfd(from), to, entry->d_name, e);
+    }
+    if (rc == 0 && fsync(to))
+        rc = error_set(e, TLY_EIO, WAITING_FOLDER, "cannot be synced: %s", strerror(errno));
+    return rc;
+}
+
 static int copy_rooms(const char *dir, const char *to, struct error *e)
 {
     char path[FILE_SIZE];
@@ -138,15 +151,8 @@ static int copy_rooms(const char *dir, const char *to, struct error *e)
     snprintf(path, sizeof path, "%s/" WAITING_FOLDER, to);
     int to_fd = mkdir(path, 0700) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = from && to_fd >= 0
-                 ? 0
+                 ? copy_each_room(from, to_fd, e)
                  : error_set(e, TLY_EIO, WAITING_FOLDER, "cannot be copied: %s", strerror(errno));
-    const struct dirent *entry;
-    while (rc == 0 && (entry = readdir(from))) {
-        if (is_of_a_room(entry->d_name))
-            rc = copy_plain(dirfd(from), to_fd, entry->d_name, e);
-    }
-    if (rc == 0 && fsync(to_fd))
-        rc = error_set(e, TLY_EIO, WAITING_FOLDER, "cannot be synced: %s", strerror(errno));
     if (to_fd >= 0)
         close(to_fd);
     if (from)
