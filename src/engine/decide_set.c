@@ -41,13 +41,10 @@ static int check_old(const struct engine *e, const struct command *c, struct set
         return fault(i, SET_COLLIDES);
     if (i->dated && lots_last_day(&e->lots, lot) != i->dims.expires_on)
         return fault(i, SET_OTHER_EXPIRY);
-    int64_t target = !i->counts                     ? s->on_hand
-                     : c->set.mode == SET_ON_HAND   ? i->quantity
-                     : c->set.mode == SET_AVAILABLE ? i->quantity + i->held
-                                                    : i->quantity + s->on_hand;
+    int64_t target = !i->counts                   ? s->on_hand
+                     : c->set.mode == SET_ON_HAND ? i->quantity
+                                                  : i->quantity + i->held;
     i->delta = target - s->on_hand;
-    if (c->set.only_up && i->delta < 0)
-        i->delta = 0;
     if (i->delta > 0 && target > QUANTITY_MAX)
         return fault(i, SET_TOO_MANY);
     if (i->delta < 0 && target < i->held)

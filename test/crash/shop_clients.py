@@ -6,11 +6,9 @@ truthfully show of it after a kill is what was told last, or that with the one r
 a group may have failed meanwhile.
 """
 import random
-import threading
 
-from pipelined import Connection, Lost
+from pipelined import Worker
 
-DEPTH = 16  # pipelined requests of a client
 HOLD_MS = 3_600_000
 
 # What an order may be refused for here.
@@ -127,21 +125,18 @@ class Shop:
             order.group.members.append(order)
 
 
-class Client(threading.Thread):
+class Client(Worker):
     """Works through orders until the server is gone."""
 
     def __init__(self, seed, number, round_number, port, shop):
-        super().__init__()
+        super().__init__(port)
         self.random = random.Random(f"{seed}-{round_number}-{number}")
         self.prefix = f"{round_number}-{number}"
         # Users live for some rounds, so that limits are reached, and reached over a restart.
         self.users = [f"u-{number}-{round_number // 4}-{i}" for i in range(12)]
-        self.port = port
         self.shop = shop
         self.mine = []
-        self.errors = []
         self.count = 0
-        self.answers = 0
 
     # ---- what it asks ----
 
@@ -212,27 +207,6 @@ class Client(threading.Thread):
         return order, order.request()
 
     # ---- what it hears ----
-
-    def run(self):
-        try:
-            connection = Connection(self.port)
-        except OSError:
-            return
-        try:
-            while True:
-                sent = []
-                for _ in range(DEPTH):
-                    sent.append(self.next_request([order for order, _ in sent]))
-                connection.send([request for _, request in sent])
-                for order, _ in sent:
-                    self.judge(order, *connection.receive())
-                    self.answers += 1
-        except (Lost, OSError):
-            pass
-        except Exception as fault:  # pylint: disable=broad-except
-            self.errors.append(repr(fault))
-        finally:
-            connection.close()
 
     def judge(self, order, status, body):
         what, units, name = order.sent

@@ -17,13 +17,12 @@ TALLY_CRASH_KILLS says how often (50), TALLY_CRASH_SEED repeats a run's choices 
 import os
 import random
 import sys
-import threading
 import time
 import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from pipelined import Connection, Lost  # noqa: E402
+from pipelined import Connection, Worker  # noqa: E402
 from tally_server import TallyServer, wait_until  # noqa: E402
 
 KILLS = int(os.environ.get("TALLY_CRASH_KILLS", "50"))
@@ -32,7 +31,6 @@ SEED = int(os.environ.get("TALLY_CRASH_SEED", str(random.SystemRandom().randrang
 FLAGS = ("--hold-max-ms", "7200000", "--io-workers", "2", "--order-memory-max", "4096",
          "--snapshot-moves", "2000", "--wal-bytes-max", "1MiB")
 CLIENTS = 4
-DEPTH = 16  # pipelined requests of a client
 LOTS = 3
 UNITS = 1_000_000
 
@@ -60,20 +58,17 @@ class Order:
         return states - {None}
 
 
-class Client(threading.Thread):
+class Client(Worker):
     """Works through orders until the server is gone, keeping the journal."""
 
     def __init__(self, number, round_number, port, lots, journal):
-        super().__init__()
+        super().__init__(port)
         self.random = random.Random(f"{SEED}-{round_number}-{number}")
         self.prefix = f"{round_number}-{number}"
-        self.port = port
         self.lots = lots
         self.journal = journal
         self.mine = []
-        self.errors = []
         self.count = 0
-        self.answers = 0
 
     def next_request(self, busy):
         choice = self.random.random()
@@ -95,25 +90,6 @@ class Client(threading.Thread):
             order.sent = "refund"
             return order, ("POST", path + "/refund", {})
         return order, ("POST", "/v1/reservations", reserve_body(order))  # a retry
-
-    def run(self):
-        try:
-            connection = Connection(self.port)
-        except OSError:
-            return
-        try:
-            while True:
-                sent = []
-                for _ in range(DEPTH):
-                    sent.append(self.next_request([order for order, _ in sent]))
-                connection.send([request for _, request in sent])
-                for order, _ in sent:
-                    self.judge(order, *connection.receive())
-                    self.answers += 1
-        except (Lost, OSError):
-            pass
-        finally:
-            connection.close()
 
     def judge(self, order, status, body):
         if status not in (200, 201):

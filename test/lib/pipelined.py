@@ -6,6 +6,7 @@
 """
 import json
 import socket
+import threading
 
 from tally_server import PATIENCE_S
 
@@ -63,3 +64,39 @@ class Connection:
     def close(self):
         self.file.close()
         self.socket.close()
+
+
+class Worker(threading.Thread):
+    """Works through orders until the server is gone, DEPTH requests at a time.
+
+    next_request(busy) tells an order that is not busy and its next request; judge(order, status, body)
+    hears the answer. What is wrong stands in errors."""
+
+    DEPTH = 16
+
+    def __init__(self, port):
+        super().__init__()
+        self.port = port
+        self.answers = 0
+        self.errors = []
+
+    def run(self):
+        try:
+            connection = Connection(self.port)
+        except OSError:
+            return
+        try:
+            while True:
+                sent = []
+                for _ in range(self.DEPTH):
+                    sent.append(self.next_request([order for order, _ in sent]))
+                connection.send([request for _, request in sent])
+                for order, _ in sent:
+                    self.judge(order, *connection.receive())
+                    self.answers += 1
+        except (Lost, OSError):
+            pass
+        except Exception as fault:  # pylint: disable=broad-except
+            self.errors.append(repr(fault))
+        finally:
+            connection.close()

@@ -333,12 +333,9 @@ static bool set_one(const struct auditor *a, const struct audit_ask *ask,
     audit_free_units(a, in, units);
     int64_t on_hand = on_hand_at(lot, in->rows);
     int64_t held = on_hand - units[lot - a->lots];
-    int64_t target = !item->counts                   ? on_hand
-                     : ask->mode == AUDIT_AVAILABLE  ? item->quantity + held
-                     : ask->mode == AUDIT_DIFFERENCE ? item->quantity + on_hand
-                                                     : item->quantity;
-    if (ask->only_up && target < on_hand)
-        target = on_hand;
+    int64_t target = !item->counts                  ? on_hand
+                     : ask->mode == AUDIT_AVAILABLE ? item->quantity + held
+                                                    : item->quantity;
     out->delta = target - on_hand;
     out->kind = out->delta ? MOVE_ADJUST : 0;
     return out->delta >= 0 || target >= held;

@@ -70,7 +70,7 @@ enum audit_sets {
 
 /* A row of a stock file, what its quantities mean, and what its ADJUSTs say. */
 enum { AUDIT_SET_MAX = 3 };
-enum audit_mode { AUDIT_ON_HAND, AUDIT_AVAILABLE, AUDIT_DIFFERENCE };
+enum audit_mode { AUDIT_ON_HAND, AUDIT_AVAILABLE };
 #define AUDIT_SET_REASON "stock file"
 struct audit_set_item {
     struct str key;
@@ -107,7 +107,7 @@ struct audit_ask {
     struct audit_set_item items[AUDIT_SET_MAX]; /* SET */
     uint32_t item_count;
     enum audit_mode mode;
-    bool existing_only, only_up;
+    bool existing_only;
     int64_t quantity;         /* CREATE, ADJUST */
     struct str adjustment_id; /* ADJUST, may be empty */
     int64_t hold_ms;          /* RESERVE, EXTEND; 0: the default */

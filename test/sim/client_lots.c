@@ -79,7 +79,7 @@ static void update(struct world *w)
 
 void client_set_stock(struct world *w, const struct sim_set *set)
 {
-    static const uint8_t modes[] = {SET_ON_HAND, SET_AVAILABLE, SET_RELATIVE};
+    static const uint8_t modes[] = {SET_ON_HAND, SET_AVAILABLE};
     struct request *q = client_request(w, COMMAND_SET_STOCK, AUDIT_SET);
     struct audit_ask *ask = &q->asks[0];
     q->command.deadline_ns = 0;
@@ -87,15 +87,13 @@ void client_set_stock(struct world *w, const struct sim_set *set)
     ask->item_count = set->count;
     ask->mode = set->mode;
     ask->existing_only = set->existing_only;
-    ask->only_up = set->only_up;
     q->command.set.items = q->set_items;
     q->command.set.count = set->count;
     q->command.set.mode = modes[set->mode];
     q->command.set.existing_only = set->existing_only;
-    q->command.set.only_up = set->only_up;
     q->command.set.reason = STR(AUDIT_SET_REASON);
-    world_trace(w, "#%u stock file, mode %d%s%s", ask->number, (int)set->mode,
-                set->existing_only ? ", existing only" : "", set->only_up ? ", only up" : "");
+    world_trace(w, "#%u stock file, mode %d%s", ask->number, (int)set->mode,
+                set->existing_only ? ", existing only" : "");
     for (uint32_t i = 0; i < set->count; i++) {
         const struct sim_set_row *row = &set->rows[i];
         q->set_items[i] = (struct set_item){.dims = row->lot->dims,
@@ -118,9 +116,8 @@ void client_set_stock(struct world *w, const struct sim_set *set)
 /* Lots with terms of their own are not made by a file: it knows of none. */
 static void set_stock(struct world *w)
 {
-    struct sim_set set = {.mode = (enum audit_mode)rng_below(&w->rng, 3),
-                          .existing_only = chance(w, 600),
-                          .only_up = chance(w, 150)};
+    struct sim_set set = {.mode = (enum audit_mode)rng_below(&w->rng, 2),
+                          .existing_only = chance(w, 600)};
     uint32_t count = rng_between(&w->rng, 1, AUDIT_SET_MAX);
     for (int tries = 0; tries < 8 && set.count < count; tries++) {
         const struct sim_lot *lot = client_any_lot(w);
@@ -131,8 +128,7 @@ static void set_stock(struct world *w)
             continue;
         struct sim_set_row *row = &set.rows[set.count++];
         *row = (struct sim_set_row){.lot = lot, .counts = chance(w, 850), .dated = chance(w, 100)};
-        row->quantity = set.mode == AUDIT_DIFFERENCE ? (int64_t)rng_below(&w->rng, 7) - 3
-                                                     : rng_below(&w->rng, 16);
+        row->quantity = rng_below(&w->rng, 16);
         row->expires_on = lot->dims.expires_on;
     }
     if (set.count)

@@ -127,7 +127,6 @@ static void stock_file(struct world *w, const struct sim_lot *few, const struct 
     client_set_stock(w, &set);
     world_settle(w);
     give_back(w, o);
-    set.mode = AUDIT_DIFFERENCE;
     set.rows[1].quantity = 20;
     client_set_stock(w, &set);
     world_settle(w);

@@ -58,7 +58,7 @@ struct sim_set {
     struct sim_set_row rows[AUDIT_SET_MAX];
     uint32_t count;
     enum audit_mode mode;
-    bool existing_only, only_up;
+    bool existing_only;
 };
 
 /* What is asked for under a shipment_id, return_id or change_id. */

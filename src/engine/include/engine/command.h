@@ -60,7 +60,7 @@ enum want_trouble {
 };
 
 /* What a count of units means. */
-enum set_mode { SET_ON_HAND, SET_AVAILABLE, SET_RELATIVE };
+enum set_mode { SET_ON_HAND, SET_AVAILABLE };
 enum set_action { SET_PASSED, SET_SAME, SET_CREATE, SET_RAISE, SET_LOWER };
 enum set_fault {
     SET_FINE,
@@ -332,7 +332,6 @@ struct command {
             uint8_t mode;            /* enum set_mode */
             bool check_only;
             bool existing_only; /* no lot is made */
-            bool only_up;       /* what would fall stays as it is */
             struct str reason;
             uint32_t faults; /* answered; if there are any, nothing was done: INVALID_ARGUMENT */
         } set;
