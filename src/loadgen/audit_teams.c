@@ -298,10 +298,10 @@ static bool judge_all(struct teams *t, struct sale_account *out)
 
 /* ---- the steps ---- */
 
-static bool make_room(struct teams *t)
+static bool make_room(struct teams *t, uint32_t books)
 {
     bool good = true;
-    for (uint32_t b = 0; b < t->audit->in->book_count; b++) {
+    for (uint32_t b = 0; b < books; b++) {
         const struct order_book *book = book_at(t, b);
         t->facts[b] = calloc(book->count + 1, sizeof *t->facts[b]);
         t->groups[b] = calloc(book->team_count + 1, sizeof *t->groups[b]);
@@ -333,9 +333,10 @@ bool audit_teams(struct audit *a, struct sale_account *out)
     struct teams t = {.audit = a};
     *out = (struct sale_account){.total_limit = a->in->mix->teams.total_limit};
     uint64_t last_ns = count_all(&t);
-    bool good = make_room(&t) && wait(&t, last_ns) && ask_groups(&t, PASS_TOLD, t.told) &&
+    uint32_t books = a->in->book_count;
+    bool good = make_room(&t, books) && wait(&t, last_ns) && ask_groups(&t, PASS_TOLD, t.told) &&
                 ask_orders(&t) && ask_groups(&t, PASS_LEARNED, 0) && judge_all(&t, out);
-    for (uint32_t b = 0; b < a->in->book_count; b++) {
+    for (uint32_t b = 0; b < books; b++) {
         free(t.facts[b]);
         free(t.groups[b]);
         free(t.learned[b]);
