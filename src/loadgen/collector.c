@@ -30,6 +30,7 @@ static void free_list(struct interval *list)
     while (list) {
         struct interval *next = list->next;
         histogram_close(&list->latency);
+        histogram_close(&list->accepted);
         free(list);
         list = next;
     }
@@ -54,11 +55,14 @@ struct interval *collector_spare(struct collector *c)
     pthread_mutex_unlock(&c->lock);
     if (!i) {
         i = calloc(1, sizeof *i);
-        if (i)
+        if (i) {
             histogram_init(&i->latency);
+            histogram_init(&i->accepted);
+        }
         return i;
     }
     histogram_reset(&i->latency);
+    histogram_reset(&i->accepted);
     memset(i->codes, 0, sizeof i->codes);
     i->next = NULL;
     return i;
@@ -146,6 +150,7 @@ static void add(struct collector *c, const struct interval *i)
     if (p)
         p->stage = then ? i->stage_then : c->report->stage_count - 1;
     histogram_add(&due->histogram, &i->latency);
+    histogram_add(&c->report->accepted, &i->accepted);
     if (c->open)
         histogram_add(&second_of(c, i->second)->latency, &i->latency);
 }

@@ -21,6 +21,7 @@ struct interval {
     uint32_t stage_then; /* that was running when the answers came; UINT32_MAX: after the last */
     uint64_t codes[ANSWER_CODE_COUNT];
     struct histogram latency;
+    struct histogram accepted; /* of calls that were */
 };
 
 struct collector_second;

@@ -8,6 +8,7 @@ void report_init(struct report *r)
 {
     *r = (struct report){0};
     histogram_init(&r->histogram);
+    histogram_init(&r->accepted);
 }
 
 void report_close(struct report *r)
@@ -17,6 +18,7 @@ void report_close(struct report *r)
     free(r->stages);
     free(r->points);
     histogram_close(&r->histogram);
+    histogram_close(&r->accepted);
     report_init(r);
 }
 

@@ -158,12 +158,13 @@ static json_t *distribution(const struct histogram *h)
     return list;
 }
 
-static json_t *latency(const struct report *r)
+static json_t *latency(const struct histogram *h)
 {
+    struct latency l = latency_of(h);
     json_t *o = json_object();
-    json_object_set_new(o, "count", integer(r->histogram.count));
-    set_latency(o, &r->latency);
-    json_object_set_new(o, "unrecorded", integer(r->histogram.lost));
+    json_object_set_new(o, "count", integer(h->count));
+    set_latency(o, &l);
+    json_object_set_new(o, "unrecorded", integer(h->lost));
     return o;
 }
 
@@ -224,7 +225,8 @@ static void print_report(struct writer *w, const struct report *r)
     print_member(w, "end_text", text(r->end_text));
     print_member(w, "audit", audit(&r->audit));
     print_member(w, "total", all);
-    print_member(w, "latency", latency(r));
+    print_member(w, "latency", latency(&r->histogram));
+    print_member(w, "accepted_latency", latency(&r->accepted));
     print_member(w, "distribution", distribution(&r->histogram));
     member(w, "stages");
     for (uint32_t i = 0; i < r->stage_count; i++) {

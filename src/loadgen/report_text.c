@@ -21,6 +21,16 @@ static bool print_stages(const struct report *r, FILE *to)
     return done;
 }
 
+/* Where not all calls were: a refusal's latency says nothing of an order's. */
+static void print_accepted(const struct report *r, FILE *to)
+{
+    if (r->accepted.count == 0 || r->accepted.count == r->histogram.count)
+        return;
+    struct latency l = latency_of(&r->accepted);
+    fprintf(to, "\nAccepted calls: p50 %s, p99 %s, max %s ms\n", figure_ms(l.p50).text,
+            figure_ms(l.p99).text, figure_ms(l.max).text);
+}
+
 /* "  no answer in time  1,204  in opening 1,200, tail 4" */
 static void print_error(const struct report *r, enum answer_code c, uint64_t count, FILE *to)
 {
@@ -155,6 +165,7 @@ int report_print(const struct report *r, FILE *to, struct error *e)
     if (r->histogram.lost > 0)
         fprintf(to, "\n%s latencies are missing: memory ran short\n",
                 figure_count(r->histogram.lost).text);
+    print_accepted(r, to);
     print_errors(r, &total, to);
     print_capacity(r, to);
     if (r->end != END_COMPLETE || r->end_text[0]) {

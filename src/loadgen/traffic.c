@@ -88,7 +88,10 @@ static void count(struct traffic *t, const struct call *call, const struct answe
     uint32_t orders = call->kind == CALL_RESERVE_BATCH ? call->batch : 1;
     if (orders > a->outcome_count)
         i->codes[a->code] += orders - a->outcome_count;
-    histogram_record(&i->latency, now_ns > call->due_ns ? now_ns - call->due_ns : 0);
+    uint64_t late_ns = now_ns > call->due_ns ? now_ns - call->due_ns : 0;
+    histogram_record(&i->latency, late_ns);
+    if (answer_group(a->code) == ANSWER_GROUP_OK)
+        histogram_record(&i->accepted, late_ns);
 }
 
 static void count_offered(struct traffic *t, const struct call *call)

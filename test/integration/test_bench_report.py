@@ -175,6 +175,7 @@ class Reports(unittest.TestCase):
                                  sum(stage[member] for stage in report["stages"]))
             self.assertEqual(sum(count for _, count in report["distribution"]),
                              report["latency"]["count"])
+            self.assertEqual(report["accepted_latency"]["count"], report["total"]["accepted"])
             bounds = [bound for bound, _ in report["distribution"]]
             self.assertEqual(bounds, sorted(set(bounds)))
         self.assertGreater(self.json("sale")["total"]["refused"], 0)

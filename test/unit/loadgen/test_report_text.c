@@ -66,6 +66,22 @@ static void numbers_have_the_digits_that_matter(void **state)
     assert_string_equal(figure_ratio(3, 2).text, "1.50x");
 }
 
+static void what_was_accepted_is_told_apart_where_some_was_not(void **state)
+{
+    (void)state;
+    struct report r;
+    fixture_flash_sale(&r);
+    char *text = printed(&r);
+    assert_has_not(text, "Accepted calls");
+    free(text);
+    histogram_record(&r.accepted, 2000000);
+    histogram_record(&r.accepted, 8000000);
+    text = printed(&r);
+    assert_has(text, "\nAccepted calls: p50 2.00, p99 8.00, max 8.00 ms\n");
+    free(text);
+    report_close(&r);
+}
+
 static void text_from_elsewhere_cannot_move_the_cursor(void **state)
 {
     (void)state;
@@ -301,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_the_digits_that_matter),
+        cmocka_unit_test(what_was_accepted_is_told_apart_where_some_was_not),
         cmocka_unit_test(text_from_elsewhere_cannot_move_the_cursor),
         cmocka_unit_test(a_line_for_every_stage_and_one_for_all),
         cmocka_unit_test(columns_are_aligned),

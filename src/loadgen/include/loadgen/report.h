@@ -71,6 +71,7 @@ struct report {
     uint32_t point_count;
     struct histogram histogram; /* of the whole run */
     struct latency latency;
+    struct histogram accepted; /* of those calls that were accepted */
     struct audit_result audit;
 };
 
