@@ -31,7 +31,9 @@
  * in one go, and holds until the batch's outcome. One load at a time, and only while no batch is
  * under way. It ends with the final outcome of the batch that names it (batch.load), by release(),
  * or by being answered with a code other than 0. The rows are the ledger's memory until it has
- * ended; the keys are the caller's as long.
+ * ended; the keys are the caller's as long. A batch's moves are of lots, sales and groups that its
+ * load has, or that it makes; a move of a reservation tells no sale and no user but in its RESERVE:
+ * that is in the batch, or the reservation among the load's records.
  */
 #ifndef TALLY_LEDGER_LEDGER_H
 #define TALLY_LEDGER_LEDGER_H
@@ -76,6 +78,18 @@ struct batch {
     bool writable; /* LEDGER_REJECTED: the next batch may be taken at once */
 };
 
+/* A group, as the rows of its GROUP_OPEN and of its end say. */
+struct group_record {
+    int64_t group_id;
+    sale_number sale;
+    enum group_status status;
+    uint16_t size;
+    uint16_t paid; /* when it ended; 0 while it is OPEN */
+    int64_t opened_ms;
+    int64_t ends_ms;
+    int64_t ended_ms; /* 0: it is OPEN */
+};
+
 /* ---- the load step ---- */
 
 enum load_key_kind {
@@ -85,11 +99,19 @@ enum load_key_kind {
     LOAD_LOT,         /* text: lot key */
     LOAD_SKU,         /* text: sku; all its lots */
     LOAD_LOTS, /* a page of lots: number is the lot_id after which it begins, text a sku or "" */
+    LOAD_SALE, /* text: sale_id; the sale alone, not the lots that it sells */
+    LOAD_SALE_LOTS, /* the same, and all lots that it sells */
+    LOAD_SALES,     /* a page of sales with all lots that they sell: number is the sale after which
+                       it begins, limit how many */
+    LOAD_GROUP,     /* number: group_id */
 };
 
 struct load_key {
     uint8_t kind;
+    bool takes; /* LOAD_ORDER, LOAD_RESERVATION: it may take units, so what its user has comes too
+                   (loaded_units) */
     struct str text;
+    struct str user_id; /* takes: the user; or empty: the user of the reservation that is found */
     uint64_t hash;
     int64_t number;
     uint32_t limit;
@@ -98,6 +120,7 @@ struct load_key {
 struct loaded_lot {
     lot_id id;
     struct lot_dims dims;
+    struct lot_terms terms;
     struct stock stock;
     int64_t created_ms;
 };
@@ -108,18 +131,93 @@ struct loaded_adjustment {
     struct line line;
 };
 
+/* A sale as it stands, and what its orders' moves come to. Units count from RESERVE to what gives
+ * them back: PENDING from RESERVE, CHANGE, less CONFIRM, RELEASE, REFUND; confirmed from CONFIRM,
+ * RECLAIM, less RETURN, RESTOCK, WRITE_OFF, DISCARD (SHIP takes none). */
+struct loaded_sale {
+    struct sale_terms terms; /* items by lot number, or by sku */
+    int64_t created_seq;     /* of its first SALE */
+    int64_t units_pending;
+    int64_t units_confirmed;
+    int64_t orders_made; /* RESERVEs */
+    int64_t orders_back; /* REFUNDs */
+    uint32_t groups_open;
+    uint32_t groups_succeeded;
+    uint32_t groups_failed;
+};
+
+/* Units that a user has by one reservation, never 0:
+ *   sale            its units in that sale, counted as in loaded_sale
+ *   lot             outside sales, its units of that lot, if it is PENDING or its id is at least
+ *                   load.counted_from
+ *   neither         1: it is a PENDING hold, not due at load.now_ms; only if load.user_holds
+ * A reservation that is among the records of the load may be left out or not: it counts as it
+ * stands there. */
+struct loaded_units {
+    struct str user_id;
+    sale_number sale;
+    lot_id lot;
+    int64_t reservation_id;
+    int64_t units;
+};
+
+/* Units that a move took and its reservation still has: what an order gave back are those that it
+ * took last, what left the house or was written off those that it took first. */
+struct loaded_place {
+    lot_id lot;
+    int64_t seq; /* of the RESERVE, CHANGE or RECLAIM that took them */
+    int64_t reservation_id;
+    int64_t units; /* at least 1 */
+};
+
+/* What comes with what: whatever is loaded brings
+ *   a reservation  its lots (reserved and held now), its sale, its group; with `takes`, what its
+ *                  user has in its sale, or of its lots, and as PENDING holds
+ *   an order's key with `takes`: what its user has in the sales, and of the lots with a
+ *                  per_user_limit, that the load has, and as PENDING holds
+ *   a group        its sale; if it is OPEN, all its members that are PENDING or CONFIRMED, as
+ *                  reservations. `groups` has those that ended too
+ *   a lot          if less than 0 of it is available: who waits, as loaded_place: the newest of
+ *                  all that hold units of it, until they have as many units as are missing
+ *   a sale         nothing (LOAD_SALE_LOTS and LOAD_SALES: its lots)
+ * and so on, until nothing new comes.
+ *
+ * What is locked, if `writes`, until the load ends, in this one order, each kind ascending, so that
+ * no two loads wait for each other:
+ *   1. order_ids and adjustment_ids that are named, whether they are there or not (by bytes)
+ *   2. users of keys with `takes`, only if load.user_holds (by bytes): two of a user's orders that
+ *      share no lot and no sale are decided one after the other
+ *   3. sales that are loaded (by number): their counts, and with them what users have in them
+ *   4. groups that are loaded and OPEN (by id): nobody joins one, pays in it or leaves it, and it
+ *      does not end, without its lock; members need none of their own
+ *   5. lots that are loaded (by number): their stock and terms, what users have of them, who waits,
+ *      and every reservation that has units of them
+ *   6. the next lot's number, if a LOAD_LOT key was not found
+ *   7. the next sale's number, if a LOAD_SALE or LOAD_SALE_LOTS key was not found
+ * What is to be locked follows from rows: they are read, what they name is locked in that order,
+ * and they are read again under the locks; if more is named then, from the start.
+ * What is due and comes by itself (below) is left out where a lock is not to be had at once.
+ *
+ * What may be assumed on attempt 0: order_ids that are named are not there, and lots are as this
+ * node knew them last, where their terms have neither a per_user_limit nor ever had a
+ * backorder_limit. A load that has anything of sales, groups or reservations, or `takes` with
+ * user_holds, assumes nothing. */
 struct load {
     struct mail mail;
     /* asked */
     const struct load_key *keys;
     uint32_t key_count;
-    bool writes;      /* rows are wanted locked, in ascending order, until the load ends; false:
-                         look-ups only */
+    bool writes;      /* rows are wanted locked until the load ends; false: look-ups only */
+    bool user_holds;  /* PENDING holds of users are counted (user_holds_max) */
     uint32_t attempt; /* how often these commands were decided before: from 1 on nothing may be
                          assumed, all is locked */
-    int64_t now_ms;   /* holds due by then come too, those of the lots named first, locked; what
-                         somebody else has locked is left out */
-    uint32_t due_max; /* at most so many of them */
+    int64_t now_ms;   /* holds due by then come too, those of the lots named first, and OPEN groups
+                         that have ended by then, as if they were named, locked; what somebody else
+                         has locked is left out */
+    uint32_t due_max; /* at most so many of them; a group counts with its members. One group comes
+                         whole even if it has more */
+    int64_t counted_from; /* reservations with lower ids count towards a lot's per_user_limit only
+                             while they are PENDING */
     /* answered */
     int code;     /* 0; TLY_EUNAVAILABLE; TLY_EOVERLOADED (waited for locks): the load has ended */
     bool assumed; /* attempt 0 only: the rows were not read or locked now, but are what this node
@@ -127,16 +225,24 @@ struct load {
                      attempt 1. false: they are the truth until the load ends */
     const struct loaded_lot *lots; /* every lot that anything loaded touches */
     uint32_t lot_count;
-    struct reservation_record **records; /* of orders, reservations and due holds */
+    struct reservation_record **records; /* of orders, reservations, members and due holds */
     uint32_t record_count;
     const struct loaded_adjustment *adjustments;
     uint32_t adjustment_count;
-    lot_id lots_highest; /* the next lot gets a higher number; locked if `writes` and a LOAD_LOT
-                            key was not found */
-    int64_t seq_floor;   /* every seq of the batch must be higher, so that a lot's rows stand in
-                            the order of their commits */
-    int64_t next_deadline_ms; /* earliest deadline of a PENDING hold that was not loaded;
-                                 INT64_MAX: none */
+    const struct loaded_sale *sales;
+    uint32_t sale_count;
+    const struct group_record *groups;
+    uint32_t group_count;
+    const struct loaded_units *units;
+    uint32_t unit_count;
+    const struct loaded_place *places; /* lot by lot, each lot's by ascending seq */
+    uint32_t place_count;
+    lot_id lots_highest;       /* the next lot gets a higher number */
+    sale_number sales_highest; /* the next sale gets the next number */
+    int64_t seq_floor; /* every seq of the batch must be higher, so that the rows of a lot, a sale
+                          and a group stand in the order of their commits */
+    int64_t next_deadline_ms; /* earliest deadline of a PENDING hold, or end of an OPEN group, that
+                                 was not loaded; INT64_MAX: none */
 };
 
 /* ---- questions: look-ups outside a load ---- */
@@ -166,18 +272,6 @@ struct reservation_list {
     struct reservation_record **records;
     uint32_t count;
     int64_t next; /* `before` of the next page; 0: this was the last */
-};
-
-/* A group, as the rows of its GROUP_OPEN and of its end say. */
-struct group_record {
-    int64_t group_id;
-    sale_number sale;
-    enum group_status status;
-    uint16_t size;
-    uint16_t paid; /* when it ended; 0 while it is OPEN */
-    int64_t opened_ms;
-    int64_t ends_ms;
-    int64_t ended_ms; /* 0: it is OPEN */
 };
 
 struct question {
