@@ -160,7 +160,7 @@ static bool begin_again(struct webhook *w, uint64_t now_ns)
     if (!a || now_ns < w->again_due_ns || !poster_has_room(&w->poster) ||
         !webhook_list_next(w, after, &f))
         return false;
-    if (webhook_store_body(&w->store, f.id, &a->body, &size, &e)) {
+    if (webhook_list_body(w, f.id, &a->body, &size, &e)) {
         tell(w, "webhook.list_unreadable", f.id, e.text);
         w->again_due_ns = now_ns + TROUBLE_MS * NS_PER_MS;
         return false;
@@ -371,6 +371,7 @@ int webhook_create(struct webhook **out, const struct webhook_config *config, st
     *out = NULL;
     if (!w)
         return error_set(e, TLY_ENO_MEMORY, "webhook", "no memory for the webhook");
+    pthread_mutex_init(&w->file_lock, NULL);
     pthread_mutex_init(&w->lock, NULL);
     int code = copy_config(w, config);
     if (code)
@@ -459,6 +460,7 @@ void webhook_destroy(struct webhook *w)
     webhook_store_close(&w->store);
     free(w->failures);
     pthread_mutex_destroy(&w->lock);
+    pthread_mutex_destroy(&w->file_lock);
     free(w->dir);
     free(w->url);
     free(w->secrets);

@@ -1,7 +1,9 @@
 /* webhook_internal.h - what the files of the webhook share.
  *
- * `window`, `poster` and `store` are the webhook's thread's; the list of failures is guarded by
- * `lock` and changed by the thread, but for `again`, which anybody may set.
+ * `window` and `poster` are the webhook's thread's. The file of the list is guarded by `file_lock`,
+ * which is held until the list in memory says the same; the list itself is guarded by `lock`, which
+ * is taken inside and never held while the file is written. Both are changed by the thread, but for
+ * `again`, which anybody may set.
  */
 #ifndef TALLY_BUS_WEBHOOK_INTERNAL_H
 #define TALLY_BUS_WEBHOOK_INTERNAL_H
@@ -41,7 +43,7 @@ struct webhook {
     bool full_told;
     bool caught_up;
 
-    pthread_mutex_t lock;
+    pthread_mutex_t file_lock, lock;
     struct webhook_failure *failures; /* ascending id; failed_max of them */
     uint32_t failure_count;
     uint32_t again_count; /* of them, marked `again` */
@@ -68,6 +70,9 @@ int webhook_list_add(struct webhook *w, const struct webhook_failure *f, struct 
 /* It was sent again: taken off, or what became of it. */
 int webhook_list_settle(struct webhook *w, int64_t id, const struct webhook_failure *failed,
                         struct error *e) MUST_CHECK;
+/* Its body, malloc'ed. */
+int webhook_list_body(struct webhook *w, int64_t id, char **body, uint32_t *size,
+                      struct error *e) MUST_CHECK;
 /* The next that is to be sent again and comes after `after`; false: there is none. */
 bool webhook_list_next(struct webhook *w, int64_t after, struct webhook_failure *out);
 

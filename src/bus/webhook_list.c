@@ -1,5 +1,6 @@
 /* webhook_list.c - the list of events that could not be delivered: in memory for whoever looks, in
- * webhook.db for ever. Failure: of the file; the list is then as it was. */
+ * webhook.db for ever. Also that one is to be sent again: who was told so is not let down by a
+ * kill. Failure: of the file; the list is then as it was. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,15 +63,8 @@ bool webhook_list_full(struct webhook *w)
     return full;
 }
 
-int webhook_list_add(struct webhook *w, const struct webhook_failure *f, struct str body,
-                     struct error *e)
+static void show_added(struct webhook *w, const struct webhook_failure *f)
 {
-    if (webhook_list_full(w) && !find(w, f->id))
-        return error_set(e, TLY_EFULL, "webhook_failed_max",
-                         "the list of what failed is full (webhook_failed_max)");
-    int code = webhook_store_put(&w->store, f, body, e);
-    if (code)
-        return code;
     pthread_mutex_lock(&w->lock);
     uint32_t i = place_of(w, f->id);
     if (i == w->failure_count || w->failures[i].id != f->id) {
@@ -83,16 +77,32 @@ int webhook_list_add(struct webhook *w, const struct webhook_failure *f, struct 
     w->failures[i] = *f;
     show_count(w);
     pthread_mutex_unlock(&w->lock);
-    return 0;
 }
 
-int webhook_list_settle(struct webhook *w, int64_t id, const struct webhook_failure *failed,
-                        struct error *e)
+int webhook_list_add(struct webhook *w, const struct webhook_failure *f, struct str body,
+                     struct error *e)
 {
-    int code = failed ? webhook_store_put(&w->store, failed, (struct str){0}, e)
-                      : webhook_store_remove(&w->store, id, e);
-    if (code)
-        return code;
+    if (webhook_list_full(w) && !find(w, f->id))
+        return error_set(e, TLY_EFULL, "webhook_failed_max",
+                         "the list of what failed is full (webhook_failed_max)");
+    pthread_mutex_lock(&w->file_lock);
+    int code = webhook_store_put(&w->store, f, body, e);
+    if (!code)
+        show_added(w, f);
+    pthread_mutex_unlock(&w->file_lock);
+    return code;
+}
+
+int webhook_list_body(struct webhook *w, int64_t id, char **body, uint32_t *size, struct error *e)
+{
+    pthread_mutex_lock(&w->file_lock);
+    int code = webhook_store_body(&w->store, id, body, size, e);
+    pthread_mutex_unlock(&w->file_lock);
+    return code;
+}
+
+static void show_settled(struct webhook *w, int64_t id, const struct webhook_failure *failed)
+{
     pthread_mutex_lock(&w->lock);
     struct webhook_failure *f = find(w, id);
     if (f) {
@@ -107,7 +117,18 @@ int webhook_list_settle(struct webhook *w, int64_t id, const struct webhook_fail
     }
     show_count(w);
     pthread_mutex_unlock(&w->lock);
-    return 0;
+}
+
+int webhook_list_settle(struct webhook *w, int64_t id, const struct webhook_failure *failed,
+                        struct error *e)
+{
+    pthread_mutex_lock(&w->file_lock);
+    int code = failed ? webhook_store_put(&w->store, failed, (struct str){0}, e)
+                      : webhook_store_remove(&w->store, id, e);
+    if (!code)
+        show_settled(w, id, failed);
+    pthread_mutex_unlock(&w->file_lock);
+    return code;
 }
 
 bool webhook_list_next(struct webhook *w, int64_t after, struct webhook_failure *out)
@@ -141,17 +162,39 @@ static void mark_again(struct webhook *w, struct webhook_failure *f)
     f->again = true;
 }
 
-uint32_t webhook_retry(struct webhook *w, int64_t id)
+static uint32_t count_of(struct webhook *w, const int64_t *ids, size_t count)
 {
     pthread_mutex_lock(&w->lock);
-    struct webhook_failure *one = id ? find(w, id) : NULL;
-    uint32_t found = id ? one != NULL : w->failure_count;
-    if (one)
-        mark_again(w, one);
-    for (uint32_t i = 0; !id && i < w->failure_count; i++)
+    uint32_t found = count ? 0 : w->failure_count;
+    for (size_t i = 0; i < count; i++)
+        found += find(w, ids[i]) != NULL;
+    pthread_mutex_unlock(&w->lock);
+    return found;
+}
+
+static void mark_all(struct webhook *w, const int64_t *ids, size_t count)
+{
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct webhook_failure *one = find(w, ids[i]);
+        if (one)
+            mark_again(w, one);
+    }
+    for (uint32_t i = 0; !count && i < w->failure_count; i++)
         mark_again(w, &w->failures[i]);
     pthread_mutex_unlock(&w->lock);
-    if (found)
+}
+
+int webhook_retry(struct webhook *w, const int64_t *ids, size_t count, uint32_t *found,
+                  struct error *e)
+{
+    pthread_mutex_lock(&w->file_lock);
+    *found = count_of(w, ids, count);
+    int code = *found ? webhook_store_mark(&w->store, ids, count, e) : 0;
+    if (!code)
+        mark_all(w, ids, count);
+    pthread_mutex_unlock(&w->file_lock);
+    if (!code && *found)
         poster_wake(&w->poster);
-    return found;
+    return code;
 }

@@ -108,6 +108,36 @@ int webhook_store_put(struct webhook_store *s, const struct webhook_failure *f, 
     return run(s, put, "write to it", e);
 }
 
+static int mark(struct webhook_store *s, const int64_t *ids, size_t count, struct error *e)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(
+            s->db, "UPDATE failed SET again = 1 WHERE again = 0 AND (?1 IS NULL OR id = ?1)", -1,
+            &statement, NULL) != SQLITE_OK)
+        return fail(s, "write to it", e);
+    int step = SQLITE_DONE;
+    for (size_t i = 0; step == SQLITE_DONE && i < (count ? count : 1); i++) {
+        if (count)
+            sqlite3_bind_int64(statement, 1, ids[i]);
+        step = sqlite3_step(statement);
+        sqlite3_reset(statement);
+    }
+    sqlite3_finalize(statement);
+    return step == SQLITE_DONE ? 0 : fail(s, "write to it", e);
+}
+
+int webhook_store_mark(struct webhook_store *s, const int64_t *ids, size_t count, struct error *e)
+{
+    if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return fail(s, "write to it", e);
+    int code = mark(s, ids, count, e);
+    if (!code && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        code = fail(s, "write to it", e);
+    if (code)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
 int webhook_store_remove(struct webhook_store *s, int64_t id, struct error *e)
 {
     sqlite3_stmt *statement;

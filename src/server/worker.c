@@ -129,10 +129,11 @@ static uint32_t host_webhook_failures(void *context, int64_t after, struct webho
     return webhook_failures(w->engine_thread->webhook, after, out, max);
 }
 
-static uint32_t host_webhook_retry(void *context, int64_t id)
+static int host_webhook_retry(void *context, const int64_t *ids, size_t count, uint32_t *found,
+                              struct error *e)
 {
     struct worker *w = context;
-    return webhook_retry(w->engine_thread->webhook, id);
+    return webhook_retry(w->engine_thread->webhook, ids, count, found, e);
 }
 
 static struct str host_sale_id(void *context, sale_number sale)

@@ -1,5 +1,5 @@
 /* webhook.c - ListWebhookFailures and RetryWebhook: what could not be delivered, for operators.
- * Both are answered at once: the list is in memory. */
+ * Both are answered at once: the list is in memory; a retry waits for one commit of its file. */
 #include <stdlib.h>
 
 #include "service/service_internal.h"
@@ -118,9 +118,13 @@ void webhook_retry_open(struct service *s, struct origin *o)
         reply_error(s, o, &e);
         return;
     }
-    if (wanted->all)
-        answer.count = s->host.webhook_retry(s->host.context, 0);
-    for (size_t i = 0; i < wanted->n_ids; i++)
-        answer.count += s->host.webhook_retry(s->host.context, ids[i]);
+    uint32_t found = 0;
+    if (s->host.webhook_retry(s->host.context, ids, wanted->n_ids, &found, &e)) {
+        error_set(&e, TLY_EUNAVAILABLE, "",
+                  "that they are to be sent again cannot be written down");
+        reply_error(s, o, &e);
+        return;
+    }
+    answer.count = found;
     reply_message(s, o, 200, &answer.base);
 }

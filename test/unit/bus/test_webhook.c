@@ -316,6 +316,36 @@ static void one_that_fails_for_long_is_listed_with_why(void **state)
     assert_int_equal(f[0].attempts, 3);
 }
 
+/* One of them, or all if id is 0; how many that are. */
+static uint32_t retry(struct rig_webhook *rig, int64_t id)
+{
+    struct error e;
+    uint32_t found = UINT32_MAX;
+    assert_int_equal(webhook_retry(rig->webhook, &id, id != 0, &found, &e), 0);
+    return found;
+}
+
+static void what_was_asked_for_is_sent_again_though_the_process_died(void **state)
+{
+    struct rig_webhook *rig = *state;
+    struct error e;
+    uint32_t found;
+    const int64_t ids[] = {10, 4711};
+    rig->receiver.status = fail_10;
+    start(rig);
+    happen(rig, 1);
+    wait_stats(rig, one_failed);
+    stop(rig);
+    assert_int_equal(webhook_create(&rig->webhook, &rig->config, &e), 0);
+    assert_int_equal(webhook_retry(rig->webhook, ids, 2, &found, &e), 0);
+    assert_int_equal(found, 1);
+    stop(rig); /* whose thread never ran: nothing but the file knows */
+    rig->receiver.status = take_all;
+    start(rig);
+    wait_stats(rig, none_failed);
+    assert_int_equal(requests(&rig->receiver), 4);
+}
+
 static void a_listed_one_is_sent_again_when_asked_for(void **state)
 {
     struct rig_webhook *rig = *state;
@@ -324,8 +354,8 @@ static void a_listed_one_is_sent_again_when_asked_for(void **state)
     start(rig);
     happen(rig, 1);
     wait_stats(rig, one_failed);
-    assert_int_equal(webhook_retry(rig->webhook, 11), 0);
-    assert_int_equal(webhook_retry(rig->webhook, 10), 1);
+    assert_int_equal(retry(rig, 11), 0);
+    assert_int_equal(retry(rig, 10), 1);
     wait_for(&rig->receiver, 4);
     do { /* it failed again, and stays */
         assert_int_equal(webhook_failures(rig->webhook, 0, &f, 1), 1);
@@ -335,7 +365,7 @@ static void a_listed_one_is_sent_again_when_asked_for(void **state)
     pthread_mutex_lock(&rig->receiver.lock);
     rig->receiver.status = take_all;
     pthread_mutex_unlock(&rig->receiver.lock);
-    assert_int_equal(webhook_retry(rig->webhook, 0), 1);
+    assert_int_equal(retry(rig, 0), 1);
     wait_stats(rig, none_failed);
     assert_int_equal(requests(&rig->receiver), 5);
     stop(rig);
@@ -470,6 +500,7 @@ int main(void)
         IN_A_RIG(one_that_fails_is_tried_again_before_the_next_of_its_lot),
         IN_A_RIG(one_that_fails_for_long_is_listed_with_why),
         IN_A_RIG(a_listed_one_is_sent_again_when_asked_for),
+        IN_A_RIG(what_was_asked_for_is_sent_again_though_the_process_died),
         IN_A_RIG(what_the_receiver_wants_no_more_is_not_tried_again),
         IN_A_RIG(a_redirect_is_a_failure),
         IN_A_RIG(what_may_not_be_committed_yet_is_not_sent),

@@ -230,11 +230,15 @@ static uint32_t host_webhook_failures(void *context, int64_t after, struct webho
     return count;
 }
 
-static uint32_t host_webhook_retry(void *context, int64_t id)
+static int host_webhook_retry(void *context, const int64_t *ids, size_t count, uint32_t *found,
+                              struct error *e)
 {
     struct fixture *f = context;
-    f->retried = id;
-    return id == 0 ? f->failures : id % 10 == 0 && id <= 10 * (int64_t)f->failures;
+    f->retried = count ? ids[count - 1] : 0;
+    *found = count ? 0 : f->failures;
+    for (size_t i = 0; i < count; i++)
+        *found += ids[i] % 10 == 0 && ids[i] <= 10 * (int64_t)f->failures;
+    return f->retry_fails ? error_set(e, TLY_EIO, "webhook.db", "disk full") : 0;
 }
 
 static enum readiness host_readiness(void *context, struct str *why)

@@ -56,6 +56,7 @@ struct fixture {
     size_t read_count;
     int64_t newest;    /* event */
     uint32_t failures; /* of the webhook: ids 10, 20, ... */
+    bool retry_fails;  /* its file cannot be written */
     int64_t retried;   /* the id that was asked for last */
     enum readiness readiness;
     struct lot_dims dims[FAKE_LOTS]; /* of lots 1.. */

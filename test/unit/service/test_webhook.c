@@ -77,6 +77,16 @@ static void all_and_some_or_neither_is_refused(void **state)
     assert_int_equal(f->retried, -1); /* nothing of a wrong request is done */
 }
 
+static void what_cannot_be_written_down_is_not_promised(void **state)
+{
+    struct fixture *f = *state;
+    fixture_webhook(f, 5);
+    f->retry_fails = true;
+    struct fake_exchange *x = http(f, "POST", "/v1/webhook/retry", "{\"all\":true}");
+    assert_int_equal(x->status, 503);
+    assert_true(answer_says(x, "\"code\":\"UNAVAILABLE\""));
+}
+
 static void without_a_webhook_there_is_neither(void **state)
 {
     struct fixture *f = *state;
@@ -91,6 +101,7 @@ int main(void)
         TEST(they_come_in_pages),
         TEST(all_or_some_are_sent_again),
         TEST(all_and_some_or_neither_is_refused),
+        TEST(what_cannot_be_written_down_is_not_promised),
         TEST(without_a_webhook_there_is_neither),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

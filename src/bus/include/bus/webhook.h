@@ -72,8 +72,11 @@ void webhook_committed(struct webhook *w); /* any thread; never blocks */
 /* Those with a higher id, in order; their number. Any thread. */
 uint32_t webhook_failures(struct webhook *w, int64_t after, struct webhook_failure *out,
                           uint32_t max);
-/* Sends one, or all if id is 0, once more. The number of those found. Any thread. */
-uint32_t webhook_retry(struct webhook *w, int64_t id);
+/* Sends these, or all if count is 0, once more: also after a kill, once it has returned 0, for it
+ * waits until that is durable. `found`: how many of them are on the list. Any thread. TLY_EIO:
+ * nothing is done. */
+int webhook_retry(struct webhook *w, const int64_t *ids, size_t count, uint32_t *found,
+                  struct error *e) MUST_CHECK;
 void webhook_stats(struct webhook *w, struct webhook_stats *out); /* any thread */
 /* Deliveries under way get a moment to finish, the cursor is stored. False: after wait_ms the
  * thread has not ended, since it waits for a ledger that does not know what became of a commit; it

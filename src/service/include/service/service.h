@@ -121,11 +121,11 @@ struct service_host {
      */
     void (*events_read)(void *context, struct event_read *r);
     int64_t (*events_newest)(void *context); /* the id of the newest event, 0 if there is none */
-    /* NULL: there is no webhook. Those with a higher id than `after`, and what retry found; id 0:
-     * all of them. */
+    /* NULL: there is no webhook. Those with a higher id than `after`; and webhook_retry(). */
     uint32_t (*webhook_failures)(void *context, int64_t after, struct webhook_failure *out,
                                  uint32_t max);
-    uint32_t (*webhook_retry)(void *context, int64_t id);
+    int (*webhook_retry)(void *context, const int64_t *ids, size_t count, uint32_t *found,
+                         struct error *e);
     struct waiting_rooms *waiting; /* NULL: there are none */
     struct gate_session *gate;     /* the service's now; its answers go to service_admitted() */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
