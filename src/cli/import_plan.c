@@ -50,7 +50,8 @@ void import_decide(struct import *im, struct import_row *row, const json_t *lot)
     row->on_hand = number_of(lot, "on_hand");
     row->version = number_of(lot, "version");
     row->held = number_of(lot, "reserved") + number_of(lot, "confirmed");
-    row->target = !row->counts                   ? row->on_hand
+    bool owes = im->mode == IMPORT_AVAILABLE && !row->quantity && row->on_hand < row->held;
+    row->target = !row->counts || owes           ? row->on_hand
                   : im->mode == IMPORT_AVAILABLE ? row->quantity + row->held
                                                  : row->quantity;
     row->action = row->target == row->on_hand ? IMPORT_UNCHANGED : IMPORT_ADJUST;

@@ -46,7 +46,8 @@ static int put_page(void *context, json_t *lots)
             put_field(x->to, text_of(lot, columns[c]));
             fputc(',', x->to);
         }
-        fprintf(x->to, "%" PRId64 "\n", number_of(lot, x->count));
+        int64_t count = number_of(lot, x->count); /* below 0: units are owed, none can be sold */
+        fprintf(x->to, "%" PRId64 "\n", count > 0 ? count : 0);
         x->lots++;
     }
     return ferror(x->to) ? EXIT_FAILED : EXIT_DONE;

@@ -41,7 +41,8 @@ static int check_old(const struct engine *e, const struct command *c, struct set
         return fault(i, SET_COLLIDES);
     if (i->dated && lots_last_day(&e->lots, lot) != i->dims.expires_on)
         return fault(i, SET_OTHER_EXPIRY);
-    int64_t target = !i->counts                   ? s->on_hand
+    bool owes = c->set.mode == SET_AVAILABLE && !i->quantity && s->on_hand < i->held;
+    int64_t target = !i->counts || owes           ? s->on_hand
                      : c->set.mode == SET_ON_HAND ? i->quantity
                                                   : i->quantity + i->held;
     i->delta = target - s->on_hand;

@@ -412,8 +412,11 @@ static void refused(struct imports *all, struct stock_import *i)
 static void ask_again(struct stock_import *i)
 {
     bool fix = i->stage == STAGE_WHOLE && i->options.mode == SET_AVAILABLE;
-    for (uint32_t k = 0; fix && k < i->item_count; k++)
-        i->items[k].quantity += i->items[k].held;
+    for (uint32_t k = 0; fix && k < i->item_count; k++) {
+        struct set_item *item = &i->items[k];
+        item->counts = item->counts && (item->quantity || item->action != SET_SAME);
+        item->quantity += item->held;
+    }
     if (fix)
         i->options.mode = SET_ON_HAND;
     i->unsure = true;

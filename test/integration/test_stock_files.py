@@ -281,6 +281,18 @@ class Export(FilesCase):
             done = other.cli("lot", "import", out, "--json")
             self.assertEqual(json.loads(done.stdout)["created"], rows)
 
+    def test_of_a_lot_that_owes_units_none_can_be_sold(self):
+        lot = self.json("lot", "create", "--sku", "OWES", "--flavor", "lime", "--size", "330ml_can",
+                        "--batch", BATCH, "--quantity", "2", "--backorder-limit", "5")["lot"]
+        self.cli("reserve", "--user", "ann", "--line", lot + "=6")
+        text = self.cli("lot", "export", "--mode", "available").stdout
+        self.assertEqual(text.splitlines()[1:], ["OWES,lime,330ml_can,%s,,0" % BATCH])
+        path = self.file("owes.csv", text)
+        again = self.json("lot", "import", path, "--mode", "available")
+        self.assertEqual((again["unchanged"], self.lots("OWES")), (1, {BATCH: 2}))
+        differs = self.json("lot", "reconcile", path, "--mode", "available")
+        self.assertEqual(differs["differences"], [])
+
     def test_a_file_that_cannot_be_written_is_told(self):
         done = self.cli("lot", "export", "--out", os.path.join(self.folder, "none", "x.csv"),
                         code=FAILED)

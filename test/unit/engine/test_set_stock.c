@@ -182,6 +182,24 @@ static void a_count_below_what_is_owed_is_taken_if_it_is_higher_than_before(void
     assert_int_equal(asked.items[0].fault, SET_HELD);
 }
 
+static void a_lot_that_owes_units_has_none_to_sell(void **state)
+{
+    struct shop *s = *state;
+    struct ask *terms = shop_update_lot(s, "cola#00000001");
+    terms->c.update_lot.sets_backorder_limit = true;
+    terms->c.update_lot.terms.backorder_limit = 20;
+    shop_send(s, terms);
+    shop_reserve(s, "o-1", "cola#00000001", 15);
+    shop_commit(s);
+    begin(s, item("cola#00000001", 0), item("cola#00000001", 0), 1)->set.mode = SET_AVAILABLE;
+    assert_int_equal(send(s), 0);
+    assert_int_equal(asked.items[0].action, SET_SAME);
+    assert_int_equal(shop_stock(s, 1).on_hand, 10);
+    begin(s, item("cola#00000001", 2), item("cola#00000001", 0), 1)->set.mode = SET_AVAILABLE;
+    assert_int_equal(send(s), 0);
+    assert_int_equal(shop_stock(s, 1).on_hand, 17);
+}
+
 static void a_day_that_was_put_right_is_the_lots_day(void **state)
 {
     struct shop *s = *state;
@@ -233,6 +251,7 @@ int main(void)
         T(what_is_as_it_shall_be_is_no_move),
         T(a_count_may_mean_what_can_be_sold),
         T(a_count_below_what_is_owed_is_taken_if_it_is_higher_than_before),
+        T(a_lot_that_owes_units_has_none_to_sell),
         T(a_day_that_was_put_right_is_the_lots_day),
         T(existing_lots_only),
         T(a_batch_that_fails_takes_all_of_it_back),

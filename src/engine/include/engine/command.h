@@ -60,6 +60,7 @@ enum want_trouble {
 };
 
 /* What a count of units means. */
+/* Of SET_AVAILABLE, 0 is what a lot has that owes units: it stays as it is. */
 enum set_mode { SET_ON_HAND, SET_AVAILABLE };
 enum set_action { SET_PASSED, SET_SAME, SET_CREATE, SET_RAISE, SET_LOWER };
 enum set_fault {
