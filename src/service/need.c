@@ -13,6 +13,7 @@ enum {
     SMALL_BYTES = 1024,      /* a usual answer, with the beginning of its arena */
     LOT_BYTES = 3712,        /* a lot of a page: as the engine's, as a message, as JSON */
     SALE_BYTES = 104 << 10,  /* a sale with as many lots as there may be, in all its forms */
+    PLACE_BYTES = 10 << 10,  /* a place in a line, with the sale that it is looked up in */
     LISTED_BYTES = 62 << 10, /* a reservation of a page, with as many lines as there may be */
     /* What is to be told of a reservation whose lines are not in the request: as many as people
      * have. What more of them take is charged when it is there. */
@@ -193,9 +194,10 @@ static size_t bytes_of(const struct service *s, const struct origin *o, const st
     case CALL_UPDATE_SALE:
     case CALL_CLOSE_SALE:
     case CALL_WATCH_SALE:
+        return call + SALE_BYTES + (size_t)x->body.len * BODY_GROWTH;
     case CALL_JOIN_QUEUE:
     case CALL_GET_TICKET:
-        return call + SALE_BYTES + (size_t)x->body.len * BODY_GROWTH;
+        return call + PLACE_BYTES + (size_t)x->body.len * BODY_GROWTH;
     case CALL_GET_RESERVATION:
         return call + RECORD_BYTES;
     case CALL_METRICS:

@@ -1,10 +1,12 @@
 /* What a request is said to need before it is taken, against what it takes. */
 #include "fixture_service.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "service/service_internal.h"
 
@@ -343,6 +345,67 @@ static void a_page_of_sales_takes_no_more_than_was_said(void **state)
     assert_enough(need, before, "100 sales of 256 lots as JSON");
 }
 
+/* With waiting rooms in a folder of its own. */
+static void open_rooms(struct fixture *f, struct waiting_rooms **rooms, char *folder)
+{
+    struct error e;
+    assert_non_null(mkdtemp(folder));
+    const struct waiting_config config = {
+        .folder = folder, .hash_seed = 7, .users_max = 3, .now_ms = INT64_C(1795000000000)};
+    assert_int_equal(waiting_open(rooms, &config, &e), 0);
+    service_destroy(f->service);
+    f->gate.detached = f->gate.later = false;
+    f->host.waiting = *rooms;
+    assert_int_equal(service_create(&f->service, &f->host, &e), 0);
+}
+
+static void close_rooms(struct fixture *f, struct waiting_rooms *rooms, const char *folder)
+{
+    char path[400];
+    DIR *dir = opendir(folder);
+    f->host.waiting = NULL;
+    waiting_close(rooms);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        unlink(path);
+    }
+    closedir(dir);
+    rmdir(folder);
+}
+
+static void a_place_in_a_line_takes_no_more_than_was_said(void **state)
+{
+    struct fixture *f = *state;
+    char folder[] = "/tmp/tally-rooms-XXXXXX", path[250];
+    struct waiting_rooms *rooms;
+    size_t before;
+    open_rooms(f, &rooms, folder);
+    /* The room is made with its first place: it is the sale's, not the request's. */
+    http(f, "POST", "/v1/sales/spring/queue", "{\"user_id\":\"bob\"}");
+    struct command *c = fixture_command(f);
+    c->sale->sale = large_sale(f);
+    fixture_answer(f, c, 0);
+    struct fake_exchange *x =
+        http_new(f, "POST", "/v1/sales/spring/queue", "{\"user_id\":\"ann\"}");
+    size_t need = begin(f, x, &before);
+    c = fixture_command(f);
+    c->sale->sale = large_sale(f);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "a place in a line");
+    const char *ticket = memmem(x->body.p, x->body.len, "\"ticket\":\"", 10);
+    assert_non_null(ticket);
+    snprintf(path, sizeof path, "/v1/queue/%.*s", (int)strcspn(ticket + 10, "\""), ticket + 10);
+    x = http_new(f, "GET", path, "");
+    need = begin(f, x, &before);
+    c = fixture_command(f);
+    c->sale->sale = large_sale(f);
+    fixture_answer(f, c, 0);
+    assert_int_equal(x->status, 200);
+    assert_enough(need, before, "a ticket that is looked at");
+    close_rooms(f, rooms, folder);
+}
+
 static void a_group_takes_no_more_than_was_said(void **state)
 {
     static const char *const rows[][3] = {{"POST", "/v1/sales/spring/groups", "{}"},
@@ -482,6 +545,7 @@ int main(void)
         TEST(a_page_of_reservations_takes_no_more_than_was_said),
         TEST(a_sale_takes_no_more_than_was_said),
         TEST(a_page_of_sales_takes_no_more_than_was_said),
+        TEST(a_place_in_a_line_takes_no_more_than_was_said),
         TEST(a_group_takes_no_more_than_was_said),
         TEST(confirming_many_takes_no_more_than_was_said),
         TEST(a_changed_lot_takes_no_more_than_was_said),
