@@ -12,18 +12,13 @@
 #include <string.h>
 
 #include "intake/import_internal.h"
+#include "intake/intake_internal.h"
 
 static void submit(struct stock_import *i, struct import_job *job)
 {
-    struct command *c = &job->command;
-    c->text = job->text;
-    c->text_size = sizeof job->text;
-    c->code = 0;
-    c->tries = 0;
-    c->noted = false;
-    job->text[0] = 0;
+    intake_command_ready(&job->command, job->text);
     i->at_engine++;
-    i->all->host.submit(i->all->host.context, c);
+    i->all->host.submit(i->all->host.context, &job->command);
 }
 
 void import_submit_jobs(struct stock_import *i)

@@ -67,6 +67,8 @@ struct intake {
     struct job jobs[INTAKE_JOBS];
 };
 
+/* The command as it is handed over for the first time; what refuses it is told in `text`. */
+void intake_command_ready(struct command *c, char text[ERROR_TEXT_MAX]);
 void intake_reject(struct intake *in, uint32_t line, const char *column, const char *reason,
                    const char *message);
 /* A good row, on its way. */

@@ -14,16 +14,21 @@
 
 enum { PAUSE_MS_MAX = 1000 };
 
+void intake_command_ready(struct command *c, char text[ERROR_TEXT_MAX])
+{
+    c->text = text;
+    c->text_size = ERROR_TEXT_MAX;
+    c->code = 0;
+    c->tries = 0;
+    c->noted = false;
+    text[0] = 0;
+}
+
 static void submit(struct intake *in, struct job *job, enum job_step step)
 {
     struct command *c = &job->command;
     job->step = (uint8_t)step;
-    c->text = job->text;
-    c->text_size = sizeof job->text;
-    c->code = 0;
-    c->tries = 0;
-    c->noted = false;
-    job->text[0] = 0;
+    intake_command_ready(c, job->text);
     if (step == JOB_CREATES) {
         c->kind = COMMAND_CREATE_LOT;
     } else {
