@@ -344,7 +344,7 @@ static int start(struct server *s, struct error *e)
 static void tell_change(void *context, const struct setting *row, const char *from, const char *to)
 {
     (void)context;
-    if (strcmp(row->key, "webhook_secret") == 0)
+    if (setting_is_secret(row))
         from = to = "(not shown)";
     if (row->when == SETTING_RELOAD)
         log_event(LOG_INFO, "settings.changed", log_text("key", row->key), log_text("from", from),

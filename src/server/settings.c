@@ -146,10 +146,24 @@ const char *setting_show(struct str text, char *out, size_t size)
     return out;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), end_size = strlen(end);
+    return size > end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+bool setting_is_secret(const struct setting *row)
+{
+    return ends_with(row->key, "_secret") || ends_with(row->key, "_password");
+}
+
 static int refuse(const struct setting *row, const char *source, struct str value, struct error *e)
 {
     char range[96], start[64];
     setting_format_range(row, range, sizeof range);
+    if (setting_is_secret(row))
+        return error_set(e, TLY_EINVALID_ARGUMENT, row->key, "%s: %s: must be %s", source, row->key,
+                         range);
     return error_set(e, TLY_EINVALID_ARGUMENT, row->key, "%s: %s = %s: must be %s", source,
                      row->key, setting_show(value, start, sizeof start), range);
 }

@@ -2,30 +2,10 @@
  * file that cannot be read; the secret itself is never shown. */
 #include "server/webhook_settings.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "obs/log.h"
-
-/* The file's text, as it stands; what stands between secrets is not looked at here. */
-static int read_secret(const char *path, char *out, size_t size, struct error *e)
-{
-    FILE *f = fopen(path, "re");
-    size_t length = f ? fread(out, 1, size, f) : 0;
-    bool failed = !f || ferror(f);
-    int why = errno;
-    if (f)
-        fclose(f);
-    if (failed)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "webhook_secret_file",
-                         "webhook_secret_file = %.150s: %s", path, strerror(why));
-    if (length == size)
-        return error_set(e, TLY_EINVALID_ARGUMENT, "webhook_secret_file",
-                         "webhook_secret_file = %.150s: is longer than any secret", path);
-    out[length] = 0;
-    return 0;
-}
+#include "server/secret.h"
 
 static const struct lot_dims *lot_dims_of(void *context, lot_id id)
 {
@@ -42,15 +22,10 @@ static void tell(void *context, const char *event, int64_t id, const char *text)
 int server_create_webhook(const struct settings *s, struct engine_thread *t, struct error *e)
 {
     char secrets[SETTING_TEXT_MAX];
-    int code = 0;
     if (!s->webhook_url[0])
         return 0;
-    snprintf(secrets, sizeof secrets, "%s", s->webhook_secret);
-    if (s->webhook_secret[0] && s->webhook_secret_file[0])
-        return error_set(e, TLY_EINVALID_ARGUMENT, "webhook_secret_file",
-                         "webhook_secret_file: webhook_secret is given, too; only one may be");
-    if (s->webhook_secret_file[0])
-        code = read_secret(s->webhook_secret_file, secrets, sizeof secrets, e);
+    int code = secret_read("webhook_secret", s->webhook_secret, s->webhook_secret_file, secrets,
+                           sizeof secrets, e);
     const struct webhook_config config = {
         .ledger = t->lane.ledger,
         .dir = s->data,

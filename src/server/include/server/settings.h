@@ -90,6 +90,8 @@ enum dimension_rules settings_dimensions(const struct settings *s);
 
 /* The value as text, in the largest unit that it is a whole number of; "" is an empty text. */
 void setting_format(const struct setting *row, const struct settings *s, char *out, size_t size);
+/* Its value is shown to nobody: not in an answer, a log line or an error. */
+bool setting_is_secret(const struct setting *row);
 /* The beginning of what somebody wrote, fit to be shown: control characters as '?'. Returns out. */
 const char *setting_show(struct str text, char *out, size_t size);
 /* What is allowed: "1 to 64", "10ms to 1h", "true or false". */
