@@ -33,13 +33,17 @@ static const struct adapter adapters[] = {
 
 static const struct adapter *adapter; /* the one under test */
 
+int run_adapter(const struct adapter *one, const struct CMUnitTest *tests, size_t count)
+{
+    adapter = one;
+    return _cmocka_run_group_tests(adapter->name, tests, count, NULL, NULL);
+}
+
 int run_adapters(const struct CMUnitTest *tests, size_t count)
 {
     int failed = 0;
-    for (size_t i = 0; i < sizeof adapters / sizeof adapters[0]; i++) {
-        adapter = &adapters[i];
-        failed += _cmocka_run_group_tests(adapter->name, tests, count, NULL, NULL);
-    }
+    for (size_t i = 0; i < sizeof adapters / sizeof adapters[0]; i++)
+        failed += run_adapter(&adapters[i], tests, count);
     return failed;
 }
 

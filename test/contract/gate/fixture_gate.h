@@ -42,6 +42,9 @@ struct rig {
 /* Runs the tests against every adapter; returns the number that failed. */
 #define RUN_ADAPTERS(tests) run_adapters(tests, sizeof(tests) / sizeof((tests)[0]))
 int run_adapters(const struct CMUnitTest *tests, size_t count);
+/* Against one that is not in the list. */
+#define RUN_ADAPTER(one, tests) run_adapter(one, tests, sizeof(tests) / sizeof((tests)[0]))
+int run_adapter(const struct adapter *one, const struct CMUnitTest *tests, size_t count);
 
 /* Lot 1 ("a") of 10 units and lot 2 ("b") of none. */
 int setup(void **state);
