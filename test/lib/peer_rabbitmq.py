@@ -118,6 +118,13 @@ class RabbitMq(Peer):
             raise ServerFailed("rabbitmqctl %s: %s" % (words[0], done.stdout + done.stderr))
         return done.stdout
 
+    def starve(self):
+        """It believes to be short of memory: publishers are blocked."""
+        self.ctl("set_vm_memory_high_watermark", "0.0001")
+
+    def feed(self):
+        self.ctl("set_vm_memory_high_watermark", "absolute", "1GiB")
+
     def close(self):
         try:
             self.stop()

@@ -22,7 +22,8 @@ A C test says on its first line what it needs, and CMake then runs it so:
 
 TALLY_TEST_CONTROL is a socket on which the test may say `VERB NAME`, a line each, and is answered with a
 line, `ok ...` or `error ...`, when it is done (test/lib/servers.h does so for C). Verbs: start, stop, kill9,
-pause, resume, restart (which return when the server serves, or is gone), pid, address. Names: mysql-0 (the
+pause, resume, restart (which return when the server serves, or is gone), pid, address; starve and feed (RabbitMQ
+is in memory alarm, and is not any more). Names: mysql-0 (the
 primary), mysql-1, galera-0 to 2, redis-0, redis-1, sentinel-0 to 2, cluster-0 to 5, rabbitmq-0, kafka-0.
 
 The exit code is that of COMMAND. Where a server cannot be had it is 77, or with CI=true 1, and says why. The
@@ -158,7 +159,7 @@ def control(servers, line):
     try:
         if verb in ("pid", "address"):
             return "ok %s" % getattr(server, verb)
-        if verb in ("start", "stop", "kill9", "pause", "resume", "restart"):
+        if verb in ("start", "stop", "kill9", "pause", "resume", "restart", "starve", "feed"):
             getattr(server, verb)()
             return "ok"
         return "error no verb %r" % verb
