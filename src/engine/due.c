@@ -1,11 +1,12 @@
-/* due.c - holds that have come to their deadline.
+/* due.c - holds that have come to their deadline, and who waits for them and for groups that end.
  *
  * A hold that is due has ended, whatever has been written of it: it leaves the timers for the list
  * of due holds, and from then on its units count as available in all that is shown (engine_view),
  * to watchers, in the statistics and in the gate's count; the lot's version counts its REFUND
  * already. The REFUND moves follow in batches (engine_pump), before anything newer is decided that
  * they concern, so what was shown stays true: an order of a lot waits for the due holds of that
- * lot, and one in a sale for those of the sale. Others get the rest of each batch meanwhile. While
+ * lot, and one in a sale for those of the sale, and so for groups that have come to their end
+ * (group_step.c). Others get the rest of each batch meanwhile. While
  * the ledger takes no writes the REFUNDs wait here, and nothing is granted.
  *
  * Taking a hold down costs no memory. At most DUE_STEP are taken down in one turn, so that a
@@ -51,15 +52,25 @@ static void unlink_hold(struct hold_list *list, struct hold *h)
     list->count--;
 }
 
+bool due_any(const struct engine *e)
+{
+    return e->due.first || e->groups.due_first;
+}
+
+static bool is_waited_for(const struct engine *e, const struct lot *lot)
+{
+    return lot->due_units || groups_wait_for(&e->groups, lot->group_due);
+}
+
 static bool lot_has_due(const struct engine *e, const struct want *w)
 {
     if (!str_empty(w->lot)) {
         lot_id id = want_named_lot(e, w);
-        return id && lots_at(&e->lots, id)->due_units;
+        return id && is_waited_for(e, lots_at(&e->lots, id));
     }
     const struct sku *sku = lots_sku(&e->lots, w->sku);
     for (lot_id id = sku ? sku->first : 0; id; id = lots_at(&e->lots, id)->sku_next) {
-        if (lots_at(&e->lots, id)->due_units)
+        if (is_waited_for(e, lots_at(&e->lots, id)))
             return true;
     }
     return false;
@@ -71,7 +82,7 @@ bool due_concerns(const struct engine *e, const struct reserve_command *r)
     if (e->config.user_holds_max || holds >= e->config.holds_max)
         return true;
     const struct sale *sale = r->extra ? order_sale(e, r->extra) : NULL;
-    if (sale && sale->units_due)
+    if (sale && (sale->units_due || groups_wait_for(&e->groups, sale->group_due)))
         return true;
     for (uint16_t i = 0; i < r->want_count; i++) {
         if (lot_has_due(e, &r->wants[i]))
@@ -158,7 +169,7 @@ void due_take(struct engine *e)
 
 /* The rest of a batch is for what is decided while they are written, and what is in it waits for so
  * many rows at most. */
-static bool share_is_full(const struct engine *e)
+bool due_share_is_full(const struct engine *e)
 {
     uint32_t share = e->config.batch_moves_max * 3 / 8;
     return !e->config.shared && e->open->count >= (share ? share : 1);
@@ -167,7 +178,7 @@ static bool share_is_full(const struct engine *e)
 /* False: memory is short. What came with a load is let go in one go. */
 bool due_expire(struct engine *e)
 {
-    while (e->due.first && engine_takes_writes(e) && !share_is_full(e)) {
+    while (e->due.first && engine_takes_writes(e) && !due_share_is_full(e)) {
         if (!hold_fits(e, e->due.first, MOVE_REFUND))
             hold_disarm(e, e->due.first); /* till somebody has put the stock right */
         else if (!hold_expire(e, e->due.first))

@@ -190,18 +190,18 @@ bool engine_is_short(const struct engine *e)
 {
     if (e->config.shared)
         return !e->shared.deciding;
-    return engine_takes_writes(e) && (e->groups.due_first || e->marking || batch_full(e));
+    return engine_takes_writes(e) && (e->marking || batch_full(e));
 }
 
 bool engine_must_wait(const struct engine *e)
 {
-    return engine_is_short(e) || (!e->config.shared && engine_takes_writes(e) && e->due.first);
+    return engine_is_short(e) || (!e->config.shared && engine_takes_writes(e) && due_any(e));
 }
 
-/* Of the due holds. */
+/* Due holds, and groups. */
 static bool awaits(const struct engine *e, const struct command *c)
 {
-    if (!e->due.first || e->config.shared || !engine_takes_writes(e))
+    if (!due_any(e) || e->config.shared || !engine_takes_writes(e))
         return false;
     const struct command_kind_row *kind = kind_of(c);
     return !kind->concerned || kind->concerned(e, c);
@@ -326,12 +326,12 @@ static void take_up(struct engine *e, struct command *c)
     }
 }
 
-/* Who waits for due holds, in the order in which they came; only if some have left since. */
+/* Who waits for due holds and groups, in the order in which they came; only if some have left
+ * since. */
 static void take_up_awaiting(struct engine *e)
 {
     bool same = e->awaiting_seen == e->due_left && !e->awaiting_cut;
-    if (!e->awaiting.first || engine_is_short(e) ||
-        (same && e->due.first && engine_takes_writes(e)))
+    if (!e->awaiting.first || engine_is_short(e) || (same && due_any(e) && engine_takes_writes(e)))
         return;
     struct command_list list = e->awaiting;
     e->awaiting = (struct command_list){0};

@@ -434,6 +434,9 @@ static inline bool hold_is_due(const struct engine *e, const struct hold *h)
 /* ---- due.c ---- */
 /* True: an order is judged by what some due hold has: units of a lot, or of a limit. */
 bool due_concerns(const struct engine *e, const struct reserve_command *r);
+bool due_any(const struct engine *e); /* holds, or groups */
+/* What is due has had its share of the open batch. */
+bool due_share_is_full(const struct engine *e);
 void due_add(struct engine *e, struct hold *h);
 void due_remove(struct engine *e, struct hold *h);
 void due_park(struct engine *e, struct hold *h); /* if it is due and its outcome is unknown */

@@ -12,7 +12,9 @@
  * its group (GROUP_FAILED).
  *
  * While the ledger takes no writes, groups that have come to their end wait, as holds do (due.c);
- * their units are not granted to anybody before.
+ * their units are not granted to anybody before. Where very many end at once, they take a share of
+ * each batch: whoever wants what is in them (their sale, a lot of which a member has units) waits,
+ * and others do not.
  */
 #include "engine/group_step.h"
 
@@ -245,6 +247,20 @@ void group_committed(struct engine *e, const struct move *m, struct undo *u, uin
         group_forget(e, u->group);
 }
 
+/* Its sale and its members' lots wait for it. Members may leave until it ends, none joins. */
+static void mark_due(struct engine *e, const struct group *g)
+{
+    if (e->config.shared)
+        return; /* a load brings what its commands wait for */
+    g->sale->group_due = g->due;
+    for (const struct hold *h = g->first; h; h = hold_sale(h)->group_next) {
+        struct line one;
+        const struct line *lines = hold_lines(h, &one);
+        for (uint8_t i = 0; i < h->line_count; i++)
+            lots_at(&e->lots, lines[i].lot)->group_due = g->due;
+    }
+}
+
 void group_undone(struct engine *e, const struct move *m, struct undo *u, uint8_t bit)
 {
     struct group *g = u->group;
@@ -258,16 +274,20 @@ void group_undone(struct engine *e, const struct move *m, struct undo *u, uint8_
     count_end(e, g, -1);
     g->status = GROUP_IS_OPEN;
     g->ended_ms = 0;
-    if (group_has_come_to_its_end(e, g))
-        groups_set_due(&e->groups, g); /* it ends before anything newer is decided */
-    else
+    if (group_has_come_to_its_end(e, g)) { /* it ends before anything newer that it concerns */
+        groups_set_due(&e->groups, g);
+        mark_due(e, g);
+    } else
         groups_watch(&e->groups, g);
 }
 
 bool group_take_due(struct engine *e, uint32_t max)
 {
-    while (max && groups_take_due(&e->groups, e->now_ms))
+    struct group *g;
+    while (max && (g = groups_take_due(&e->groups, e->now_ms))) {
+        mark_due(e, g);
         max--;
+    }
     return groups_next_end(&e->groups) > e->now_ms;
 }
 
@@ -299,12 +319,14 @@ static bool fail(struct engine *e, struct group *g)
         assert(done);
     }
     e->open->expires = true;
+    e->due_left++;
     return true;
 }
 
 bool group_expire(struct engine *e)
 {
-    while (e->groups.due_first && engine_takes_writes(e) && !batch_full(e)) {
+    while (e->groups.due_first && engine_takes_writes(e) && !due_share_is_full(e) &&
+           !batch_full(e)) {
         struct group *g = e->groups.due_first;
         if (!expire_members(e, g) || !fail(e, g))
             return false;

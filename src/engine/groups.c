@@ -119,7 +119,7 @@ static void due_unlink(struct groups *gs, struct group *g)
     else
         gs->due_last = g->due_previous;
     g->due_next = g->due_previous = NULL;
-    g->due = false;
+    g->due = 0;
 }
 
 void groups_unwatch(struct groups *gs, struct group *g)
@@ -147,7 +147,8 @@ int64_t groups_next_end(const struct groups *gs)
 void groups_set_due(struct groups *gs, struct group *g)
 {
     assert(!g->timer && !g->due);
-    g->due = true;
+    gs->due_number += gs->due_number == UINT32_MAX ? 2 : 1;
+    g->due = gs->due_number;
     g->due_previous = gs->due_last;
     if (gs->due_last)
         gs->due_last->due_next = g;
@@ -156,14 +157,14 @@ void groups_set_due(struct groups *gs, struct group *g)
     gs->due_last = g;
 }
 
-bool groups_take_due(struct groups *gs, int64_t now_ms)
+struct group *groups_take_due(struct groups *gs, int64_t now_ms)
 {
     if (groups_next_end(gs) > now_ms)
-        return false;
+        return NULL;
     struct group *g = gs->ends[0].group;
     groups_unwatch(gs, g);
     groups_set_due(gs, g);
-    return true;
+    return g;
 }
 
 /* ---- groups ---- */

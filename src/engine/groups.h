@@ -32,7 +32,7 @@ struct group {
     uint16_t paid;
     uint8_t status;  /* enum group_status */
     uint8_t touched; /* bits of the undecided batches that changed it */
-    bool due;        /* its end has come and is still to be decided */
+    uint32_t due; /* its end has come and is still to be decided: its number in that line; or 0 */
 };
 
 struct group_end {
@@ -61,6 +61,7 @@ struct groups {
     struct group *newest;
     struct group *due_first;
     struct group *due_last;
+    uint32_t due_number; /* of the last one that came to its end */
     uint32_t count;
 };
 
@@ -78,9 +79,15 @@ struct group *groups_find(const struct groups *gs, int64_t group_id);
 void groups_watch(struct groups *gs, struct group *g);
 void groups_unwatch(struct groups *gs, struct group *g); /* also if it is due */
 int64_t groups_next_end(const struct groups *gs);        /* INT64_MAX: none is to come */
-/* The next that ends by now_ms becomes due; false: there is none. */
-bool groups_take_due(struct groups *gs, int64_t now_ms);
+/* The next that ends by now_ms becomes due; NULL: there is none. */
+struct group *groups_take_due(struct groups *gs, int64_t now_ms);
 void groups_set_due(struct groups *gs, struct group *g); /* one that waits for nothing */
+/* Is the group of that number, or one behind it in the line, due? Numbers begin again after 2^32.
+ */
+static inline bool groups_wait_for(const struct groups *gs, uint32_t number)
+{
+    return gs->due_first && number && (int32_t)(number - gs->due_first->due) >= 0;
+}
 
 /* An order of that user in the group comes soon. What this can only find by what it fetches now is
  * fetched by the calls for the next orders. */

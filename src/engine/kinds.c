@@ -371,7 +371,8 @@ static void group_drop(struct command *c)
 
 static bool open_group_concerned(const struct engine *e, const struct command *c)
 {
-    return c->group.order && due_concerns(e, c->group.order);
+    bool full = e->stats.groups_open >= (int64_t)e->config.groups_max;
+    return (full && e->groups.due_first) || (c->group.order && due_concerns(e, c->group.order));
 }
 
 static bool group_did(const struct engine *e, const struct command *c)

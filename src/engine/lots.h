@@ -47,7 +47,10 @@ struct lot {
     uint32_t sku;
     uint32_t sku_next;     /* in order of sale */
     uint32_t sku_next_new; /* in order of number */
-    uint32_t load;         /* over a shared ledger: the load that it was in last */
+    union {
+        uint32_t load;      /* over a shared ledger: the load that it was in last */
+        uint32_t group_due; /* else: the last due group with units of it, its number in that line */
+    };
 };
 
 struct sku {

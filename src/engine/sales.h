@@ -49,6 +49,7 @@ struct sale {
     bool in_news;
     struct sale *news_next; /* of those that the gate is to be told of */
     bool whole;             /* all its orders are counted, from its beginning on */
+    uint32_t group_due;     /* the last of its groups that came to its end, by its number */
 };
 
 struct sales {

@@ -333,7 +333,8 @@ static bool set_one(const struct auditor *a, const struct audit_ask *ask,
     audit_free_units(a, in, units);
     int64_t on_hand = on_hand_at(lot, in->rows);
     int64_t held = on_hand - units[lot - a->lots];
-    int64_t target = !item->counts                  ? on_hand
+    bool owes = ask->mode == AUDIT_AVAILABLE && !item->quantity && on_hand < held;
+    int64_t target = !item->counts || owes          ? on_hand
                      : ask->mode == AUDIT_AVAILABLE ? item->quantity + held
                                                     : item->quantity;
     out->delta = target - on_hand;

@@ -280,6 +280,105 @@ static void what_waits_when_the_engine_ends_leaves_nothing_behind(void **state)
     assert_false(a->answered); /* the address sanitizer looks at the rest */
 }
 
+/* ---- groups ---- */
+
+enum { GROUPS = 12, WINDOW_MS = 60000 };
+
+static int64_t last_group;
+
+/* Groups of two, each with a member that has a unit of lime and has paid: they end together. */
+static int open_groups(void **state)
+{
+    struct engine_config config = shop_config();
+    config.batch_moves_max = MOVES_MAX;
+    struct shop *s = shop_open(&config);
+    shop_lot(s, cola, HOLDS);
+    shop_lot(s, lime, GROUPS + 1);
+    struct ask *a = shop_sale(s, COMMAND_CREATE_SALE, "team");
+    shop_sale_lot(a, 2);
+    a->sale.terms.group_size = 2;
+    a->sale.terms.group_window_ms = WINDOW_MS;
+    shop_send(s, a);
+    a = shop_sale(s, COMMAND_CREATE_SALE, "flash");
+    shop_sale_lot(a, 1);
+    shop_send(s, a);
+    shop_commit(s);
+    static char ids[GROUPS][16];
+    struct ask *opened[GROUPS], *joined[GROUPS];
+    for (int i = 0; i < GROUPS; i++)
+        opened[i] = shop_open_group(s, "team", NULL);
+    shop_commit(s);
+    last_group = opened[GROUPS - 1]->c.group.group.group_id;
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(ids[i], sizeof ids[i], "o-%d", i);
+        joined[i] =
+            shop_join_group(s, "team", opened[i]->c.group.group.group_id, ids[i], ids[i], lime, 1);
+    }
+    shop_commit(s);
+    for (int i = 0; i < GROUPS; i++)
+        shop_confirm(s, joined[i]->c.reserve.reservation_id);
+    shop_commit(s);
+    assert_int_equal(shop_rows(s, MOVE_CONFIRM), GROUPS);
+    *state = s;
+    return 0;
+}
+
+static void an_order_that_no_ended_group_concerns_is_in_the_next_batch(void **state)
+{
+    struct shop *s = *state;
+    shop_advance(s, WINDOW_MS);
+    struct ask *a = shop_reserve(s, "cola", cola, HOLDS - 1);
+    struct ask *in = shop_reserve_in(s, "flash", "cola-2", "ann", cola, 1);
+    commit_one(s);
+    assert_true(a->answered && in->answered);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(in->c.code, 0);
+    assert_in_range(shop_rows(s, MOVE_GROUP_FAIL), 1, GROUPS / 2);
+    shop_commit(s);
+    assert_int_equal(shop_rows(s, MOVE_GROUP_FAIL), GROUPS);
+    assert_int_equal(shop_rows(s, MOVE_RETURN), GROUPS);
+}
+
+static void an_order_of_what_ended_groups_have_is_given_their_units(void **state)
+{
+    struct shop *s = *state;
+    shop_advance(s, WINDOW_MS);
+    struct ask *a = shop_reserve(s, "lime", lime, GROUPS + 1);
+    struct ask *in = shop_reserve_in(s, "team", "in-team", "ann", lime, 1);
+    commit_one(s);
+    assert_false(a->answered || in->answered);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(in->c.code, TLY_ESOLD_OUT);
+}
+
+static void a_payment_of_a_member_waits_until_its_group_has_ended(void **state)
+{
+    struct shop *s = *state;
+    struct ask *member = shop_join_group(s, "team", last_group, "late", "bob", lime, 1);
+    shop_commit(s);
+    shop_advance(s, WINDOW_MS);
+    struct ask *paid = shop_confirm(s, member->c.reserve.reservation_id);
+    shop_commit(s);
+    assert_int_equal(member->c.code, 0);
+    assert_true(paid->answered);
+    assert_int_equal(paid->c.code, TLY_EINVALID_TRANSITION);
+    assert_int_equal(paid->c.move.state, HOLD_REFUNDED);
+    assert_int_equal(shop_rows(s, MOVE_GROUP_FAIL), GROUPS);
+}
+
+static void groups_whose_failure_is_undone_are_waited_for_again(void **state)
+{
+    struct shop *s = *state;
+    shop_advance(s, WINDOW_MS);
+    assert_true(shop_seal(s));
+    shop_reject(s);
+    struct ask *a = shop_reserve(s, "lime", lime, GROUPS + 1);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+    assert_int_equal(shop_rows(s, MOVE_GROUP_FAIL), GROUPS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +397,14 @@ int main(void)
         T(what_waits_when_the_engine_ends_leaves_nothing_behind),
 #undef T
         cmocka_unit_test(who_may_have_one_hold_waits_for_the_own_one_to_be_given_back),
+        cmocka_unit_test_setup_teardown(an_order_that_no_ended_group_concerns_is_in_the_next_batch,
+                                        open_groups, close_shop),
+        cmocka_unit_test_setup_teardown(an_order_of_what_ended_groups_have_is_given_their_units,
+                                        open_groups, close_shop),
+        cmocka_unit_test_setup_teardown(a_payment_of_a_member_waits_until_its_group_has_ended,
+                                        open_groups, close_shop),
+        cmocka_unit_test_setup_teardown(groups_whose_failure_is_undone_are_waited_for_again,
+                                        open_groups, close_shop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
