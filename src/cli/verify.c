@@ -164,18 +164,21 @@ int cli_verify(int argc, char **argv)
         {"order-retention-ms", "N", OPTION_NUMBER, &config.order_retention_ms,
          "the server's setting: after so long an order_id may come\nagain; 7 days", 0, INT64_MAX},
         {"skip-file-check", NULL, OPTION_FLAG, &config.skip_file_check,
-         "leave out SQLite's quick_check, which reads every page", 0, 0},
+         "leave out the check of every page (SQLite's quick_check,\nMySQL's CHECK TABLE)", 0, 0},
+        MYSQL_LOGIN_OPTIONS(&config.login),
         {"json", NULL, OPTION_FLAG, &json, "print the report as JSON", 0, 0},
     };
     const struct usage usage = {
         .name = "tally verify",
-        .synopsis = "DATA",
+        .synopsis = "DATA | mysql://USER@HOST:PORT/DATABASE",
         .text =
             "Proves from the rows of a ledger alone that nothing was oversold (I1), no unit was\n"
             "lost (I2), no order has two outcomes (I4) and no hold outlives its deadline (I5);\n"
             "and, from what stands beside them, that none is missing that was durable (I3).\n"
             "DATA is a data folder, or a ledger file such as a backup; a server may be running\n"
-            "on it. Exit code 1 if anything is wrong.\n",
+            "on it. Of a ledger in MySQL or MariaDB all rows are read once, in one consistent\n"
+            "snapshot, into a temporary file ($TMPDIR), and nodes may be writing to it.\n"
+            "Exit code 1 if anything is wrong.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
         .positionals_min = 1,

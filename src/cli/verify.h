@@ -1,9 +1,10 @@
-/* verify.h - proves from the rows of a ledger file that its promises were kept.
+/* verify.h - proves from the rows of a ledger that its promises were kept.
  *
  * It shares no code with the engine or the ledger: what a legal history is stands here a second
  * time, from the definition, so that a mistake there cannot hide itself here. It reads through one
- * read-only connection, in one read transaction, so it sees one moment of a ledger that a server
- * may be writing to.
+ * connection, in one read transaction, so it sees one moment of a ledger that servers may be
+ * writing to: of a file at its place, of MySQL into a temporary file, so that the checks are the
+ * same and the database is not kept from cleaning up for longer than it takes to read it once.
  *
  * The log is read once, in order. Beside that scan run two more cursors in step with it: over the
  * moves of each reservation (by the index on reservation_id) and over the lines of multi-line
@@ -18,10 +19,11 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "cli/mysql_login.h"
 
 /* id, promise, what is checked */
 #define VERIFY_CHECKS(X)                                                                           \
-    X(FILE, "file", "the file is sound")                                                           \
+    X(FILE, "file", "the file, or what holds the tables, is sound")                                \
     X(LOG, "log", "the log is in order; snapshot and cursors lie within it")                       \
     X(DURABLE, "I3", "nothing is missing of what had been durable")                                \
     X(LOT, "I1", "every lot has one beginning and the key of its dimensions")                      \
@@ -34,6 +36,7 @@
     X(ADJUSTMENT, "I4", "no adjustment_id was applied twice")                                      \
     X(DEADLINE, "I5", "no hold was used after its deadline or expired before it")                  \
     X(OVERDUE, "I5", "no hold is pending past its deadline")                                       \
+    X(LIMIT, "sale", "no user has more of a lot than it allows outside sales")                     \
     X(EXPIRED, "sale", "no unit was reserved after its lot's last day of sale")                    \
     X(SALE, "sale", "every sale kept its times, its lots, its share and its limits")               \
     X(GROUP, "sale", "every group has its places, and ended for all its members alike")
@@ -62,9 +65,10 @@ struct finding {
 };
 
 struct verify_config {
-    const char *data;           /* a data folder, or a ledger file */
-    int64_t now_ms;             /* 0: the later of the wall clock and the newest move */
-    int64_t tolerance_ms;       /* how late a live server may be with an expiry */
+    const char *data;         /* a data folder, a ledger file, or mysql://user@host:port/database */
+    struct mysql_login login; /* of the latter */
+    int64_t now_ms;           /* 0: the later of the wall clock and the newest move */
+    int64_t tolerance_ms;     /* how late a live server may be with an expiry */
     int64_t order_retention_ms; /* an order_id may be used again after it */
     uint32_t findings_max;      /* kept; all are counted */
     uint32_t sort_entries;      /* order_ids sorted in memory at a time */

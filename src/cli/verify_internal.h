@@ -105,8 +105,37 @@ struct verify_wal {
     uint32_t later_commits; /* behind it; 0: it is the torn end of the log */
 };
 
+struct verify;
+
+/* A rule in plain SQL: each row is what breaks it. Columns: seq, reservation_id, lot_id, whether it
+ * is a note, the sentence. */
+struct verify_rule {
+    enum verify_check check;
+    const char *sql;
+};
+
+/* Where the rows come from. Whatever it is, the checks are the same: they read v->db, which holds
+ * one moment of the ledger, as tables of SQLite. What only one source has is checked by it. */
+struct verify_source {
+    /* Connects, and sets now_ms, live, schema_version and bytes. */
+    int (*open)(struct verify *v, struct error *e);
+    int (*check_whole)(struct verify *v, struct error *e); /* what holds the rows is sound */
+    int (*fetch)(struct verify *v, struct error *e);       /* the rows to v->db; NULL: are there */
+    int (*check_durable)(struct verify *v, struct error *e);
+    void (*close)(struct verify *v); /* NULL: nothing but v->db */
+    const struct verify_rule *rules; /* of what no other source has */
+    size_t rule_count;
+    const char *check_whole_says; /* while that goes on */
+    const char *stock;            /* what holds the stock as of the end */
+    bool has_snapshot;            /* a start replays from one */
+    bool has_lanes;               /* several servers write, each by its own clock */
+};
+extern const struct verify_source verify_folder, verify_mysql;
+
 struct verify {
     const struct verify_config *config;
+    const struct verify_source *source;
+    void *place; /* the source's own */
     struct verify_report *report;
     sqlite3 *db;
     int64_t now_ms;
@@ -132,11 +161,16 @@ void verify_fault(struct verify *v, enum verify_check check, struct place where,
 void verify_note(struct verify *v, enum verify_check check, struct place where, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 
-/* ---- verify_ledger.c: the file and its small tables ---- */
-int verify_open(struct verify *v, struct error *e) MUST_CHECK;
+/* ---- verify_folder.c ---- */
 /* Read-only. `immutable`: as if it had no log beside it. SQLite's code. */
 int verify_open_file(const char *path, bool immutable, sqlite3 **out);
-int verify_check_file(struct verify *v, struct error *e) MUST_CHECK;
+
+/* ---- verify_ledger.c: the small tables ---- */
+enum { VERIFY_SCHEMA_KNOWN = 3 };
+int64_t verify_wall_clock_ms(void);
+/* One number of a query's first row; `none` if there is no row or it is NULL. */
+int verify_number(struct verify *v, const char *sql, int64_t none, int64_t *out,
+                  struct error *e) MUST_CHECK;
 int verify_load_tables(struct verify *v, struct error *e) MUST_CHECK;
 int verify_add_archived(struct verify *v, struct error *e) MUST_CHECK;
 /* `view`: the stock as of the end, else the stored snapshot. */
@@ -165,5 +199,11 @@ void verify_hold_end(struct verify *v);
 
 /* ---- verify_sales.c: sales, limits, groups; ledgers of schema 3 on ---- */
 int verify_sales(struct verify *v, struct error *e) MUST_CHECK;
+
+/* ---- verify_rules.c ---- */
+int verify_apply(struct verify *v, const struct verify_rule *rules, size_t count,
+                 struct error *e) MUST_CHECK;
+/* Lots' limits per user; ledgers of schema 3 on. */
+int verify_lot_limits(struct verify *v, struct error *e) MUST_CHECK;
 
 #endif

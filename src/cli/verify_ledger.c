@@ -1,24 +1,16 @@
-/* verify_ledger.c - opens the ledger and checks its small tables: lots, snapshot, stock, cursors.
+/* verify_ledger.c - the small tables of a ledger: lots, kinds, snapshot, stock, cursors.
  *
- * Happy path: a read-only connection, one read transaction, schema known. A ledger whose folder
- * cannot be written to and that no server has open is read as it lies there (immutable). Failures:
- * no such file, not a ledger, newer schema, damaged beyond reading.
+ * They are read from v->db, which the source of the rows has opened (verify_source). Failures: what
+ * a table says is no ledger's; it is damaged beyond reading.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "cli/verify_internal.h"
-
-enum { SCHEMA_KNOWN = 3, CACHE_KIB = 65536, PATH_BYTES = 4096 };
 
 int verify_prepare(struct verify *v, const char *sql, sqlite3_stmt **out, struct error *e)
 {
@@ -42,34 +34,14 @@ struct verify_lot *verify_lot_of(struct verify *v, int64_t lot_id)
     return &v->lots[lot_id];
 }
 
-static int64_t wall_clock_ms(void)
+int64_t verify_wall_clock_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool is_locked(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return locked;
-}
-
-/* A running server holds locks on the folder and on DIR/lock, of which either may be there alone:
- * the file can be deleted, and not every file system locks folders. */
-static bool is_live(const char *data)
-{
-    char path[PATH_BYTES];
-    snprintf(path, sizeof(path), "%s/lock", data);
-    return is_locked(data) || is_locked(path);
-}
-
-/* One number of a query's first row; `none` if there is no row or it is NULL. */
-static int number(struct verify *v, const char *sql, int64_t none, int64_t *out, struct error *e)
+int verify_number(struct verify *v, const char *sql, int64_t none, int64_t *out, struct error *e)
 {
     sqlite3_stmt *stmt = NULL;
     int code = verify_prepare(v, sql, &stmt, e);
@@ -82,86 +54,6 @@ static int number(struct verify *v, const char *sql, int64_t none, int64_t *out,
     }
     sqlite3_finalize(stmt);
     return code;
-}
-
-int verify_open_file(const char *path, bool immutable, sqlite3 **out)
-{
-    char uri[3 * PATH_BYTES] = "file:";
-    size_t len = strlen(uri);
-    for (const char *p = path; *p && len + 4 < sizeof(uri); p++) {
-        if (*p == '?' || *p == '#' || *p == '%')
-            len += (size_t)snprintf(uri + len, sizeof(uri) - len, "%%%02X", (unsigned char)*p);
-        else
-            uri[len++] = *p;
-    }
-    snprintf(uri + len, sizeof(uri) - len, "%s", immutable ? "?immutable=1" : "");
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
-    return sqlite3_open_v2(uri, out, flags, NULL);
-}
-
-static int open_at(struct verify *v, const char *path, bool immutable, struct error *e)
-{
-    sqlite3_close(v->db);
-    v->db = NULL;
-    if (verify_open_file(path, immutable, &v->db) != SQLITE_OK)
-        return error_set(e, TLY_EIO, path, "cannot be opened: %s", sqlite3_errmsg(v->db));
-    sqlite3_busy_timeout(v->db, 5000);
-    char pragma[64];
-    snprintf(pragma, sizeof(pragma), "PRAGMA cache_size=-%d", CACHE_KIB);
-    sqlite3_exec(v->db, pragma, NULL, NULL, NULL);
-    sqlite3_exec(v->db, "BEGIN", NULL, NULL, NULL);
-    return number(v, "SELECT value FROM meta WHERE key='schema_version'", 0,
-                  &v->report->schema_version, e);
-}
-
-int verify_open(struct verify *v, struct error *e)
-{
-    const char *data = v->config->data;
-    char path[PATH_BYTES];
-    struct stat info;
-    if (stat(data, &info) != 0)
-        return error_set(e, TLY_EIO, data, "%s", strerror(errno));
-    bool folder = S_ISDIR(info.st_mode);
-    snprintf(path, sizeof(path), folder ? "%s/ledger.db" : "%s", data);
-    if (folder)
-        verify_read_mark(v);
-    if (stat(path, &info) != 0) {
-        const char *mark = v->mark.is_there ? "; a file mark is there, so there was one" : "";
-        return error_set(e, TLY_EIO, path, "there is no ledger: %s%s", strerror(errno), mark);
-    }
-    v->report->bytes = info.st_size;
-    v->report->live = folder && is_live(data);
-    v->now_ms = v->config->now_ms ? v->config->now_ms : wall_clock_ms();
-
-    if (!v->report->live)
-        verify_scan_wal(v, path);
-    int code = open_at(v, path, false, e);
-    if (code && !v->report->live && sqlite3_errcode(v->db) == SQLITE_CANTOPEN)
-        code = open_at(v, path, true, e);
-    if (code)
-        return code;
-    if (v->report->schema_version < 1 || v->report->schema_version > SCHEMA_KNOWN)
-        return error_set(e, TLY_EINVALID_ARGUMENT, path,
-                         "its schema is number %" PRId64 "; this binary knows those up to %d",
-                         v->report->schema_version, SCHEMA_KNOWN);
-    return 0;
-}
-
-int verify_check_file(struct verify *v, struct error *e)
-{
-    sqlite3_stmt *stmt = NULL;
-    int code = verify_prepare(v, "PRAGMA quick_check(20)", &stmt, e);
-    while (!code) {
-        code = verify_step(v, stmt, e);
-        if (code != SQLITE_ROW)
-            break;
-        const char *text = (const char *)sqlite3_column_text(stmt, 0);
-        if (text && strcmp(text, "ok") != 0)
-            verify_fault(v, VERIFY_FILE, (struct place){0}, "%s", text);
-        code = 0;
-    }
-    sqlite3_finalize(stmt);
-    return code < 0 ? code : 0;
 }
 
 /* ---- lots ---- */
@@ -217,7 +109,7 @@ static void load_lot(struct verify *v, sqlite3_stmt *stmt)
 
 static int load_lots(struct verify *v, struct error *e)
 {
-    int code = number(v, "SELECT count(*) FROM lot", 0, &v->report->lots, e);
+    int code = verify_number(v, "SELECT count(*) FROM lot", 0, &v->report->lots, e);
     if (code)
         return code;
     v->lot_max = v->report->lots;
@@ -270,19 +162,20 @@ int verify_load_tables(struct verify *v, struct error *e)
     if (!code)
         code = check_kinds(v, e);
     if (!code)
-        code = number(v, "SELECT max(seq) FROM move", 0, &r->newest_seq, e);
+        code = verify_number(v, "SELECT max(seq) FROM move", 0, &r->newest_seq, e);
     if (!code)
-        code =
-            number(v, "SELECT at_ms FROM move ORDER BY seq DESC LIMIT 1", 0, &r->newest_at_ms, e);
+        code = verify_number(v, "SELECT at_ms FROM move ORDER BY seq DESC LIMIT 1", 0,
+                             &r->newest_at_ms, e);
+    if (!code && v->source->has_snapshot)
+        code = verify_number(v, "SELECT seq FROM snapshot", 0, &v->snapshot_seq, e);
     if (!code)
-        code = number(v, "SELECT seq FROM snapshot", 0, &v->snapshot_seq, e);
+        code = verify_number(v, "SELECT value FROM meta WHERE key='archived_seq'", 0,
+                             &v->archived_seq, e);
     if (!code)
-        code = number(v, "SELECT value FROM meta WHERE key='archived_seq'", 0, &v->archived_seq, e);
-    if (!code)
-        code = number(v, "SELECT sum(moves) FROM archived", 0, &r->archived_moves, e);
+        code = verify_number(v, "SELECT sum(moves) FROM archived", 0, &r->archived_moves, e);
     if (!code) /* a ledger of the first schema did not note it: it may have been any */
-        code = number(v, "SELECT value FROM meta WHERE key='archived_newest'",
-                      r->archived_moves ? INT64_MAX : 0, &v->archived_newest, e);
+        code = verify_number(v, "SELECT value FROM meta WHERE key='archived_newest'",
+                             r->archived_moves ? INT64_MAX : 0, &v->archived_newest, e);
     if (code)
         return code;
     if (!v->config->now_ms && r->newest_at_ms > v->now_ms)
@@ -292,7 +185,7 @@ int verify_load_tables(struct verify *v, struct error *e)
     if (v->snapshot_seq > r->newest_seq && v->snapshot_seq > v->archived_newest)
         verify_fault(v, VERIFY_LOG, (struct place){.seq = v->snapshot_seq},
                      "the snapshot is newer than the newest move");
-    if (v->archived_seq > v->snapshot_seq)
+    if (v->source->has_snapshot && v->archived_seq > v->snapshot_seq)
         verify_fault(v, VERIFY_LOG, (struct place){.seq = v->archived_seq},
                      "moves were removed that the snapshot does not contain");
     return 0;
@@ -348,7 +241,7 @@ int verify_compare_stock(struct verify *v, bool view, struct error *e)
                            : "SELECT lot.lot_id, ifnull(s.on_hand, 0), ifnull(s.reserved, 0),"
                              " ifnull(s.confirmed, 0), ifnull(s.version, 0)"
                              " FROM lot LEFT JOIN stock_snapshot AS s ON s.lot_id = lot.lot_id";
-    const char *what = view ? "the view stock" : "the snapshot";
+    const char *what = view ? v->source->stock : "the snapshot";
     sqlite3_stmt *stmt = NULL;
     int code = verify_prepare(v, sql, &stmt, e);
     while (!code && (code = verify_step(v, stmt, e)) == SQLITE_ROW) {

@@ -13,6 +13,9 @@
 #include "base/hash.h"
 #include "cli/verify_internal.h"
 
+/* seq: milliseconds (41 bits) | lane (10) | counter (12) */
+enum { SEQ_LANES = 1024, SEQ_LANE_SHIFT = 12 };
+
 #define DAY_MS          INT64_C(86400000)
 #define ORDER_HASH_SEED UINT64_C(0x7461656c6c79)
 
@@ -38,7 +41,8 @@ struct scan {
     struct verify_move move;     /* the row of `moves` */
     struct verify_move followed; /* the row of `history` */
     bool lines_left, history_left;
-    int64_t last_at_ms;
+    int64_t last_at_ms;            /* of all */
+    int64_t lane_at_ms[SEQ_LANES]; /* the newest of each lane, where there are several */
     /* The history cursor goes by an index: it must see the same rows as the scan. */
     uint64_t follow_count[2], follow_sum[2];
 };
@@ -365,11 +369,14 @@ static int on_same_hash(void *context, int64_t earlier, int64_t later, struct er
 
 /* ---- the scan ---- */
 
-/* Ledger time goes back only where a start was told to, by more than the least clock_gap_max_ms. */
+/* Ledger time goes back only where a start was told to, by more than the least clock_gap_max_ms.
+ * Each lane has its own. */
 static void check_date(struct scan *s, struct place where)
 {
     enum { CLOCK_GAP_LEAST_MS = 60000 };
-    int64_t back_ms = s->last_at_ms - s->move.at_ms;
+    uint64_t lane = (uint64_t)s->move.seq >> SEQ_LANE_SHIFT & (SEQ_LANES - 1);
+    int64_t *last_ms = &s->lane_at_ms[s->v->source->has_lanes ? lane : 0];
+    int64_t back_ms = *last_ms - s->move.at_ms;
     if (back_ms >= CLOCK_GAP_LEAST_MS)
         verify_note(s->v, VERIFY_LOG, where,
                     "a clock that was ahead was set right here: it is dated %" PRId64
@@ -378,7 +385,7 @@ static void check_date(struct scan *s, struct place where)
     else if (back_ms > 0)
         verify_fault(s->v, VERIFY_LOG, where,
                      "it is dated %" PRId64 " ms before the move before it", back_ms);
-    s->last_at_ms = s->move.at_ms;
+    *last_ms = s->last_at_ms = s->move.at_ms;
 }
 
 /* The end of the log beside this machine's clock. */
@@ -479,7 +486,7 @@ static int finish(struct scan *s, struct error *e)
 
 int verify_scan(struct verify *v, struct error *e)
 {
-    struct scan s = {.v = v};
+    struct scan s = {.v = v}; /* 9 KiB */
     int code = prepare_all(&s, e);
     while (!code && (code = verify_step(v, s.moves, e)) == SQLITE_ROW) {
         take_row(s.moves, &s.move);

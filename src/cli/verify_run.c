@@ -2,6 +2,7 @@
  * because it is damaged is a finding, not a failure of the verification. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/verify_internal.h"
@@ -37,13 +38,15 @@ static int run_steps(struct verify *v, struct error *e)
 {
     int code = 0;
     if (!v->config->skip_file_check) {
-        tell_stage(v, "reading the pages of the file");
-        code = verify_check_file(v, e);
+        tell_stage(v, v->source->check_whole_says);
+        code = v->source->check_whole(v, e);
     }
+    if (!code && v->source->fetch)
+        code = v->source->fetch(v, e);
     if (!code)
         code = verify_load_tables(v, e);
     if (!code)
-        code = verify_check_durable(v, e);
+        code = v->source->check_durable(v, e);
     if (code)
         return code;
     uint64_t started_ns = clock_monotonic_ns();
@@ -55,18 +58,26 @@ static int run_steps(struct verify *v, struct error *e)
     tell_stage(v, "comparing with the stored stock");
     code = verify_compare_stock(v, true, e);
     if (!code)
+        code = verify_apply(v, v->source->rules, v->source->rule_count, e);
+    if (!code)
         code = verify_check_cursors(v, e);
     if (!code)
         code = verify_check_adjustments(v, e);
-    return code || v->report->schema_version < 3 ? code : verify_sales(v, e);
+    if (code || v->report->schema_version < 3)
+        return code;
+    code = verify_lot_limits(v, e);
+    return code ? code : verify_sales(v, e);
 }
 
 int verify_run(const struct verify_config *config, struct verify_report *report, struct error *e)
 {
-    struct verify v = {.config = config, .report = report};
+    bool mysql = strncmp(config->data, "mysql://", 8) == 0;
+    struct verify v = {
+        .config = config, .report = report, .source = mysql ? &verify_mysql : &verify_folder};
     struct error why = {0};
     *report = (struct verify_report){.findings_max = config->findings_max};
-    int code = verify_open(&v, e);
+    v.snapshot_checked = !v.source->has_snapshot;
+    int code = v.source->open(&v, e);
     if (!code)
         code = order_sort_create(&v.orders, config->sort_entries, e);
     if (!code) {
@@ -78,6 +89,8 @@ int verify_run(const struct verify_config *config, struct verify_report *report,
             code = error_set(e, code, why.field, "%s", why.text);
         }
     }
+    if (v.source->close)
+        v.source->close(&v);
     sqlite3_close(v.db);
     order_sort_destroy(v.orders);
     free(v.lots);

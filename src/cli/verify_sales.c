@@ -1,7 +1,6 @@
 /* verify_sales.c - sales, limits and groups, at every instant of the log, by plain SQL.
  *
- * Each rule is one query whose rows are what breaks it: the move, its reservation, its lot, and a
- * sentence. SQLite sorts outside memory where there is much. Units and places are counted along the
+ * SQLite sorts outside memory where there is much. Units and places are counted along the
  * log, so a limit that was exceeded for one move only is found too.
  *
  * A sale that was changed is judged by what it says now, and what breaks that is a note: it may
@@ -32,13 +31,7 @@
 
 #define IS_CHANGED "(s.sale IN (SELECT sale FROM changed))"
 
-struct rule {
-    enum verify_check check;
-    /* Columns: seq, reservation_id, lot_id, whether it is a note, the sentence. */
-    const char *sql;
-};
-
-static const struct rule rules[] = {
+static const struct verify_rule rules[] = {
     {VERIFY_SALE, "SELECT seq, iif(kind = 3, seq, NULL), NULL, 0,"
                   "       printf('it is of sale number %d, which is not there', sale)"
                   "  FROM move AS m WHERE sale IS NOT NULL"
@@ -148,25 +141,6 @@ static const struct rule rules[] = {
      " WHERE f.kind = 19 AND f.note IS NULL GROUP BY f.seq HAVING count(c.seq) < g.quantity"},
 };
 
-static int apply(struct verify *v, const struct rule *rule, struct error *e)
-{
-    sqlite3_stmt *rows = NULL;
-    int code = verify_prepare(v, rule->sql, &rows, e);
-    while (!code && (code = verify_step(v, rows, e)) == SQLITE_ROW) {
-        const struct place where = {.seq = sqlite3_column_int64(rows, 0),
-                                    .reservation_id = sqlite3_column_int64(rows, 1),
-                                    .lot_id = sqlite3_column_int64(rows, 2)};
-        const char *text = (const char *)sqlite3_column_text(rows, 4);
-        if (sqlite3_column_int(rows, 3))
-            verify_note(v, rule->check, where, "%s", text ? text : "");
-        else
-            verify_fault(v, rule->check, where, "%s", text ? text : "");
-        code = 0;
-    }
-    sqlite3_finalize(rows);
-    return code < 0 ? code : 0;
-}
-
 /* An OPEN group past its end: told as an overdue hold is. */
 static int check_overdue(struct verify *v, struct error *e)
 {
@@ -201,8 +175,8 @@ int verify_sales(struct verify *v, struct error *e)
     if (!code && (code = verify_step(v, any, e)) == SQLITE_ROW)
         code = sqlite3_column_int(any, 0) || sqlite3_column_int(any, 1) ? 0 : SQLITE_DONE;
     sqlite3_finalize(any);
-    for (size_t i = 0; !code && i < sizeof rules / sizeof rules[0]; i++)
-        code = apply(v, &rules[i], e);
+    if (!code)
+        code = verify_apply(v, rules, sizeof rules / sizeof rules[0], e);
     if (!code)
         code = check_overdue(v, e);
     return code < 0 ? code : 0;

@@ -248,6 +248,67 @@ static void units_on_backorder_before_there_was_a_limit_are_found(void **state)
     expect(b, VERIFY_STOCK, "available -1");
 }
 
+/* ---- lots' limits per user ---- */
+
+static void limit_lot(struct bench *b, int units)
+{
+    run_sql(b, "UPDATE lot SET per_user_limit = %d", units);
+    put(b, (struct row){.kind = LOT_TERMS});
+}
+
+static void users_within_a_lots_limit_are_clean(void **state)
+{
+    struct bench *b = *state;
+    reserve(b, 2); /* before there was one */
+    limit_lot(b, 2);
+    int64_t id = confirmed(b, 2);
+    move(b, RETURN, id, 1, 0);
+    int64_t changed = reserve(b, 1);
+    move(b, REFUND, changed, 1, CANCELLED);
+    reserve(b, 1);
+    b->at_ms += b->config.order_retention_ms + 1;
+    b->seq += (b->config.order_retention_ms + 1) << 22;
+    reserve_in(b, 0, 0, "bob", 2);
+    expect(b, SOUND);
+}
+
+static void what_is_older_than_the_window_does_not_count(void **state)
+{
+    struct bench *b = *state;
+    limit_lot(b, 2);
+    confirmed(b, 2);
+    b->at_ms += b->config.order_retention_ms - 1;
+    b->seq += (b->config.order_retention_ms - 1) << 22;
+    int64_t early = b->seq;
+    b->at_ms += 2;
+    b->seq += INT64_C(2) << 22;
+    reserve(b, 2);
+    expect(b, SOUND);
+    run_sql(b, "UPDATE move SET at_ms = at_ms - 2, seq = %lld WHERE seq = %lld", (long long)early,
+            (long long)b->seq);
+    expect(b, VERIFY_LIMIT, "user ann has 4 units");
+}
+
+static void a_user_over_a_lots_limit_for_a_moment_is_found(void **state)
+{
+    struct bench *b = *state;
+    limit_lot(b, 2);
+    int64_t id = reserve(b, 1);
+    move(b, CHANGE, id, 2, 0);
+    move(b, REFUND, id, 3, CANCELLED);
+    expect(b, VERIFY_LIMIT, "user ann has 3 units of lot COLA#");
+}
+
+static void units_of_a_sale_do_not_count_towards_a_lots_limit(void **state)
+{
+    struct bench *b = *state;
+    add_sale(b);
+    limit_lot(b, 2);
+    reserve_in(b, 1, 0, "ann", 2);
+    reserve(b, 2);
+    expect(b, SOUND);
+}
+
 /* ---- sales ---- */
 
 static void a_sale_that_kept_all_is_clean(void **state)
@@ -514,6 +575,10 @@ int main(void)
         CASE(a_reclaim_of_what_was_cancelled_is_found),
         CASE(units_on_backorder_are_clean_down_to_the_limit_of_the_time),
         CASE(units_on_backorder_before_there_was_a_limit_are_found),
+        CASE(users_within_a_lots_limit_are_clean),
+        CASE(what_is_older_than_the_window_does_not_count),
+        CASE(a_user_over_a_lots_limit_for_a_moment_is_found),
+        CASE(units_of_a_sale_do_not_count_towards_a_lots_limit),
         CASE(a_sale_that_kept_all_is_clean),
         CASE(a_user_over_the_limit_for_a_moment_is_found),
         CASE(a_limit_that_was_changed_later_is_noted_and_no_fault),
