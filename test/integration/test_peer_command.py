@@ -19,13 +19,12 @@ try:
 except Missing as reason:
     NO_REDIS = str(reason)
 TELLS = """
-import os, socket
+import os, sys
+sys.path.insert(0, %r)
+from peer_control import ask
 def say(line):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(os.environ["TALLY_TEST_CONTROL"])
-        s.sendall(line.encode() + b"\\n")
-        return s.recv(1000).decode().strip()
-"""
+    return ask(os.environ["TALLY_TEST_CONTROL"], line)
+""" % LIB
 
 
 def run(*words, **environment):
@@ -52,7 +51,8 @@ print(say("stop nobody-1"))
 print(say("dance redis-0"))
 """)
         self.assertEqual(done.stdout.splitlines(), [
-            "ok ok True", "error no server 'nobody-1'; there are redis-0", "error no verb 'dance'"])
+            "ok ok True", "error no server 'nobody-1'; there are redis-0",
+            "error no verb 'dance'; there are pid, address, start, stop, kill9, pause, resume, restart, starve, feed"])
 
     @peers.needs(not NO_REDIS, NO_REDIS)
     def test_no_server_outlives_its_command(self):

@@ -142,10 +142,9 @@ class Replica(MariaDb):
 class GaleraNode(MariaDb):
     """One of a cluster."""
 
-    def __init__(self, number, *options, folder=None):
-        super().__init__(*options, name="galera-%d" % number, server_id=1, folder=folder)
+    def __init__(self, name, *options, folder=None):
+        super().__init__(*options, name=name, server_id=1, folder=folder)
         self.role = "galera"
-        self.number = number
         self.group_port, self.ist_port, self.sst_port = new_port(), new_port(), new_port()
         self.cluster = []
         self.bootstraps = False
@@ -170,14 +169,17 @@ class GaleraNode(MariaDb):
             words.append("--wsrep-new-cluster")
         return words
 
+    def begin(self):
+        """Where no other node runs, it begins the cluster anew with the data that it has."""
+        self.bootstraps = not any(node.running() for node in self.cluster)
+        state = self.folder / "data/grastate.dat"
+        if self.bootstraps and state.exists():
+            state.write_text(state.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
+        return super().begin()
+
     def answers(self):
         return super().answers() and self.variable("wsrep_ready") == "ON" and \
             self.variable("wsrep_local_state_comment") == "Synced"
-
-    def wait_until_ready(self):
-        super().wait_until_ready()
-        self.bootstraps = False
-        return self
 
 
 class Galera(Group):
@@ -185,18 +187,16 @@ class Galera(Group):
 
     check = GaleraNode.check
 
-    def __init__(self, *options, count=3, folder=None):
+    def __init__(self, *options, prefix="galera", count=3, folder=None):
+        names = ["%s-%d" % (prefix, i) for i in range(count)]
         super().__init__([
-            GaleraNode(i, *options, folder=folder and pathlib.Path(folder) / ("galera-%d" % i))
-            for i in range(count)])
+            GaleraNode(name, *options, folder=folder and pathlib.Path(folder) / name) for name in names])
         for node in self.members:
             node.cluster = self.members
 
     def start(self):
         """The first node first, since the others copy its data; one after the other, since a donor
         serves one."""
-        if not any(node.running() for node in self.members):
-            self.members[0].bootstraps = True
         for node in self.members:
             if not node.running():
                 node.start()

@@ -69,7 +69,6 @@ class Peer:
     """One server process. What kind it is, a subclass says: prepare(), command() and answers()."""
 
     user = None  # whom it runs as when this runs as root
-    end_signal = signal.SIGTERM
 
     def __init__(self, name, *options, folder=None):
         self.name = name
@@ -144,13 +143,17 @@ class Peer:
                 raise ServerFailed("%s does not answer\n%s" % (self.name, self.log_tail()))
             time.sleep(0.02)
 
+    def end(self):
+        """Tells it to stop, paused or not, and does not wait, so that several can stop at once."""
+        if self.running():
+            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGCONT)
+
     def stop(self):
-        """In order; paused or not. One that does not end is killed, and that is a failure."""
+        """In order. One that does not end is killed, and that is a failure."""
         if self.process is None:
             return
-        if self.running():
-            os.kill(self.pid, self.end_signal)
-            os.kill(self.pid, signal.SIGCONT)
+        self.end()
         try:
             self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:

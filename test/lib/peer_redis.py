@@ -160,8 +160,8 @@ class RedisSentinels(Group):
 class ClusterNode(Redis):
     """One of a Cluster."""
 
-    def __init__(self, number, *options, folder=None):
-        super().__init__(*options, name="cluster-%d" % number, folder=folder)
+    def __init__(self, name, *options, folder=None):
+        super().__init__(*options, name=name, folder=folder)
         self.role = "cluster"
         self.bus_port = new_port()
 
@@ -183,10 +183,10 @@ class RedisCluster(Group):
 
     check = Redis.check
 
-    def __init__(self, *options, folder=None):
+    def __init__(self, *options, prefix="cluster", folder=None):
+        names = ["%s-%d" % (prefix, i) for i in range(CLUSTER_SIZE)]
         super().__init__([
-            ClusterNode(i, *options, folder=folder and pathlib.Path(folder) / ("cluster-%d" % i))
-            for i in range(CLUSTER_SIZE)])
+            ClusterNode(name, *options, folder=folder and pathlib.Path(folder) / name) for name in names])
 
     def start(self):
         """Returns when all slots are served and every replica has its master's data."""

@@ -34,11 +34,11 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 
+from peer_control import ControlSocket
 from peer_kafka import Kafka
 from peer_mariadb import ADMIN, ADMIN_PASSWORD, Galera, MariaDb, Replica, url
 from peer_process import Missing
@@ -147,52 +147,17 @@ def start(wanted):
     return servers
 
 
-# ---- the control socket ----
-
-
-def control(servers, line):
-    """Does what a line says, and returns the answer."""
-    verb, _, name = line.strip().partition(" ")
-    server = servers.by_name.get(name)
-    if server is None:
-        return "error no server %r; there are %s" % (name, ", ".join(sorted(servers.by_name)))
-    try:
-        if verb in ("pid", "address"):
-            return "ok %s" % getattr(server, verb)
-        if verb in ("start", "stop", "kill9", "pause", "resume", "restart", "starve", "feed"):
-            getattr(server, verb)()
-            return "ok"
-        return "error no verb %r" % verb
-    except (ServerFailed, AssertionError, OSError, AttributeError) as reason:
-        return "error " + " ".join(str(reason).split())
-
-
-def serve_until_ended(servers, listener, process):
-    """Answers on the socket while the command runs. All is done by this thread, which started the
-    servers: the kernel ends them with it."""
+def serve_until_ended(socket, process):
+    """Answers on the control socket while the command runs; its exit code."""
     ended = os.pidfd_open(process.pid)
-    buffers = {}
     try:
         while True:
-            ready = select.select([ended, listener, *buffers], [], [])[0]
+            ready = select.select([ended, *socket.sources()], [], [])[0]
             if ended in ready:
                 return process.wait()
-            for source in ready:
-                if source is listener:
-                    buffers[listener.accept()[0]] = b""
-                    continue
-                data = source.recv(4096)
-                if not data:
-                    source.close()
-                    del buffers[source]
-                    continue
-                *lines, buffers[source] = (buffers[source] + data).split(b"\n")
-                for line in lines:
-                    source.sendall(control(servers, line.decode(errors="replace")).encode() + b"\n")
+            socket.serve(ready)
     finally:
         os.close(ended)
-        for connection in buffers:
-            connection.close()
 
 
 def run(wanted, command):
@@ -201,15 +166,13 @@ def run(wanted, command):
         servers = start(wanted)
         stack.callback(servers.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tally-control-"))
-        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        path = os.path.join(folder, "socket")
-        listener.bind(path)
-        listener.listen()
+        socket = ControlSocket(os.path.join(folder, "socket"), servers.by_name)
+        stack.callback(socket.close)
         process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command, env={**os.environ, **servers.environment, "TALLY_TEST_CONTROL": path})
+            command, env={**os.environ, **servers.environment, "TALLY_TEST_CONTROL": socket.path})
         stack.callback(process.wait)
         stack.callback(lambda: process.poll() is None and process.terminate())
-        code = serve_until_ended(servers, listener, process)
+        code = serve_until_ended(socket, process)
         if code not in (0, 77):
             tell_logs(servers)
         return code if code >= 0 else 128 - code
