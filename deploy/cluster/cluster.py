@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -108,6 +109,11 @@ class Cluster:
         """Returns when a request through the proxy is answered."""
         for part in [*self.peers(), *self.nodes, self.proxy]:
             part.check()
+        began = time.monotonic()
+
+        def ready(part):
+            for server in each([part]):
+                print("  %-12s serves after %.1f s" % (server.name, time.monotonic() - began), flush=True)
         alone = [part for part in self.peers() if part in self.by_name.values()]
         for part in alone:  # those that are no group start at once
             part.begin()
@@ -116,19 +122,21 @@ class Cluster:
                 part.wait_until_ready()
             else:
                 part.start()
-        self.nodes[0].start()  # makes the tables
+            ready(part)
+        ready(self.nodes[0].start())  # makes the tables
         for node in self.nodes[1:]:
             node.begin()
         for node in self.nodes[1:]:
-            node.wait_until_ready()
-        self.proxy.start()
+            ready(node.wait_until_ready())
+        ready(self.proxy.start())
 
     def load(self, table):
         """Through the proxy, as a shop would."""
         done = subprocess.run([self.binary, "lot", "import", table, "--server", self.proxy.address],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise ServerFailed("tally lot import: " + done.stdout + done.stderr)
+            raise ServerFailed("tally lot import: %s\n%s" % (done.stdout + done.stderr,
+                                                            self.proxy.log_tail()))
 
     def stop(self):
         """The nodes before what they stand on."""
@@ -227,13 +235,14 @@ class Run:
         """One round: who asks, who died, what was logged."""
         asked = self.control.serve(select.select(self.control.sources(), [], [], 0.2)[0])
         dead = {server for server in self.cluster.servers() if not server.running()}
-        for server in dead - self.dead:
-            print("== %s has ended; ./dev cluster restart %s" % (server.name, server.name), flush=True)
-        for server in self.dead - dead:
-            print("== %s runs again" % server.name, flush=True)
-        if asked or dead != self.dead:
+        ended, back = dead - self.dead, self.dead - dead
+        if asked or ended or back:
             self.dead = dead
             self.describe()
+        for server in ended:
+            print("== %s has ended; ./dev cluster restart %s" % (server.name, server.name), flush=True)
+        for server in back:
+            print("== %s runs again" % server.name, flush=True)
         if logs:
             logs.follow()
 

@@ -16,6 +16,7 @@ global
 defaults
     mode http
     timeout connect 1s
+    timeout check 5s
     timeout client 1h
     timeout server 1h
     # Only a connection that was refused is tried elsewhere: a request that was sent may have been done.
@@ -32,7 +33,8 @@ frontend shop
 backend nodes
     balance hdr({header})
     hash-type consistent sdbm avalanche
-    option httpchk GET /readyz
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr host tally
     http-check expect status 200
     default-server proto h2 check check-proto h1 inter 300ms fall 2 rise 1
 {servers}
