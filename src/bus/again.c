@@ -231,7 +231,7 @@ static int sweep_move(void *context, const struct move *m)
 static bool remove_one(struct again *a, lot_id lot)
 {
     struct again_removal *r = calloc(1, sizeof *r);
-    const struct lot_dims *dims = a->config.lot_dims(a->config.context, lot);
+    const struct lot_dims *dims = a->config.lot_dims(a->config.dims_context, lot);
     if (!r || !dims || dims->key.len > LOT_KEY_MAX) {
         free(r);
         return !dims; /* a lot that is not known yet is in no cache of this node's */

@@ -3,7 +3,7 @@
  * Happy path: a read is taken from the mailbox; a page that is still on the shelf answers it, else
  * one is made from the log and put there. A read at the log's end is parked; `wanted` tells
  * committed() that somebody is, and the next commit wakes the thread, which serves all of them with
- * the same page.
+ * the same page. Where other nodes write to the ledger, too, it looks again every 50 ms meanwhile.
  *
  * Failure: the log cannot be read now: the read is answered UNAVAILABLE, and its reader comes again
  * when it thinks fit. Retention took what comes next: GONE, with where reading can begin; that is
@@ -21,6 +21,8 @@
 #include "bus/page.h"
 
 #define START_LOOK_NS UINT64_C(500000000) /* retention takes a step a second */
+
+enum { SHARED_LOOK_US = 50000 }; /* other nodes' commits wake nobody here */
 
 struct inproc {
     struct bus port; /* first */
@@ -208,7 +210,7 @@ static void *run(void *context)
         if (!mailbox_empty(&b->box) || log_has_grown(b) || atomic_load(&b->stopping))
             wake_cancel(&b->wake);
         else
-            wake_wait(&b->wake, -1);
+            wake_wait(&b->wake, b->parked && b->config.ledger->traits.shared ? SHARED_LOOK_US : -1);
     }
     return NULL;
 }

@@ -211,7 +211,7 @@ static int declare_due(struct rabbit_delay *d)
 static void wait_name(const struct rabbit_delay *d, uint8_t class, char name[NAME_SIZE])
 {
     snprintf(name, NAME_SIZE, "%s.wait.%lldms", d->config.prefix,
-             (long long)(d->config.delay_ms << class));
+             (long long)d->config.delay_ms << class);
 }
 
 static int declare_wait(struct rabbit_delay *d, uint8_t class)

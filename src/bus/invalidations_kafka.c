@@ -214,7 +214,7 @@ int invalidations_kafka_create(struct invalidations **out,
     *out = NULL;
     if (!i)
         return error_set(e, TLY_ENO_MEMORY, "events", "no memory for invalidations");
-    i->teller = (struct kafka_teller){config->tell, config->context};
+    i->teller = (struct kafka_teller){.tell = config->tell, .context = config->context};
     i->port.ops = &ops;
     i->config = *config;
     i->brokers = strdup(config->brokers);

@@ -4,13 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 enum { SYSLOG_WARNING = 4 };
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    const struct kafka_teller *t = rd_kafka_opaque(rk);
-    (void)facility;
-    if (t && t->tell && level <= SYSLOG_WARNING)
+    struct kafka_teller *t = rd_kafka_opaque(rk);
+    uint64_t now_ns = clock_monotonic_ns(), until_ns = 0;
+    if (!t || !t->tell || level > SYSLOG_WARNING || strcmp(facility, "CONFWARN") == 0)
+        return;
+    until_ns = atomic_load(&t->quiet_until_ns);
+    if (now_ns >= until_ns &&
+        atomic_compare_exchange_strong(&t->quiet_until_ns, &until_ns,
+                                       now_ns + KAFKA_TELL_MS * UINT64_C(1000000)))
         t->tell(t->context, "kafka.trouble", text);
 }
 

@@ -4,17 +4,23 @@
 #define TALLY_BUS_KAFKA_CLIENT_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
 /* Something that an operator should know; on a thread of librdkafka's, or on the caller's. */
 typedef void kafka_tell_fn(void *context, const char *event, const char *text);
 
+/* Not more often than every KAFKA_TELL_MS: a client whose brokers are gone has much to say. */
 struct kafka_teller {
     kafka_tell_fn *tell; /* may be NULL */
     void *context;
+    _Atomic uint64_t quiet_until_ns;
 };
+
+enum { KAFKA_TELL_MS = 5000 };
 
 struct kafka_option {
     const char *key, *value;

@@ -472,7 +472,7 @@ int kafka_events_create(struct kafka_events **out, const struct kafka_events_con
     if (!k)
         return error_set(e, TLY_ENO_MEMORY, "events", "no memory for events");
     k->config = *config;
-    k->teller = (struct kafka_teller){config->tell, config->context};
+    k->teller = (struct kafka_teller){.tell = config->tell, .context = config->context};
     k->brokers = strdup(config->brokers);
     k->topic = strdup(config->topic);
     k->source = strdup(config->source);

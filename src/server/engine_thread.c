@@ -63,6 +63,7 @@ static void batch_settled(void *context, const struct batch *b)
         t->bus->ops->committed(t->bus);
     if (t->webhook)
         webhook_committed(t->webhook);
+    bus_parts_committed(&t->bus_parts);
 }
 
 static void commands_decided(void *context, uint64_t count)

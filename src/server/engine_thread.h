@@ -19,6 +19,7 @@
 #include "bus/webhook.h"
 #include "lane/lane.h"
 #include "obs/metrics.h"
+#include "server/bus_parts.h"
 #include "server/figures.h"
 #include "server/state.h"
 
@@ -38,8 +39,9 @@ struct engine_thread {
     struct wake wake;
     struct metrics *metrics;
     struct state *state;
-    struct bus *bus;         /* hears of each commit; may be NULL */
-    struct webhook *webhook; /* so does this one */
+    struct bus *bus;            /* hears of each commit; may be NULL */
+    struct webhook *webhook;    /* so does this one */
+    struct bus_parts bus_parts; /* and these */
     struct ledger_clock clock;
     struct reply_port *ports[PORTS_MAX]; /* by command.worker: the workers, the intake */
     unsigned port_count;

@@ -111,6 +111,42 @@ static void render_bus(struct metrics_text *t, const struct metrics_page *page)
 #undef X
 }
 
+static void render_kafka(struct metrics_text *t, const struct bus_parts *p)
+{
+    if (p->events) {
+        struct kafka_events_stats stats;
+        kafka_events_stats(p->events, &stats);
+#define X(name, kind, help) statistic(t, "kafka", #name, TYPE_##kind, help, stats.name);
+        KAFKA_EVENTS_STATS(X)
+#undef X
+    }
+    if (p->invalidations) {
+        struct invalidations_stats stats;
+        p->invalidations->ops->stats(p->invalidations, &stats);
+#define X(name, kind, help) statistic(t, "invalidations", #name, TYPE_##kind, help, stats.name);
+        INVALIDATIONS_STATS(X)
+#undef X
+    }
+}
+
+static void render_again(struct metrics_text *t, const struct bus_parts *p)
+{
+    if (p->again) {
+        struct again_stats stats;
+        again_stats(p->again, &stats);
+#define X(name, kind, help) statistic(t, "delete_again", #name, TYPE_##kind, help, stats.name);
+        AGAIN_STATS(X)
+#undef X
+    }
+    if (p->line) {
+        struct delay_stats stats;
+        p->line->ops->stats(p->line, &stats);
+#define X(name, kind, help) statistic(t, "delay", #name, TYPE_##kind, help, stats.name);
+        DELAY_STATS(X)
+#undef X
+    }
+}
+
 static void render_workers(struct metrics_text *t, const struct metrics_page *page)
 {
     struct worker_gauges gauges[WORKERS_MAX];
@@ -212,6 +248,10 @@ char *metrics_page_render(void *context, enum metrics_format format, const struc
     render_engine(&t, figures);
     render_ledger(&t, page);
     render_bus(&t, page);
+    if (page->bus_parts) {
+        render_kafka(&t, page->bus_parts);
+        render_again(&t, page->bus_parts);
+    }
     render_workers(&t, page);
     render_waiting(&t, page);
     render_lots(&t, figures->top, figures->top_count);
@@ -250,15 +290,14 @@ static void print_statistic(FILE *out, const char *part, const char *name, const
 void metrics_page_print_markdown(FILE *out)
 {
     static const char head[] = "\n| metric | type | what |\n| --- | --- | --- |\n";
-    fprintf(
-        out,
-        "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
-        "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h`, `src/bus/bus.h` and "
-        "`src/server/metrics_page.h`; change it there.\n\n"
-        "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
-        "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
-        "everybody else. No label carries a user, an order or a reservation.\n\n"
-        "## Requests and connections\n");
+    fprintf(out,
+            "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
+            "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h`, `src/bus/*.h` and "
+            "`src/server/metrics_page.h`; change it there.\n\n"
+            "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
+            "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
+            "everybody else. No label carries a user, an order or a reservation.\n\n"
+            "## Requests and connections\n");
     fputs(head, out);
     print_row(out, METRIC_REQUESTS_NAME, "counter", "call,code", METRIC_REQUESTS_HELP);
 #define X(id, name, label, values, help) print_row(out, name, "counter", label, help);
@@ -286,5 +325,17 @@ void metrics_page_print_markdown(FILE *out)
 #undef X
 #define X(name, kind, help) print_statistic(out, "webhook", #name, TYPE_##kind, help);
     WEBHOOK_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "kafka", #name, TYPE_##kind, help);
+    KAFKA_EVENTS_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "invalidations", #name, TYPE_##kind, help);
+    INVALIDATIONS_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "delete_again", #name, TYPE_##kind, help);
+    AGAIN_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "delay", #name, TYPE_##kind, help);
+    DELAY_STATS(X)
 #undef X
 }

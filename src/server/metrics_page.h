@@ -7,6 +7,7 @@
 #include "bus/webhook.h"
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
+#include "server/bus_parts.h"
 #include "server/state.h"
 #include "server/worker.h"
 #include "waiting/waiting.h"
@@ -49,6 +50,7 @@ struct metrics_page {
     struct ledger *ledger;
     struct bus *bus;         /* may be NULL */
     struct webhook *webhook; /* NULL: there is none */
+    const struct bus_parts *bus_parts;
     struct state *state;
     struct waiting_rooms *waiting; /* or NULL */
     struct worker **workers;

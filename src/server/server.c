@@ -156,6 +156,13 @@ static int create_bus(struct server *s, struct error *e)
     return bus_inproc_create(&s->engine_thread.bus, &config, e);
 }
 
+static int create_bus_parts(struct server *s, struct error *e)
+{
+    const struct bus_parts_host host = {
+        .ledger = s->engine_thread.lane.ledger, .lot_dims = lot_dims_of, .context = s};
+    return bus_parts_create(&s->engine_thread.bus_parts, &s->settings, &host, e);
+}
+
 static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
 {
     const struct settings *set = &s->settings;
@@ -270,6 +277,8 @@ static int start_threads(struct server *s, struct error *e)
         code = webhook_start(s->engine_thread.webhook, e);
     else if (code == 0)
         code = webhook_forget(ledger, e);
+    if (code == 0)
+        code = bus_parts_start(&s->engine_thread.bus_parts, e);
     if (code)
         return code;
     code = engine_thread_start(&s->engine_thread, e);
@@ -307,6 +316,8 @@ static int start(struct server *s, struct error *e)
         code = create_bus(s, e);
     if (code == 0)
         code = server_create_webhook(&s->settings, t, e);
+    if (code == 0)
+        code = create_bus_parts(s, e);
     if (code == 0 && !(t->metrics = metrics_create()))
         code = error_set(e, TLY_ENO_MEMORY, "", "out of memory");
     if (code == 0)
@@ -324,6 +335,7 @@ static int start(struct server *s, struct error *e)
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
                                     .bus = t->bus,
                                     .webhook = t->webhook,
+                                    .bus_parts = &t->bus_parts,
                                     .state = &s->state,
                                     .workers = s->workers,
                                     .worker_count = s->worker_count,
@@ -462,6 +474,7 @@ static void stop(struct server *s)
     for (unsigned i = 0; i < s->workers_started; i++)
         worker_join(s->workers[i]);
     bool webhook_ended = webhook_stop(s->engine_thread.webhook, WEBHOOK_STOP_MS);
+    bus_parts_stop(&s->engine_thread.bus_parts);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->stop(s->engine_thread.bus);
     if (s->ledger_started)
@@ -477,6 +490,7 @@ static void stop(struct server *s)
     intake_thread_destroy(&s->intake);
     zone_close(s->expiry_zone);
     webhook_destroy(s->engine_thread.webhook);
+    bus_parts_destroy(&s->engine_thread.bus_parts);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);
     gate_destroy(lane->gate);

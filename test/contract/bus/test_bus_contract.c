@@ -240,6 +240,20 @@ static void a_log_that_cannot_be_read_is_said_and_read_later(void **state)
     event_page_release(page);
 }
 
+/* Nobody says committed(): another node wrote. */
+static void of_a_shared_ledger_other_nodes_commits_are_seen(void **state)
+{
+    struct rig *rig = *state;
+    struct event_read r;
+    rig->log.port.traits.shared = true;
+    ask_and_wait(rig, &r, 0);
+    fake_log_add(&rig->log, 1);
+    assert_ptr_equal(answer(rig), &r);
+    assert_int_equal(r.code, 0);
+    assert_int_equal(r.page->count, 1);
+    event_page_release(r.page);
+}
+
 static void a_stop_answers_who_waits(void **state)
 {
     struct rig *rig = *state;
@@ -289,6 +303,7 @@ int main(void)
         IN_A_RIG(readers_of_one_place_share_one_reading_of_the_log),
         IN_A_RIG(a_read_at_the_end_is_answered_by_the_next_commit),
         IN_A_RIG(what_may_not_be_committed_yet_is_no_event),
+        IN_A_RIG(of_a_shared_ledger_other_nodes_commits_are_seen),
         IN_A_RIG(what_is_not_kept_is_told_with_where_reading_can_begin),
         IN_A_RIG(the_beginning_is_what_is_kept),
         IN_A_RIG(an_event_that_is_not_there_yet_is_no_place_to_begin),

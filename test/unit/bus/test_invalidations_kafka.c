@@ -1,5 +1,5 @@
 /* Invalidations, over librdkafka's brokers in this process. */
-#include "fixture_kafka.h"
+#include "kafka_rig.h"
 
 #include <pthread.h>
 #include <stdlib.h>

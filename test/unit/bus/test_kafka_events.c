@@ -1,5 +1,5 @@
 /* Events to Kafka, over librdkafka's brokers in this process. */
-#include "fixture_kafka.h"
+#include "kafka_rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -250,6 +250,16 @@ static void what_happens_is_delivered_from_the_first_start_on(void **state)
     assert_int_equal(cursor(), 30);
 }
 
+/* Nobody says committed(): another node wrote. */
+static void of_a_shared_ledger_other_nodes_moves_are_delivered(void **state)
+{
+    struct rig_webhook *rig = *state;
+    fake.port.traits.shared = true;
+    start(rig);
+    fake_log_add(&fake, 1);
+    wait_for(&rig->receiver, 1);
+}
+
 static void the_next_one_goes_on_behind_the_cursor(void **state)
 {
     struct rig_webhook *rig = *state;
@@ -496,6 +506,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_RIG(what_happens_is_delivered_from_the_first_start_on),
+        IN_A_RIG(of_a_shared_ledger_other_nodes_moves_are_delivered),
         IN_A_RIG(the_next_one_goes_on_behind_the_cursor),
         IN_A_RIG(one_that_fails_is_tried_again_before_the_next_of_its_lot),
         IN_A_RIG(one_that_fails_for_long_is_listed_with_why),

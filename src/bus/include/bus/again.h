@@ -47,7 +47,8 @@ struct again_config {
     int64_t limit_ms;    /* what is not removed by then is the sweep's */
     int64_t lookback_ms; /* of the first sweep */
     uint32_t keys_max;   /* in the book */
-    const struct lot_dims *(*lot_dims)(void *context, lot_id id); /* any thread */
+    const struct lot_dims *(*lot_dims)(void *dims_context, lot_id id); /* any thread */
+    void *dims_context;
     /* Deletes the key, here and wherever else it is kept; must not block. On a thread of the
      * delay line or of this. May call again_removed() from inside. */
     void (*remove)(void *context, struct again_removal *r);

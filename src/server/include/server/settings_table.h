@@ -186,6 +186,24 @@
       "source of events: a URI that tells this shop's ledger from others")                         \
     X(events_memory_max, BYTES, MIB(8), 0, MIB(1024), START,                                       \
       "memory of events that are kept encoded for further readers; others read the ledger again")  \
+    X(events, TEXT, "none", 4, 1000, START,                                                        \
+      "where every move goes as an event: none, or kafka://host:port[,host:port...], to the topic "\
+      "bus_prefix.events; local caches of other nodes hear of changes over it, too")               \
+    X(bus, TEXT, "inproc", 6, 1000, START,                                                         \
+      "what keeps second deletes of cached lots until they are due: inproc (a timer of this "      \
+      "process), or amqp://user@host:port/vhost (RabbitMQ)")                                       \
+    X(bus_password, TEXT, "", 0, 800, START,                                                       \
+      "the password of bus's user")                                                                \
+    X(bus_password_file, TEXT, "", 0, 1000, START,                                                 \
+      "a file that holds bus_password, so that it stands neither on the command line nor in the "  \
+      "environment")                                                                               \
+    X(bus_prefix, TEXT, "tally", 1, 40, START,                                                     \
+      "beginning of the names of topics, exchanges and queues: one for each shop")                 \
+    X(bus_quorum, SWITCH, false, 0, 1, START,                                                      \
+      "RabbitMQ's queues are quorum queues, for a cluster of brokers")                             \
+    X(delete_again_ms, DURATION, 150, 1, MINUTES(10), START,                                       \
+      "how long after a commit a lot is deleted from caches once more, at least: longer than a "   \
+      "replica takes to have the commit")                                                          \
     X(webhook_url, TEXT, "", 0, 1000, START,                                                       \
       "http: or https: URL to which every event is posted, from the first start with it on; "      \
       "empty: none. Redirects are not followed")                                                   \

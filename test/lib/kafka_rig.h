@@ -1,6 +1,6 @@
-/* fixture_kafka.h - librdkafka's brokers in this process, and what stands in their topics. */
-#ifndef TALLY_TEST_FIXTURE_KAFKA_H
-#define TALLY_TEST_FIXTURE_KAFKA_H
+/* kafka_rig.h - librdkafka's brokers in this process, and what stands in their topics. */
+#ifndef TALLY_TEST_KAFKA_RIG_H
+#define TALLY_TEST_KAFKA_RIG_H
 
 #include "fixture.h"
 

@@ -1,5 +1,5 @@
-/* See fixture_kafka.h. */
-#include "fixture_kafka.h"
+/* See kafka_rig.h. */
+#include "kafka_rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
