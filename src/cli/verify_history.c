@@ -36,6 +36,7 @@ const struct verify_kind verify_kinds[KIND_END] = {
     [KIND_GROUP_OPEN] = {"GROUP_OPEN", 0, 0, 0, LINES_NONE, OF_SALE},
     [KIND_GROUP_SUCCEED] = {"GROUP_SUCCEED", 0, 0, 0, LINES_NONE, OF_SALE},
     [KIND_GROUP_FAIL] = {"GROUP_FAIL", 0, 0, 0, LINES_NONE, OF_SALE},
+    [KIND_FOREIGN] = {"FOREIGN", 1, 0, 0, LINES_ANY, OF_LOT},
 };
 
 const char *verify_kind_name(int64_t kind)

@@ -30,6 +30,7 @@ enum {
     KIND_GROUP_OPEN,
     KIND_GROUP_SUCCEED,
     KIND_GROUP_FAIL,
+    KIND_FOREIGN, /* MySQL only: what somebody else changed */
     KIND_END,
 };
 

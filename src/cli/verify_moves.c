@@ -411,7 +411,7 @@ static int take_move(struct scan *s, struct error *e)
         return code;
     s->v->report->moves++;
     check_date(s, where);
-    if (m->kind < KIND_CREATE || m->kind >= KIND_END) {
+    if (m->kind < KIND_CREATE || m->kind >= (s->v->source->has_lanes ? KIND_END : KIND_FOREIGN)) {
         verify_fault(s->v, VERIFY_LOG, where, "there is no kind of move number %" PRId64, m->kind);
         return 0;
     }

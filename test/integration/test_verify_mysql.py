@@ -212,6 +212,17 @@ class VerifyMysql(unittest.TestCase):
         same = "(SELECT * FROM (SELECT max(seq) + 1 FROM move) AS m)"
         self.finds("LOG", "2 ms before the move before it", other % same, stock)
 
+    def test_what_somebody_else_changed_counts_as_the_log_says(self):
+        kind = "REPLACE INTO move_kind VALUES (21, 'FOREIGN', %d, 0, 0)"
+        move = ("INSERT INTO move(seq, kind, lot_id, quantity, at_ms, note) SELECT max(seq) + 1, 21, 1, -2, max(at_ms),"
+                " 'erp' FROM move")
+        stock = ("UPDATE stock SET on_hand = on_hand - 2, version = version + 1, last_seq = (SELECT max(seq) FROM move)"
+                 " WHERE lot_id = 1")
+        lane = "UPDATE lane SET last_seq = (SELECT max(seq) FROM move)"
+        self.assertEqual(self.report(self.make(kind % 1, move, stock, lane))["findings"], [])
+        self.finds("STORED", "the table stock says on_hand", kind % 1, stock)
+        self.finds("STORED", "move_kind does not say", kind % 0)
+
     def test_a_lane_that_is_leased_has_a_server_that_must_end_holds_in_time(self):
         lease = "UPDATE lane SET leased_until_ms = UNIX_TIMESTAMP() * 1000 + 3600000 WHERE lane = 1"
         now = str(round(time.time() * 1000) + 86400000)
