@@ -7,6 +7,7 @@
     ./dev bench staircase             the classic run: from 100 to 12,800 a second and on
     ./dev bench overload [ROW...]     ten times the load: what is still served, and how late
     ./dev bench sales [ROW...]        orders in sales and groups, and a million holds that expire
+    ./dev bench cluster [ROW...]      cluster mode, and the classic algorithm beside it
     ./dev bench peers --quick redis   one round of 1 s a cell; writes nothing
 
 All servers run on loopback ports of their own with data in a temporary folder below /var/tmp (or
@@ -23,7 +24,7 @@ import tempfile
 from process import Failed, Places, disk_folder, interrupt_on_signals, raise_file_limit
 
 PARTS = {"peers": "side_by_side", "shapes": "shapes", "staircase": "staircase",
-         "overload": "overload", "sales": "sales"}
+         "overload": "overload", "sales": "sales", "cluster": "cluster"}
 
 
 def parse(words):
@@ -43,7 +44,7 @@ def parse(words):
     parser.add_argument("--against", type=pathlib.Path, metavar="BINARY",
                         help="shapes: hold each row against the same row of another build of tally")
     parser.add_argument("--scale", type=float, default=1.0,
-                        help="shapes, sales: share of the full request counts")
+                        help="shapes, sales, cluster: share of the full request counts")
     arguments = parser.parse_intermixed_args(words)
     if arguments.quick:
         arguments.rounds = 1
