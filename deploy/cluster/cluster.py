@@ -53,13 +53,13 @@ class Cluster:
             Redis(folder=folder / "redis-0")
         self.rabbitmq = None if arguments.no_rabbitmq else RabbitMq(folder=folder / "rabbitmq-0")
         self.kafka = None if arguments.no_kafka else self._kafka()
-        settings = self._settings(known_settings(binary))
+        known = known_settings(binary)
         count = arguments.nodes
-        if "--ledger" not in settings and count > 1:
+        if "ledger" not in known and count > 1:
             self.notes.append("this build of tally keeps its ledger in its own folder: there is one node")
             count = 1
-        self.nodes = [Node(binary, *settings, name="node-%d" % i, folder=folder / ("node-%d" % i))
-                      for i in range(count)]
+        self.nodes = [Node(binary, *self._settings(known, i), name="node-%d" % i,
+                           folder=folder / ("node-%d" % i)) for i in range(count)]
         self.proxy = Proxy(self.nodes, folder=folder / "proxy", listen=arguments.listen)
         self.by_name = {server.name: server for server in self.servers()}
 
@@ -77,12 +77,14 @@ class Cluster:
             self.notes.append("without Kafka: %s" % reason)
             return None
 
-    def _settings(self, known):
-        """Flags of every node: those of the settings that this build has."""
+    def _settings(self, known, number):
+        """Flags of a node: of those settings that this build has."""
         redis = "redis://" + ",".join(server.address for server in each([self.redis]))
-        ledger = next(each(self.mysql))
+        hosts = [server.address for server in each(self.mysql) if server.role != "replica"]
+        first = number % len(hosts)  # of Galera each node begins with another one
+        hosts = ",".join(hosts[first:] + hosts[:first])
         wanted = [
-            ("ledger", "mysql://%s@%s/%s" % (USER, ledger.address, DATABASE)),
+            ("ledger", "mysql://%s@%s/%s" % (USER, hosts, DATABASE)),
             ("ledger-password-file", secret_file(self.folder, "ledger-password", PASSWORD)),
             ("gate", redis),
             ("cache", redis),
@@ -93,7 +95,7 @@ class Cluster:
         if self.kafka:
             wanted += [("events", "kafka://" + self.kafka.address)]
         left = [name for name, _ in wanted if name not in known]
-        if left:
+        if left and not number:
             self.notes.append("this build of tally has no setting " + ", ".join(left))
         return [word for name, value in wanted if name in known for word in ("--" + name, str(value))]
 

@@ -14,6 +14,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 import chart  # noqa: E402
+import cluster  # noqa: E402
 import drivers  # noqa: E402
 import machine  # noqa: E402
 import process  # noqa: E402
@@ -254,6 +255,26 @@ class Tables(unittest.TestCase):
         text = shapes.table([row, late])
         self.assertIn("**0.60** | met |", text)
         self.assertIn("**3.10** | missed |", text)
+
+
+class ClusterTables(unittest.TestCase):
+    def test_a_ratio_is_the_median_of_the_rounds_and_what_was_left_out_has_no_row(self):
+        rounds = [{"hot": 40_000, "classic": 10_000}, {"hot": 20_000, "classic": 20_000},
+                  {"hot": 30_000, "classic": 10_000}]
+        text = cluster.table(rounds, ["hot", "hot-classic", "three"])
+        self.assertIn("| ≥ 30,000 | 30,000 | met |", text)
+        self.assertIn("| ≥ 2 | 3 | met |", text)
+        self.assertNotIn("| three |", text)
+
+    def test_a_goal_that_is_a_most_is_missed_above_it(self):
+        rounds = [{"one": 900.0, "update": 200.0}]
+        self.assertIn("| ≤ 3 | 4.50 | missed |", cluster.table(rounds, ["one"]))
+
+    def test_a_setting_that_the_build_lacks_is_named(self):
+        text = cluster.page({"machine": "m", "rounds": [{"redis": 5}], "rows": ["sold-out"],
+                             "left_out": ["gate"]})
+        self.assertIn("no such setting: gate.", text)
+        self.assertIn("| Redis alone, a script call per order, 50 connections | 5/s |", text)
 
 
 class Charts(unittest.TestCase):
