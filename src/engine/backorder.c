@@ -20,7 +20,7 @@ enum { ROOM_MIN = 16, EMPTY_MIN = 64, LOTS_A_LOOK = 64, PLACES_MAX = 16 };
 static struct backorder_line *line_of(const struct engine *e, lot_id id)
 {
     const struct lot *lot = lots_at(&e->lots, id);
-    if (!lot->extra || e->config.shared)
+    if (!lot->extra)
         return NULL;
     struct lot_extra *extra = lots_extra(&e->lots, lot->extra);
     return extra->terms.backorder_most ? &extra->backorders : NULL;
@@ -375,6 +375,39 @@ void backorder_committed(struct engine *e, lot_id id, enum move_kind kind, int64
     l->supply = l->supply > gain ? l->supply - gain : 0;
     let_go(e, id, l);
     compact(e, l);
+}
+
+bool backorder_put(struct engine *e, lot_id id, int64_t seq, int64_t reservation_id, int64_t units)
+{
+    struct backorder_line *l = line_of(e, id);
+    if (!l)
+        return true; /* it sells nothing that is to come */
+    if (!make_room(e, l))
+        return false;
+    struct backorder *p = &l->places[l->first + l->count];
+    *p = (struct backorder){.seq = seq,
+                            .reservation_id = reservation_id,
+                            .units = (uint32_t)units,
+                            .size = (uint32_t)units};
+    l->late += is_late(p);
+    l->listed += units;
+    e->backorder_places++;
+    if (l->count++ == 0)
+        line_begins(e, id, l, seq);
+    return true;
+}
+
+void backorder_forget(struct engine *e, lot_id id)
+{
+    struct backorder_line *l = line_of(e, id);
+    if (!l)
+        return;
+    e->backorder_places -= l->count;
+    if (l->count)
+        line_ends(e, l);
+    e->lots.bytes -= l->room * sizeof *l->places;
+    free(l->places);
+    *l = (struct backorder_line){0};
 }
 
 void backorder_loaded(struct engine *e)

@@ -51,6 +51,10 @@ bool backorder_make_room(struct engine *e, const struct line *lines, uint16_t co
 void backorder_moved(struct engine *e, lot_id id, const struct move *m, int64_t quantity, int sign);
 /* It was committed. */
 void backorder_committed(struct engine *e, lot_id id, enum move_kind kind, int64_t quantity);
+/* Over a shared ledger: the line's next place, as a load brought it, and the line's end with that
+ * load. False: no memory. */
+bool backorder_put(struct engine *e, lot_id id, int64_t seq, int64_t reservation_id, int64_t units);
+void backorder_forget(struct engine *e, lot_id id);
 /* All is loaded: the lines of all lots lose those who have their units. */
 void backorder_loaded(struct engine *e);
 

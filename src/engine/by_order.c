@@ -65,19 +65,6 @@ static void not_there(struct engine *e, struct command *c)
         batch_attach(e, c, e->open->bit);
 }
 
-/* Over a shared ledger the load has brought it, or there is none. */
-static int64_t find_loaded(const struct engine *e, const struct command *c)
-{
-    size_t cursor = 0;
-    int64_t id;
-    while ((id = order_index_find(e->orders, c->move.order_hash, &cursor))) {
-        const struct hold *h = holds_find(&e->holds, id);
-        if (h && str_equal(hold_order_id(h), c->move.by_order_id))
-            return id;
-    }
-    return 0;
-}
-
 static bool find_by_order(struct engine *e, struct command *c, int64_t *id)
 {
     struct order_search *s = &c->move.search;
@@ -109,7 +96,7 @@ bool move_find(struct engine *e, struct command *c, int64_t *id)
         if (!find_by_order(e, c, id))
             return false;
     } else {
-        *id = find_loaded(e, c);
+        *id = shared_find_order(e, c->move.by_order_id, c->move.order_hash);
         if (!*id) {
             not_there(e, c);
             return false;

@@ -49,24 +49,36 @@ static void view_record(const struct engine *e, const struct group_record *r,
     };
 }
 
-static void ask(struct engine *e, struct command *c, int64_t group_id)
+/* It is not in memory: it ended long ago, or there never was one. Over a shared ledger the load has
+ * told of it. */
+static void answer_from_record(struct engine *e, struct command *c, int64_t group_id,
+                               const struct group_record *record)
 {
-    if (!question_ask(e, c, 0, QUESTION_GROUP, group_id, (struct str){0}, 0))
-        engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
+    if (!record) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no group %lld", (long long)group_id);
+        return;
+    }
+    view_record(e, record, &c->group.group);
+    if (c->kind == COMMAND_COMPLETE_GROUP) {
+        c->group.replayed = record->status == GROUP_SUCCEEDED;
+        if (!c->group.replayed)
+            c->code =
+                engine_say(c, TLY_EGROUP_CLOSED, "group %lld has failed", (long long)group_id);
+    }
+    engine_reply(e, c);
 }
 
-static bool is_shared(struct engine *e, struct command *c)
+static void ask(struct engine *e, struct command *c, int64_t group_id)
 {
     if (e->config.shared)
-        engine_refuse(e, c, TLY_EUNIMPLEMENTED, "a ledger that several nodes share has no groups");
-    return e->config.shared;
+        answer_from_record(e, c, group_id, shared_group(e, group_id));
+    else if (!question_ask(e, c, 0, QUESTION_GROUP, group_id, (struct str){0}, 0))
+        engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
 }
 
 void look_up_group(struct engine *e, struct command *c)
 {
     const struct group *g = groups_find(&e->groups, c->group.group_id);
-    if (is_shared(e, c))
-        return;
     if (!g) {
         ask(e, c, c->group.group_id);
         return;
@@ -120,8 +132,6 @@ void decide_open_group(struct engine *e, struct command *c)
 {
     c->group.group = (struct group_view){0};
     c->group.replayed = false;
-    if (is_shared(e, c))
-        return;
     if (c->group.order) {
         reserve_reset(c->group.order);
         decide_reserve(e, c);
@@ -152,8 +162,6 @@ void decide_complete_group(struct engine *e, struct command *c)
     struct group *g = groups_find(&e->groups, c->group.group_id);
     c->group.replayed = false;
     c->group.group = (struct group_view){0};
-    if (is_shared(e, c))
-        return;
     if (!g) {
         ask(e, c, c->group.group_id);
         return;
@@ -169,7 +177,6 @@ void decide_complete_group(struct engine *e, struct command *c)
     batch_attach(e, c, g->touched);
 }
 
-/* It is not in memory: it ended long ago, or there never was one. */
 void group_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                     bool last)
 {
@@ -177,16 +184,5 @@ void group_answered(struct engine *e, struct command *c, uint32_t order, struct 
         reserve_answered(e, c, order, q, last);
         return;
     }
-    if (q->code) {
-        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no group %lld", (long long)q->reservation_id);
-        return;
-    }
-    view_record(e, &q->group, &c->group.group);
-    if (c->kind == COMMAND_COMPLETE_GROUP) {
-        c->group.replayed = q->group.status == GROUP_SUCCEEDED;
-        if (!c->group.replayed)
-            c->code = engine_say(c, TLY_EGROUP_CLOSED, "group %lld has failed",
-                                 (long long)q->reservation_id);
-    }
-    engine_reply(e, c);
+    answer_from_record(e, c, q->reservation_id, q->code ? NULL : &q->group);
 }

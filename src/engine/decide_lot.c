@@ -28,7 +28,7 @@ static void already_there(struct engine *e, struct command *c, lot_id id)
     batch_attach(e, c, lot->touched);
 }
 
-static lot_id next_lot(const struct engine *e)
+lot_id engine_next_lot(const struct engine *e)
 {
     return (e->config.shared ? e->shared.lots_highest : e->lots.count) + 1;
 }
@@ -56,7 +56,7 @@ static bool new_lot_terms(struct engine *e, const struct command *c, lot_id id,
 
 static void create(struct engine *e, struct command *c)
 {
-    lot_id id = next_lot(e);
+    lot_id id = engine_next_lot(e);
     const struct lot_terms *terms;
     struct lot *lot = batch_make_room(e, 2, 1) ? lots_put(&e->lots, id, &c->create.dims) : NULL;
     if (lot && !new_lot_terms(e, c, id, &terms)) {
@@ -68,8 +68,7 @@ static void create(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
         return;
     }
-    lot->load = e->shared.serial;
-    e->shared.lots_highest = id;
+    shared_made_lot(e, id);
     struct line line = {.lot = id, .quantity = c->create.quantity};
     struct move *m = batch_add(e, MOVE_CREATE, NULL, &line, 1, NULL);
     m->dims = &lot->dims;
@@ -101,7 +100,7 @@ void decide_create(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EINVALID_ARGUMENT, NULL);
     } else if (!engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
-    } else if (next_lot(e) > e->config.lots_max) {
+    } else if (engine_next_lot(e) > e->config.lots_max) {
         engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
                       "lots_max: there are %u lots, the most there may be", e->config.lots_max);
     } else {

@@ -277,7 +277,7 @@ static bool group_is_to_be_asked(const struct engine *e, const struct reserve_co
 {
     const struct order_extra *x = r->extra;
     return x && x->group_id && !r->search.group_asked && !groups_find(&e->groups, x->group_id) &&
-           sales_find(&e->sales, x->sale_id);
+           !e->config.shared && sales_find(&e->sales, x->sale_id);
 }
 
 struct seen_order reserve_look(const struct engine *e, const struct reserve_command *r)

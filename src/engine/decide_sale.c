@@ -60,7 +60,7 @@ static int64_t units_of_lots(const struct engine *e, const struct sale_version *
             units += lot_units(e, id);
     }
     for (uint16_t i = 0; i < v->lot_count; i++) {
-        if (!sale_version_has_sku(v, lots_at(&e->lots, v->lots[i])->sku))
+        if (!sale_version_has_sku_of(v, lots_at(&e->lots, v->lots[i])))
             units += lot_units(e, v->lots[i]);
     }
     return units;
@@ -108,12 +108,10 @@ static void answer_sale(struct engine *e, struct command *c, const struct sale *
     batch_attach(e, c, touched);
 }
 
-/* False: answered. Over a shared ledger there are none yet that all nodes know. */
+/* False: answered. */
 static bool can_write(struct engine *e, struct command *c)
 {
-    if (e->config.shared)
-        engine_refuse(e, c, TLY_EUNIMPLEMENTED, "a ledger that several nodes share has no sales");
-    else if (!engine_takes_writes(e))
+    if (!engine_takes_writes(e))
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
     else if (!batch_make_room(e, 1, 1))
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
@@ -182,18 +180,19 @@ void decide_create_sale(struct engine *e, struct command *c)
     }
     if (!can_write(e, c))
         return;
-    if (e->sales.count >= e->config.sales_max) {
+    const sale_number before = e->config.shared ? e->shared.sales_highest : e->sales.count;
+    if (before >= e->config.sales_max) {
         engine_refuse(e, c, TLY_ELIMIT_EXCEEDED,
                       "sales_max: there are %u sales, the most there may be", e->config.sales_max);
         return;
     }
     struct sale_terms terms = c->sale->terms;
     terms.closed_ms = 0;
-    terms.number = e->sales.count + 1;
+    terms.number = before + 1;
     struct sale_version *v = new_version(e, c, &terms, e->config.hold_max_ms);
     if (!v)
         return;
-    struct sale *s = sales_add(&e->sales, v, 0);
+    struct sale *s = e->config.shared ? sales_put(&e->sales, v, 0) : sales_add(&e->sales, v, 0);
     if (!s) {
         sale_version_free(v);
         engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
@@ -202,6 +201,7 @@ void decide_create_sale(struct engine *e, struct command *c)
     s->users.all = &e->user_entries;
     s->created_seq = add_move(e, s, NULL)->seq;
     s->whole = true;
+    shared_made_sale(e, terms.number);
     answer_sale(e, c, s, s->touched);
 }
 
@@ -296,18 +296,30 @@ void look_up_sale(struct engine *e, struct command *c)
         answer_sale(e, c, s, s->touched);
 }
 
+/* The next sale that there is; 0: none. */
+static sale_number following(const struct engine *e, sale_number number)
+{
+    while (++number <= e->sales.count) {
+        const struct sale *s = sales_at(&e->sales, number);
+        if (s && s->load == e->sales.load)
+            return number;
+    }
+    return 0;
+}
+
 void look_up_sales(struct engine *e, struct command *c)
 {
     uint8_t touched = 0;
-    sale_number number = c->list_sales.after;
+    sale_number number = c->list_sales.after, last = number;
     c->list_sales.count = 0;
-    while (number < e->sales.count && c->list_sales.count < c->list_sales.page_size) {
-        const struct sale *s = sales_at(&e->sales, ++number);
+    while ((number = following(e, number)) && c->list_sales.count < c->list_sales.page_size) {
+        const struct sale *s = sales_at(&e->sales, number);
         uint32_t i = c->list_sales.count++;
         touched |= s->touched;
         view(e, s, &c->list_sales.sales[i], &c->list_sales.copies[i]);
+        last = number;
     }
-    c->list_sales.next = number < e->sales.count ? number : 0;
+    c->list_sales.next = number ? last : 0;
     batch_attach(e, c, touched);
 }
 

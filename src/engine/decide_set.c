@@ -23,7 +23,7 @@ static int check_new(const struct engine *e, const struct command *c, struct set
         return fault(i, SET_NO_QUANTITY);
     if (i->quantity > QUANTITY_MAX)
         return fault(i, SET_TOO_MANY);
-    if (e->lots.count + creates >= e->config.lots_max)
+    if (engine_next_lot(e) + creates > e->config.lots_max)
         return fault(i, SET_LOTS_MAX);
     i->action = SET_CREATE;
     i->delta = i->quantity;
@@ -73,15 +73,16 @@ static void check(const struct engine *e, struct command *c)
 /* Lots first: they can be taken back as long as there are no moves of them. */
 static bool make_lots(struct engine *e, struct command *c)
 {
+    const lot_id highest = engine_next_lot(e) - 1;
     uint32_t k = 0;
     for (; k < c->set.count; k++) {
         struct set_item *i = &c->set.items[k];
         if (i->action != SET_CREATE)
             continue;
-        i->lot = e->lots.count + 1;
+        i->lot = engine_next_lot(e);
         if (!lots_put(&e->lots, i->lot, &i->dims))
             break;
-        e->shared.lots_highest = i->lot;
+        shared_made_lot(e, i->lot);
     }
     if (k == c->set.count)
         return true;
@@ -89,7 +90,7 @@ static bool make_lots(struct engine *e, struct command *c)
         if (c->set.items[k].action == SET_CREATE)
             lots_drop(&e->lots, c->set.items[k].lot);
     }
-    e->shared.lots_highest = e->lots.count;
+    e->shared.lots_highest = highest;
     return false;
 }
 
@@ -117,10 +118,6 @@ static void apply(struct engine *e, struct command *c)
 
 void decide_set_stock(struct engine *e, struct command *c)
 {
-    if (e->config.shared) {
-        engine_refuse(e, c, TLY_EUNIMPLEMENTED, "not over a shared ledger");
-        return;
-    }
     if (!c->set.check_only && !engine_takes_writes(e)) {
         engine_refuse(e, c, TLY_EUNAVAILABLE, NULL);
         return;

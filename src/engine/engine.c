@@ -28,10 +28,6 @@ static int check_config(const struct engine_config *c, struct error *e)
     if (c->sales_max > SALES_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "sales_max", "there are at most %d sales",
                          SALES_MAX);
-    if (c->shared && c->user_holds_max)
-        return error_set(
-            e, TLY_EINVALID_ARGUMENT, "user_holds_max",
-            "user_holds_max: a ledger that several nodes share counts no user's holds");
     if (c->batches_max > FLIGHTS_MAX)
         return error_set(e, TLY_EINVALID_ARGUMENT, "", "at most %d batches are under way",
                          FLIGHTS_MAX);

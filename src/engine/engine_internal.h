@@ -20,7 +20,9 @@
  *   batch.c           the open batch and those with the ledger
  *   outcome.c         what an outcome does: replies, or undo
  *   due.c             holds that have come to their deadline
- *   shared.c          gathers, loads, installs, where others write to the ledger too
+ *   shared.c          gathers, loads, decides, where others write to the ledger too
+ *   shared_keys.c     what the commands touch
+ *   shared_install.c  what a load brought, and its end
  *   lot_terms.c       what a lot is sold on
  *   lot_users.c       how many units users have of it
  *   backorder.c       who waits for units that are to come
@@ -161,6 +163,10 @@ struct shared {
     uint32_t lot_count;
     uint32_t lot_room;
     lot_id lots_highest;
+    sale_number sales_highest;
+    sale_number *sales; /* of the present load */
+    uint32_t sale_count;
+    uint32_t sale_room;
     int64_t look_ms;               /* look for due holds then */
     struct command_list chosen;    /* whose keys are in the present load */
     struct command_list uncertain; /* answered by what was only assumed */
@@ -285,6 +291,7 @@ void engine_defer(struct engine *e, struct command *c);
 /* The same, with its notes. */
 void engine_put_off(struct engine *e, struct command *c);
 struct lot_view engine_view(const struct engine *e, lot_id id);
+lot_id engine_next_lot(const struct engine *e); /* the number of the next one */
 
 /* ---- kinds.c ---- */
 /* What a kind of command does where its way forks. NULL: nothing. */
@@ -294,6 +301,7 @@ struct command_kind_row {
     bool sees_stock; /* a look-up that is answered when all due holds are taken down */
     bool certain;    /* a look-up that is not told UNKNOWN: it is answered from what is certain */
     bool whole;      /* one answer for many: over a shared ledger nothing of it may be assumed */
+    bool last;       /* over a shared ledger: what comes after it needs more than this load has */
     bool answers_failure; /* `answered` takes a question that the ledger could not answer too */
     void (*accept)(struct command *c); /* its notes, before it is decided for the first time */
     /* True: it need not wait for what comes before newer decisions. */
@@ -449,19 +457,29 @@ bool due_expire(struct engine *e);
 /* ---- shared.c ---- */
 int shared_init(struct engine *e);
 void shared_close(struct engine *e);
-/* Adds a key to the load that is being put together, once. False: no memory. */
-bool shared_key(struct engine *e, const struct load_key *key);
-bool shared_order_keys(struct engine *e, const struct reserve_command *r);
-bool shared_want_keys(struct engine *e, const struct want *wants, uint16_t count);
-bool shared_list_key(struct engine *e, const struct command *c);
 /* The load's batch has its final outcome. */
 void shared_ended(struct engine *e);
 /* The answer rests on rows that only a commit proves, and there will be none. */
 bool shared_is_uncertain(const struct engine *e, const struct command *c);
+/* The reservation of that order, as far as a load or this turn has brought it; 0: none. */
+int64_t shared_find_order(const struct engine *e, struct str order_id, uint64_t order_hash);
 /* What the present load has; NULL if it has not. */
 const struct reservation_record *shared_record(const struct engine *e, int64_t reservation_id);
 void shared_adjustment(const struct engine *e, struct str adjustment_id, struct question *answer);
+/* Also of one that has ended. */
+const struct group_record *shared_group(const struct engine *e, int64_t group_id);
 void shared_list(struct engine *e, struct command *c);
+/* GET_RESERVATION. */
+void shared_look_up(struct engine *e, struct command *c);
+
+/* ---- shared_install.c ---- */
+/* The rows of the present load; false: some are missing, or no memory. */
+bool shared_install(struct engine *e, const struct load *load);
+/* A lot or a sale that was made while it holds. */
+void shared_made_lot(struct engine *e, lot_id id);
+void shared_made_sale(struct engine *e, sale_number number);
+/* The load has ended: what came with it is forgotten. */
+void shared_forget(struct engine *e);
 
 /* A number that may be looked at: it is in the table, and over a shared ledger in the load. */
 static inline bool lot_is_loaded(const struct engine *e, lot_id id)
@@ -562,12 +580,16 @@ bool sale_is_over(const struct engine *e, const struct sale *s);
 void sales_sweep(struct engine *e);
 
 /* ---- look_up.c ---- */
+/* What only the engine knows of it. */
+void record_show(const struct engine *e, struct reservation_record *record);
 void look_up_lot(struct engine *e, struct command *c);
 void look_up_lots(struct engine *e, struct command *c);
 void look_up_changes(struct engine *e, struct command *c);
 void look_up_reservation(struct engine *e, struct command *c);
 void look_up_stats(struct engine *e, struct command *c);
 void look_up_list(struct engine *e, struct command *c);
+void list_accept(struct command *c);
+void list_drop(struct command *c);
 void list_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                    bool last);
 void look_up_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,

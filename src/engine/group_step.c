@@ -68,12 +68,22 @@ static int in_group_already(const struct engine *e, struct command *c, struct re
     return order_over_limit(e, r, &id, 1, 1, 1, ORDER_IN_GROUP);
 }
 
+/* A group that is over. */
+static bool was_in_sale(const struct engine *e, const struct reserve_command *r,
+                        const struct sale *sale)
+{
+    if (!e->config.shared || r->search.group_found)
+        return r->search.group_found;
+    const struct group_record *record = shared_group(e, r->extra->group_id);
+    return record && record->sale == sale->version->terms.number;
+}
+
 int group_admit(struct engine *e, struct command *c, struct reserve_command *r,
                 const struct sale *sale)
 {
     int64_t id = r->extra->group_id;
     const struct group *g = groups_find(&e->groups, id);
-    if (g ? g->sale != sale : !r->search.group_found) {
+    if (g ? g->sale != sale : !was_in_sale(e, r, sale)) {
         r->trouble = ORDER_NO_GROUP;
         return engine_say(c, TLY_ENOT_FOUND, "there is no group %lld in sale %.*s", (long long)id,
                           STR_ARG(sale->version->terms.sale_id));
@@ -323,11 +333,24 @@ static bool fail(struct engine *e, struct group *g)
     return true;
 }
 
+/* Of all its members. Always so where nobody else writes. */
+static bool fits(const struct engine *e, const struct group *g)
+{
+    bool fit = true;
+    for (const struct hold *h = g->first; h && fit; h = hold_sale(h)->group_next)
+        fit = hold_fits(e, h, h->state == HOLD_PENDING ? MOVE_REFUND : MOVE_RETURN);
+    return fit;
+}
+
 bool group_expire(struct engine *e)
 {
     while (e->groups.due_first && engine_takes_writes(e) && !due_share_is_full(e) &&
-           !batch_full(e)) {
+           (e->config.shared || !batch_full(e))) {
         struct group *g = e->groups.due_first;
+        if (e->config.shared && !fits(e, g)) {
+            groups_unwatch(&e->groups, g); /* till somebody has put the stock right */
+            continue;
+        }
         if (!expire_members(e, g) || !fail(e, g))
             return false;
     }

@@ -8,6 +8,7 @@
 
 #include "engine/decide_move.h"
 #include "engine/engine_internal.h"
+#include "engine/shared_keys.h"
 
 /* ---- RESERVE ---- */
 
@@ -52,11 +53,6 @@ static void reserve_prefetch_near(const struct engine *e, const struct command *
 {
     if (c->reserve.extra && c->reserve.extra->sale_id.len)
         sale_prefetch(e, &c->reserve);
-}
-
-static bool reserve_keys(struct engine *e, const struct command *c)
-{
-    return shared_order_keys(e, &c->reserve);
 }
 
 static bool reserve_concerned(const struct engine *e, const struct command *c)
@@ -125,14 +121,6 @@ static bool batch_concerned(const struct engine *e, const struct command *c)
     return false;
 }
 
-static bool batch_keys(struct engine *e, const struct command *c)
-{
-    bool room = true;
-    for (uint32_t i = 0; i < c->batch.count && room; i++)
-        room = shared_order_keys(e, &c->batch.orders[i]);
-    return room;
-}
-
 /* ---- CONFIRM, REFUND, EXTEND, SHIP, CHANGE ---- */
 
 static bool by_order(const struct command *c)
@@ -143,20 +131,6 @@ static bool by_order(const struct command *c)
 static void move_accept(struct command *c)
 {
     c->move.search = (struct order_search){0};
-}
-
-static bool move_keys(struct engine *e, const struct command *c)
-{
-    struct load_key key = {.kind = LOAD_RESERVATION, .number = c->move.reservation_id};
-    if (by_order(c))
-        key = (struct load_key){
-            .kind = LOAD_ORDER, .text = c->move.by_order_id, .hash = c->move.order_hash};
-    return shared_key(e, &key);
-}
-
-static bool change_keys(struct engine *e, const struct command *c)
-{
-    return move_keys(e, c) && shared_want_keys(e, c->move.wants, c->move.want_count);
 }
 
 static void move_drop(struct command *c)
@@ -237,15 +211,6 @@ static void confirm_all_accept(struct command *c)
         c->confirm_all.records[i] = NULL;
 }
 
-static bool confirm_all_keys(struct engine *e, const struct command *c)
-{
-    bool room = true;
-    for (uint32_t i = 0; i < c->confirm_all.count && room; i++)
-        room = shared_key(e, &(struct load_key){.kind = LOAD_RESERVATION,
-                                                .number = c->confirm_all.reservation_ids[i]});
-    return room;
-}
-
 /* It may wait for several answers, and is dropped with each. */
 static void confirm_all_drop(struct command *c)
 {
@@ -262,27 +227,6 @@ static bool confirm_all_did(const struct engine *e, const struct command *c)
 }
 
 /* ---- CREATE_LOT, UPDATE_LOT, ADJUST ---- */
-
-static bool create_keys(struct engine *e, const struct command *c)
-{
-    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->create.dims.key});
-}
-
-static bool adjust_keys(struct engine *e, const struct command *c)
-{
-    struct str id = c->adjust.adjustment_id;
-    bool named = !str_empty(id) && id.len <= ADJUSTMENT_ID_MAX;
-    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->adjust.key}) &&
-           (!named ||
-            shared_key(e, &(struct load_key){.kind = LOAD_ADJUSTMENT,
-                                             .text = id,
-                                             .hash = adjustment_hash(id, e->config.hash_seed)}));
-}
-
-static bool update_keys(struct engine *e, const struct command *c)
-{
-    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->update_lot.key});
-}
 
 static bool update_did(const struct engine *e, const struct command *c)
 {
@@ -319,13 +263,6 @@ static void adjust_answered(struct engine *e, struct command *c, uint32_t order,
     (void)order;
     (void)last;
     decide_adjust(e, c, q);
-}
-
-/* ---- GET_LOT ---- */
-
-static bool get_lot_keys(struct engine *e, const struct command *c)
-{
-    return shared_key(e, &(struct load_key){.kind = LOAD_LOT, .text = c->get_lot.key});
 }
 
 /* ---- GET_RESERVATION ---- */
@@ -385,22 +322,25 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_CREATE_LOT] = {.name = "CREATE_LOT",
                             .writes = true,
                             .decide = decide_create,
-                            .keys = create_keys,
+                            .keys = keys_create_lot,
                             .did = create_did},
     [COMMAND_ADJUST] = {.name = "ADJUST",
                         .writes = true,
                         .decide = adjust_again,
-                        .keys = adjust_keys,
+                        .keys = keys_adjust,
                         .answered = adjust_answered,
                         .did = adjust_did},
     [COMMAND_SET_STOCK] = {.name = "SET_STOCK",
                            .writes = true,
+                           .whole = true,
                            .decide = decide_set_stock,
+                           .keys = keys_set_stock,
                            .did = set_stock_did},
     [COMMAND_UPDATE_LOT] = {.name = "UPDATE_LOT",
                             .writes = true,
                             .decide = decide_terms,
-                            .keys = update_keys,
+                            .keys = keys_update_lot,
+                            .last = true,
                             .did = update_did},
     [COMMAND_RESERVE] = {.name = "RESERVE",
                          .writes = true,
@@ -409,7 +349,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .prefetch = reserve_prefetch,
                          .prefetch_near = reserve_prefetch_near,
                          .decide = reserve_again,
-                         .keys = reserve_keys,
+                         .keys = keys_reserve,
                          .resume = decide_reserve,
                          .answered = reserve_answered,
                          .settle = reserve_settle,
@@ -421,7 +361,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                                .concerned = batch_concerned,
                                .whole = true,
                                .decide = batch_again,
-                               .keys = batch_keys,
+                               .keys = keys_batch,
                                .resume = decide_batch,
                                .answered = decide_batch_answer,
                                .answers_failure = true,
@@ -436,7 +376,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                          .concerned = move_concerned,
                          .prefetch = move_prefetch,
                          .decide = move_again,
-                         .keys = move_keys,
+                         .keys = keys_move,
                          .answered = move_answered,
                          .drop = move_drop,
                          .did = move_did},
@@ -447,7 +387,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
-                        .keys = move_keys,
+                        .keys = keys_move,
                         .answered = move_answered,
                         .drop = move_drop,
                         .did = move_did},
@@ -458,24 +398,37 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
-                        .keys = move_keys,
+                        .keys = keys_move,
                         .answered = move_answered,
                         .drop = move_drop,
                         .did = move_did},
     [COMMAND_CREATE_SALE] = {.name = "CREATE_SALE",
                              .writes = true,
+                             .whole = true,
                              .decide = decide_create_sale,
+                             .keys = keys_sale_items,
                              .did = sale_did},
     [COMMAND_UPDATE_SALE] = {.name = "UPDATE_SALE",
                              .writes = true,
+                             .whole = true,
+                             .last = true,
                              .decide = decide_update_sale,
+                             .keys = keys_sale_items,
                              .did = sale_did},
     [COMMAND_CLOSE_SALE] = {.name = "CLOSE_SALE",
                             .writes = true,
+                            .whole = true,
                             .decide = decide_close_sale,
+                            .keys = keys_sale,
                             .did = sale_did},
-    [COMMAND_GET_SALE] = {.name = "GET_SALE", .decide = look_up_sale, .sees_stock = true},
-    [COMMAND_LIST_SALES] = {.name = "LIST_SALES", .decide = look_up_sales, .sees_stock = true},
+    [COMMAND_GET_SALE] = {.name = "GET_SALE",
+                          .decide = look_up_sale,
+                          .keys = keys_sale,
+                          .sees_stock = true},
+    [COMMAND_LIST_SALES] = {.name = "LIST_SALES",
+                            .decide = look_up_sales,
+                            .keys = keys_list_sales,
+                            .sees_stock = true},
     [COMMAND_SHIP] = {.name = "SHIP",
                       .writes = true,
                       .accept = move_accept,
@@ -483,7 +436,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                       .concerned = move_concerned,
                       .prefetch = move_prefetch,
                       .decide = move_again,
-                      .keys = move_keys,
+                      .keys = keys_move,
                       .answered = move_answered,
                       .drop = move_drop,
                       .did = move_did},
@@ -494,7 +447,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                         .concerned = move_concerned,
                         .prefetch = move_prefetch,
                         .decide = move_again,
-                        .keys = change_keys,
+                        .keys = keys_change,
                         .answered = move_answered,
                         .drop = move_drop,
                         .did = move_did},
@@ -503,7 +456,7 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                              .whole = true,
                              .accept = confirm_all_accept,
                              .decide = decide_confirm_all,
-                             .keys = confirm_all_keys,
+                             .keys = keys_confirm_all,
                              .answered = confirm_all_answered,
                              .answers_failure = true,
                              .drop = confirm_all_drop,
@@ -512,7 +465,9 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                             .writes = true,
                             .accept = group_accept,
                             .concerned = open_group_concerned,
+                            .whole = true,
                             .decide = decide_open_group,
+                            .keys = keys_open_group,
                             .resume = decide_reserve,
                             .answered = group_answered,
                             .settle = group_settle,
@@ -520,21 +475,24 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
                             .did = group_did},
     [COMMAND_COMPLETE_GROUP] = {.name = "COMPLETE_GROUP",
                                 .writes = true,
+                                .whole = true,
                                 .decide = decide_complete_group,
+                                .keys = keys_group,
                                 .answered = group_answered,
                                 .did = group_did},
     [COMMAND_GET_GROUP] = {.name = "GET_GROUP",
                            .decide = look_up_group,
+                           .keys = keys_group,
                            .answered = group_answered,
                            .sees_stock = true},
     [COMMAND_GET_LOT] = {.name = "GET_LOT",
                          .decide = look_up_lot,
-                         .keys = get_lot_keys,
+                         .keys = keys_get_lot,
                          .sees_stock = true,
                          .certain = true},
     [COMMAND_LIST_LOTS] = {.name = "LIST_LOTS",
                            .decide = look_up_lots,
-                           .keys = shared_list_key,
+                           .keys = keys_list_lots,
                            .sees_stock = true,
                            .certain = true},
     [COMMAND_LOT_CHANGES] = {.name = "LOT_CHANGES",
@@ -544,11 +502,15 @@ static const struct command_kind_row rows[COMMAND_KINDS] = {
     [COMMAND_GET_RESERVATION] = {.name = "GET_RESERVATION",
                                  .accept = get_accept,
                                  .decide = look_up_reservation,
+                                 .keys = keys_get_reservation,
                                  .answered = look_up_answered,
                                  .drop = get_drop},
     [COMMAND_LIST_RESERVATIONS] = {.name = "LIST_RESERVATIONS",
+                                   .accept = list_accept,
                                    .decide = look_up_list,
-                                   .answered = list_answered},
+                                   .keys = keys_list_reservations,
+                                   .answered = list_answered,
+                                   .drop = list_drop},
     [COMMAND_STATS] = {.name = "STATS",
                        .decide = look_up_stats,
                        .sees_stock = true,

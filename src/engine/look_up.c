@@ -107,6 +107,15 @@ static void ask_or_refuse(struct engine *e, struct command *c, enum question_kin
     }
 }
 
+void record_show(const struct engine *e, struct reservation_record *record)
+{
+    backorder_show(e, record->reservation_id, record->lines, record->line_count, record->after);
+    if (record->state == HOLD_PENDING && record->deadline_ms <= e->now_ms) {
+        record->state = HOLD_REFUNDED;
+        record->reason = REASON_EXPIRED;
+    }
+}
+
 /* It is reservation `id`: waits for its undecided moves, asks, or answers. */
 static void answer_reservation(struct engine *e, struct command *c, int64_t id)
 {
@@ -116,12 +125,7 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
         batch_attach_again(e, c, h->touched);
     } else if (c->get.search.record && c->get.search.record->reservation_id == id) {
         c->get.record = c->get.search.record;
-        backorder_show(e, id, c->get.record->lines, c->get.record->line_count,
-                       c->get.record->after);
-        if (c->get.record->state == HOLD_PENDING && c->get.record->deadline_ms <= e->now_ms) {
-            c->get.record->state = HOLD_REFUNDED;
-            c->get.record->reason = REASON_EXPIRED;
-        }
+        record_show(e, c->get.record);
         c->get.search = (struct order_search){0};
         engine_reply(e, c);
     } else {
@@ -132,6 +136,10 @@ static void answer_reservation(struct engine *e, struct command *c, int64_t id)
 void look_up_reservation(struct engine *e, struct command *c)
 {
     c->get.record = NULL;
+    if (e->config.shared) {
+        shared_look_up(e, c);
+        return;
+    }
     if (c->get.reservation_id) {
         answer_reservation(e, c, c->get.reservation_id);
         return;

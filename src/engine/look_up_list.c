@@ -1,6 +1,10 @@
 /* look_up_list.c - LIST_RESERVATIONS: the ledger is asked, with the numbers of what the caller
  * names. What is committed is listed, as it stands at this moment: a hold that is due is REFUNDED.
+ * Over a shared ledger a load comes before, for those numbers, and another one after it if some of
+ * what is listed was not known here.
  */
+#include <stdlib.h>
+
 #include "engine/engine_internal.h"
 
 /* False: answered. */
@@ -25,11 +29,27 @@ static bool name_sale(struct engine *e, struct command *c)
     return false;
 }
 
+void list_drop(struct command *c)
+{
+    struct reservation_list *list = &c->list_reservations.list;
+    for (uint32_t i = 0; i < list->count; i++)
+        free(list->records[i]);
+    free(list->records);
+    list->records = NULL;
+    list->count = 0;
+}
+
+void list_accept(struct command *c)
+{
+    c->list_reservations.list.records = NULL;
+    c->list_reservations.list.count = 0;
+}
+
 void look_up_list(struct engine *e, struct command *c)
 {
     struct reservation_list_command *to = &c->list_reservations;
-    if (e->config.shared) {
-        engine_refuse(e, c, TLY_EUNIMPLEMENTED, "a ledger that several nodes share has no lists");
+    if (c->noted) { /* what it lists is known now */
+        engine_reply(e, c);
         return;
     }
     if (!name_lot(e, c) || !name_sale(e, c))
@@ -43,10 +63,37 @@ void look_up_list(struct engine *e, struct command *c)
         engine_refuse(e, c, TLY_EOVERLOADED, "too many questions to the ledger");
 }
 
+static bool lots_are_known(const struct engine *e, const struct line *lines, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!lots_has(&e->lots, lines[i].lot))
+            return false;
+    }
+    return true;
+}
+
+/* Over a shared ledger other nodes may have made the lots and the sales. */
+static bool all_is_known(const struct engine *e, const struct reservation_list *list)
+{
+    for (uint32_t i = 0; e->config.shared && i < list->count; i++) {
+        const struct reservation_record *r = list->records[i];
+        if (!lots_are_known(e, r->lines, r->line_count) ||
+            !lots_are_known(e, r->reserved_lines, r->line_count_reserved) ||
+            (r->sale && !sales_at(&e->sales, r->sale)))
+            return false;
+    }
+    return true;
+}
+
 void list_answered(struct engine *e, struct command *c, uint32_t order, struct question *q,
                    bool last)
 {
     (void)order, (void)last;
     c->code = q->code;
-    engine_reply(e, c);
+    if (c->code || all_is_known(e, &c->list_reservations.list)) {
+        engine_reply(e, c);
+        return;
+    }
+    c->noted = true;
+    engine_dispatch(e, c);
 }

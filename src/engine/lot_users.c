@@ -35,8 +35,8 @@ static int64_t oldest_counted(const struct engine *e)
 static bool is_over(const void *context, int64_t reservation_id)
 {
     const struct engine *e = context;
-    if (reservation_id == 0 || reservation_id >= oldest_counted(e))
-        return false;
+    if (reservation_id == 0 || reservation_id >= oldest_counted(e) || e->config.shared)
+        return false; /* a load brings what counts */
     const struct hold *h = holds_find(&e->holds, reservation_id);
     return !h || h->state != HOLD_PENDING;
 }
@@ -56,9 +56,9 @@ static void count(struct engine *e, struct lot_extra *extra, uint64_t user, int6
 int lot_users_begin(struct engine *e, lot_id id)
 {
     struct lot_extra *extra = lots_extra(&e->lots, lots_at(&e->lots, id)->extra);
-    if (extra->counts_users || e->config.shared)
+    if (extra->counts_users)
         return 0;
-    bool is_new = lots_at(&e->lots, id)->stock.version == 0;
+    bool is_new = lots_at(&e->lots, id)->stock.version == 0 || e->config.shared;
     extra->users.all = &e->user_entries;
     for (struct hold *h = is_new ? NULL : e->holds.oldest; h; h = h->newer) {
         struct line one;
@@ -82,6 +82,30 @@ int lot_users_begin(struct engine *e, lot_id id)
         counting(e, e->limited_lots)->limited_previous = id;
     e->limited_lots = id;
     return 0;
+}
+
+bool lot_users_put(struct engine *e, lot_id id, uint64_t user, int64_t reservation_id,
+                   int64_t units)
+{
+    struct lot_extra *extra = counting(e, id);
+    if (!extra)
+        return true;
+    if (!user_units_make_room(&extra->users, user))
+        return false;
+    user_units_add(&extra->users, user, reservation_id, units);
+    return true;
+}
+
+void lot_users_forget(struct engine *e, lot_id id)
+{
+    struct lot_extra *extra = counting(e, id);
+    if (extra)
+        user_units_close(&extra->users);
+}
+
+int64_t lot_users_counted_from(const struct engine *e)
+{
+    return oldest_counted(e);
 }
 
 void lot_users_end(struct engine *e, lot_id id)

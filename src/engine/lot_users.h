@@ -14,6 +14,13 @@ struct engine;
 
 /* The lot begins to count, if it doesn't. TLY_ENO_MEMORY, or TLY_EFULL: user_entries_max. */
 int lot_users_begin(struct engine *e, lot_id id);
+/* Over a shared ledger: what a user has by a reservation, as a load brought it, and the end of it
+ * with that load. False: no memory. */
+bool lot_users_put(struct engine *e, lot_id id, uint64_t user, int64_t reservation_id,
+                   int64_t units);
+void lot_users_forget(struct engine *e, lot_id id);
+/* Reservations with lower ids count only while they are PENDING. */
+int64_t lot_users_counted_from(const struct engine *e);
 /* It ends: its creation is undone. */
 void lot_users_end(struct engine *e, lot_id id);
 /* A move of a hold (sign +1), or its undo (-1). */

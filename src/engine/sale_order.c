@@ -100,7 +100,7 @@ static bool goods_in_sale(const struct engine *e, const struct sale_version *v,
                           const struct want *w)
 {
     const struct sku *sku = lots_sku(&e->lots, w->sku);
-    if (!sku || !sku->oldest || sale_version_has_sku(v, lots_at(&e->lots, sku->oldest)->sku))
+    if (!sku || !sku->oldest || sale_version_has_sku_of(v, lots_at(&e->lots, sku->oldest)))
         return true;
     uint32_t number = lots_at(&e->lots, sku->oldest)->sku;
     for (uint16_t i = 0; i < v->lot_count; i++) {

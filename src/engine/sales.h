@@ -26,6 +26,7 @@ struct sale_version {
     uint32_t *skus;            /* numbers of skus; ascending */
     uint16_t lot_count;
     uint16_t sku_count;
+    bool by_text; /* it names a sku of which no lot is in memory (shared.c) */
 };
 
 struct sale {
@@ -50,11 +51,13 @@ struct sale {
     struct sale *news_next; /* of those that the gate is to be told of */
     bool whole;             /* all its orders are counted, from its beginning on */
     uint32_t group_due;     /* the last of its groups that came to its end, by its number */
+    uint32_t load;          /* over a shared ledger: the load that it was in last; else 0 */
 };
 
 struct sales {
-    struct sale **chunks[SALES_MAX / SALE_CHUNK]; /* by number - 1 */
-    uint32_t count;
+    struct sale **chunks[SALES_MAX / SALE_CHUNK]; /* by number - 1; of a shared ledger with gaps */
+    uint32_t count;                               /* the highest number */
+    uint32_t load; /* sales of another load are not found by their sale_id */
     uint64_t hash_seed;
     struct pairs by_id;
     struct sale *oldest;
@@ -69,10 +72,14 @@ void sales_close(struct sales *ss);
  * there is no lot, or, if it is item_count, memory is short. */
 struct sale_version *sale_version_make(const struct lots *lots, const struct sale_terms *terms,
                                        uint32_t *failed);
+/* The same of terms that a load brought, whose lots need not be in memory. NULL: no memory. */
+struct sale_version *sale_version_loaded(const struct lots *lots, const struct sale_terms *terms);
 void sale_version_free(struct sale_version *v); /* NULL is fine */
 
 /* The next one, whose version becomes its own; NULL when memory is short. */
 struct sale *sales_add(struct sales *ss, struct sale_version *version, int64_t created_seq);
+/* With the number that its terms have, in no list; NULL when memory is short. */
+struct sale *sales_put(struct sales *ss, struct sale_version *version, int64_t created_seq);
 void sales_drop(struct sales *ss, struct sale *s); /* undo: the newest; its version stays */
 struct sale *sales_find(const struct sales *ss, struct str sale_id);
 /* `hash`: hash64(sale_id, the seed). */
@@ -82,9 +89,11 @@ const struct sale *sales_likely(const struct sales *ss, uint64_t hash);
 void sales_unlive(struct sales *ss, struct sale *s); /* it is over */
 void sales_tell(struct sales *ss, struct sale *s);   /* the gate, that it is new or changed */
 
+/* A lot by its key, not a sku. */
+bool sale_item_is_key(struct str text);
 bool sale_version_sells(const struct sale_version *v, lot_id id, const struct lot *lot);
 
-bool sale_version_has_sku(const struct sale_version *v, uint32_t sku);
+bool sale_version_has_sku_of(const struct sale_version *v, const struct lot *lot);
 
 static inline struct sale **sales_place(const struct sales *ss, sale_number number)
 {
@@ -93,7 +102,8 @@ static inline struct sale **sales_place(const struct sales *ss, sale_number numb
 
 static inline struct sale *sales_at(const struct sales *ss, sale_number number)
 {
-    return number && number <= ss->count ? *sales_place(ss, number) : NULL;
+    bool there = number && number <= ss->count && ss->chunks[(number - 1) / SALE_CHUNK];
+    return there ? *sales_place(ss, number) : NULL;
 }
 
 /* It sells nothing more; its holds go on, and may be taken again by late payments. */

@@ -81,8 +81,7 @@ struct seen_order search_order(const struct engine *e, const struct order_search
     }
     /* What has gone to disk since it was asked is not in memory any more. */
     bool disk_asked = s->disk_asked && s->stored == e->segments_stored;
-    bool elsewhere = e->config.shared && !content; /* a look-up, which has no load */
-    if (!disk_asked && (elsewhere || order_index_on_disk(e->orders, order_hash)))
+    if (!disk_asked && order_index_on_disk(e->orders, order_hash))
         return ask(s, QUESTION_ORDER, 0);
     return (struct seen_order){.verdict = SEEN_NEW};
 }

@@ -23,121 +23,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "engine/engine_internal.h"
+#include "engine/shared_keys.h"
 
 enum {
     LOOK_MS = 1000,     /* between looks for due holds of others */
     LOOK_AGAIN_MS = 50, /* where some are due that somebody else has locked */
-    KEYS_MIN = 256,
-    LIST_SCAN = 1000, /* lots looked at for a page with filters */
 };
-
-/* ---- keys ---- */
-
-static uint32_t key_slot(const struct shared *s, const struct load_key *k)
-{
-    uint64_t hash = (uint64_t)k->number * UINT64_C(0x9E3779B97F4A7C15) + k->limit;
-    hash ^= k->hash ? k->hash : hash64(k->text, k->kind);
-    return (uint32_t)((hash ^ hash >> 32) + k->kind) & (s->slot_count - 1);
-}
-
-static bool same_key(const struct load_key *a, const struct load_key *b)
-{
-    return a->kind == b->kind && a->number == b->number && a->limit == b->limit &&
-           str_equal(a->text, b->text);
-}
-
-static bool more_keys(struct shared *s)
-{
-    struct key_list *list = &s->keys[s->current];
-    uint32_t room = list->room ? list->room * 2 : KEYS_MIN;
-    struct load_key *keys = realloc(list->keys, room * sizeof *keys);
-    if (!keys)
-        return false;
-    list->keys = keys;
-    list->room = room;
-    return true;
-}
-
-static bool more_slots(struct shared *s)
-{
-    const struct key_list *list = &s->keys[s->current];
-    uint32_t count = s->slot_count ? s->slot_count * 2 : 2 * KEYS_MIN;
-    uint32_t *slots = calloc(count, sizeof *slots);
-    if (!slots)
-        return false;
-    free(s->slots);
-    s->slots = slots;
-    s->slot_count = count;
-    for (uint32_t i = 0; i < list->count; i++) {
-        uint32_t at = key_slot(s, &list->keys[i]);
-        while (s->slots[at])
-            at = (at + 1) & (s->slot_count - 1);
-        s->slots[at] = i + 1;
-    }
-    return true;
-}
-
-bool shared_key(struct engine *e, const struct load_key *key)
-{
-    struct shared *s = &e->shared;
-    struct key_list *list = &s->keys[s->current];
-    if ((list->count == list->room && !more_keys(s)) ||
-        (list->count >= s->slot_count / 2 && !more_slots(s)))
-        return false;
-    uint32_t at = key_slot(s, key);
-    for (; s->slots[at]; at = (at + 1) & (s->slot_count - 1)) {
-        if (same_key(&list->keys[s->slots[at] - 1], key))
-            return true;
-    }
-    list->keys[list->count++] = *key;
-    s->slots[at] = list->count;
-    return true;
-}
-
-bool shared_want_keys(struct engine *e, const struct want *wants, uint16_t count)
-{
-    bool room = true;
-    for (uint16_t i = 0; i < count && room; i++) {
-        bool named = !str_empty(wants[i].lot);
-        room = shared_key(e, &(struct load_key){.kind = named ? LOAD_LOT : LOAD_SKU,
-                                                .text = named ? wants[i].lot : wants[i].sku});
-    }
-    return room;
-}
-
-bool shared_order_keys(struct engine *e, const struct reserve_command *r)
-{
-    return shared_key(e, &(struct load_key){.kind = LOAD_ORDER,
-                                            .text = r->order_id,
-                                            .hash = r->order_hash}) &&
-           shared_want_keys(e, r->wants, r->want_count);
-}
-
-bool shared_list_key(struct engine *e, const struct command *c)
-{
-    bool filtered = !str_empty(c->list.flavor) || !str_empty(c->list.size);
-    uint32_t scan = filtered && c->list.page_size < LIST_SCAN ? LIST_SCAN : c->list.page_size;
-    return shared_key(
-        e, &(struct load_key){
-               .kind = LOAD_LOTS, .text = c->list.sku, .number = c->list.after, .limit = scan + 1});
-}
 
 /* ---- asking ---- */
 
 int shared_init(struct engine *e)
 {
-    struct shared *s = &e->shared;
-    return more_keys(s) && more_slots(s) ? 0 : TLY_ENO_MEMORY;
+    return shared_keys_init(e);
+}
+
+static void drop_all(struct command_list *list)
+{
+    for (struct command *c = list->first; c; c = c->link)
+        command_drop(c);
 }
 
 void shared_close(struct engine *e)
 {
-    for (int i = 0; i < 2; i++)
-        free(e->shared.keys[i].keys);
-    free(e->shared.slots);
+    drop_all(&e->shared.chosen);
+    drop_all(&e->shared.uncertain);
+    drop_all(&e->put_off);
+    shared_keys_close(e);
     free(e->shared.lots);
+    free(e->shared.sales);
 }
 
 static void refuse_all(struct engine *e, struct command_list *list, int code)
@@ -159,6 +73,7 @@ static void choose(struct engine *e, struct command_list *from, struct load *loa
         struct command *c = list_take(from);
         const struct command_kind_row *kind = kind_of(c);
         if (!kind->keys(e, c)) {
+            command_drop(c);
             engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
             continue;
         }
@@ -167,6 +82,8 @@ static void choose(struct engine *e, struct command_list *from, struct load *loa
         if (attempt > load->attempt)
             load->attempt = attempt;
         list_push(&s->chosen, c);
+        if (kind->last)
+            return;
     }
 }
 
@@ -193,10 +110,13 @@ struct load *engine_next_load(struct engine *e)
     s->current = !s->current;
     struct load *load = &s->loads[s->current];
     struct key_list *list = &s->keys[s->current];
-    *load = (struct load){.writes = writes, .attempt = writes && s->stale, .now_ms = e->now_ms};
+    *load = (struct load){.writes = writes,
+                          .user_holds = e->config.user_holds_max > 0,
+                          .attempt = writes && s->stale,
+                          .now_ms = e->now_ms,
+                          .counted_from = lot_users_counted_from(e)};
     s->stale = s->stale && !writes;
-    list->count = 0;
-    memset(s->slots, 0, s->slot_count * sizeof *s->slots);
+    shared_keys_clear(e);
     choose(e, writes ? &e->deferred : &e->put_off, load);
     load->due_max = writes ? e->config.batch_moves_max / 2 + 1 : 0;
     load->keys = list->keys;
@@ -206,83 +126,7 @@ struct load *engine_next_load(struct engine *e)
     return load;
 }
 
-/* ---- installing ---- */
-
-static int by_number(const void *a, const void *b)
-{
-    const lot_id *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
-static bool install_lots(struct engine *e, const struct load *load)
-{
-    struct shared *s = &e->shared;
-    if (load->lot_count > s->lot_room) {
-        lot_id *lots = realloc(s->lots, load->lot_count * sizeof *lots);
-        if (!lots)
-            return false;
-        s->lots = lots;
-        s->lot_room = load->lot_count;
-    }
-    s->lot_count = 0;
-    for (uint32_t i = 0; i < load->lot_count; i++) {
-        const struct loaded_lot *from = &load->lots[i];
-        if (!lots_has(&e->lots, from->id) && !lots_put(&e->lots, from->id, &from->dims))
-            return false;
-        struct lot *lot = lots_at(&e->lots, from->id);
-        bool news = !lot->created || lot->stock.version != from->stock.version;
-        if (lot->load == s->serial)
-            continue;
-        lot->load = s->serial;
-        lot->created = true;
-        stock_set(e, from->id, &from->stock);
-        if (news)
-            stock_changed(e, from->id);
-        s->lots[s->lot_count++] = from->id;
-    }
-    e->created = e->lots.count;
-    if (s->lot_count)
-        qsort(s->lots, s->lot_count, sizeof *s->lots, by_number);
-    return true;
-}
-
-static bool lots_are_loaded(const struct engine *e, const struct line *lines, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (!lot_is_loaded(e, lines[i].lot))
-            return false;
-    }
-    return true;
-}
-
-/* Without one of them nothing can be decided. */
-static bool install_records(struct engine *e, const struct load *load)
-{
-    for (uint32_t i = 0; i < load->record_count; i++) {
-        const struct reservation_record *record = load->records[i];
-        if (holds_find(&e->holds, record->reservation_id))
-            continue;
-        struct hold *h = hold_from_record(e, record);
-        uint64_t hash = hash64(record->order_id, e->config.hash_seed);
-        if (!h || !lots_are_loaded(e, record->lines, record->line_count) ||
-            order_index_add(e->orders, hash, record->reservation_id))
-            return false;
-    }
-    return true;
-}
-
-static void install_numbers(struct engine *e, const struct load *load)
-{
-    struct shared *s = &e->shared;
-    s->lots_highest = load->lots_highest;
-    if (load->seq_floor > e->last_seq) {
-        e->last_seq = load->seq_floor;
-        if (seq_ms(load->seq_floor) >= e->seq_ms) { /* the next number is of the next millisecond */
-            e->seq_ms = seq_ms(load->seq_floor);
-            e->seq_counter = (1u << SEQ_COUNTER_BITS) - 1;
-        }
-    }
-}
+/* ---- deciding ---- */
 
 /* When to look for due holds again, as far as this load tells: all that it names are let go. */
 static void note_look(struct engine *e, const struct load *load)
@@ -297,35 +141,11 @@ static void note_look(struct engine *e, const struct load *load)
         s->look_ms = e->now_ms + LOOK_MS;
 }
 
-/* Holds, timers and the order index are forgotten: the load that they came with has ended. */
-static void forget(struct engine *e)
-{
-    struct shared *s = &e->shared;
-    struct hold *h;
-    while ((h = e->holds.oldest)) {
-        if (h->state == HOLD_PENDING) {
-            if (h->deadline_ms < s->look_ms)
-                s->look_ms = h->deadline_ms;
-            hold_disarm(e, h);
-            e->stats.holds_pending--;
-        }
-        h->touched = 0;
-        holds_unlist(&e->holds, h);
-        holds_remove(&e->holds, h);
-    }
-    assert(e->holds.count == 0 && !e->due.first && !e->parked.first);
-    order_index_clear(e->orders);
-    s->lot_count = 0;
-    s->serial++;
-}
-
 void shared_ended(struct engine *e)
 {
-    forget(e);
+    shared_forget(e);
     e->shared.state = LOAD_NONE;
 }
-
-/* ---- deciding ---- */
 
 bool shared_is_uncertain(const struct engine *e, const struct command *c)
 {
@@ -334,8 +154,10 @@ bool shared_is_uncertain(const struct engine *e, const struct command *c)
         return false;
     if (s->loads[s->current].assumed)
         return true;
-    /* Units of due holds that somebody else has locked are to come. */
-    return c->code == TLY_ESOLD_OUT && s->more_due && c->tries + 1u < e->config.stale_tries_max;
+    /* What due holds have that somebody else has locked is to come. */
+    bool wants =
+        c->code == TLY_ESOLD_OUT || c->code == TLY_ELIMIT_EXCEEDED || c->code == TLY_EGROUP_FULL;
+    return wants && s->more_due && c->tries + 1u < e->config.stale_tries_max;
 }
 
 static void decide_chosen(struct engine *e)
@@ -343,12 +165,18 @@ static void decide_chosen(struct engine *e)
     struct shared *s = &e->shared;
     struct command *c;
     s->deciding = true;
-    bool memory = due_expire(e);
+    bool memory = true;
+    if (s->loads[s->current].writes) {
+        group_take_due(e, UINT32_MAX);
+        memory = group_expire(e) && due_expire(e);
+    }
     while ((c = list_take(&s->chosen))) {
         if (c->deadline_ns && c->deadline_ns < e->monotonic_ns) {
             e->stats.late_total++;
+            command_drop(c);
             engine_refuse(e, c, TLY_EOVERLOADED, "its deadline had passed when its turn came");
         } else if (!memory) {
+            command_drop(c);
             engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
         } else {
             engine_dispatch(e, c);
@@ -372,9 +200,7 @@ void engine_loaded(struct engine *e, struct load *load)
         return;
     }
     s->state = LOAD_HELD;
-    s->serial++;
-    install_numbers(e, load);
-    if (install_lots(e, load) && install_records(e, load)) {
+    if (shared_install(e, load)) {
         if (load->writes)
             note_look(e, load);
         decide_chosen(e);
@@ -406,6 +232,36 @@ const struct reservation_record *shared_record(const struct engine *e, int64_t r
     return NULL;
 }
 
+int64_t shared_find_order(const struct engine *e, struct str order_id, uint64_t order_hash)
+{
+    size_t cursor = 0;
+    int64_t id;
+    while ((id = order_index_find(e->orders, order_hash, &cursor))) {
+        const struct hold *h = holds_find(&e->holds, id);
+        if (h && str_equal(hold_order_id(h), order_id))
+            return id;
+    }
+    return 0;
+}
+
+void shared_look_up(struct engine *e, struct command *c)
+{
+    int64_t id = c->get.reservation_id;
+    if (!id)
+        id = shared_find_order(e, c->get.order_id, c->get.order_hash);
+    const struct reservation_record *record = id ? shared_record(e, id) : NULL;
+    if (!record && c->get.reservation_id) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no reservation %lld", (long long)id);
+    } else if (!record) {
+        engine_refuse(e, c, TLY_ENOT_FOUND, "there is no order %.*s", STR_ARG(c->get.order_id));
+    } else if (!(c->get.record = record_clone(record))) {
+        engine_refuse(e, c, TLY_EOVERLOADED, "out of memory");
+    } else {
+        record_show(e, c->get.record);
+        engine_reply(e, c);
+    }
+}
+
 void shared_adjustment(const struct engine *e, struct str adjustment_id, struct question *answer)
 {
     const struct load *load = &e->shared.loads[e->shared.current];
@@ -421,6 +277,16 @@ void shared_adjustment(const struct engine *e, struct str adjustment_id, struct 
     }
 }
 
+const struct group_record *shared_group(const struct engine *e, int64_t group_id)
+{
+    const struct load *load = &e->shared.loads[e->shared.current];
+    for (uint32_t i = 0; e->shared.deciding && i < load->group_count; i++) {
+        if (load->groups[i].group_id == group_id)
+            return &load->groups[i];
+    }
+    return NULL;
+}
+
 /* The first lots that were loaded after the page's token are the page: any other one that came with
  * the load stands behind them, or among them where it belongs. */
 void shared_list(struct engine *e, struct command *c)
@@ -428,8 +294,7 @@ void shared_list(struct engine *e, struct command *c)
     const struct shared *s = &e->shared;
     uint32_t scanned = 0;
     lot_id last = c->list.after;
-    bool filtered = !str_empty(c->list.flavor) || !str_empty(c->list.size);
-    uint32_t scan = filtered && c->list.page_size < LIST_SCAN ? LIST_SCAN : c->list.page_size;
+    uint32_t scan = shared_list_scan(c);
     for (uint32_t i = 0; i < s->lot_count; i++) {
         const struct lot *lot = lots_at(&e->lots, s->lots[i]);
         if (s->lots[i] <= c->list.after ||

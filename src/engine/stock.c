@@ -39,10 +39,10 @@ static struct stock after(const struct stock *s, enum move_kind kind, int64_t un
 }
 
 /* Somebody may have written a stock that does not add up: no move makes that worse. */
-static bool no_worse(const struct stock *before, const struct stock *then)
+static bool no_worse(const struct stock *before, const struct stock *then, int64_t most)
 {
     return then->on_hand >= 0 && then->reserved >= 0 && then->confirmed >= 0 &&
-           (stock_available(then) >= 0 || stock_available(then) >= stock_available(before)) &&
+           (stock_available(then) >= -most || stock_available(then) >= stock_available(before)) &&
            then->on_hand <= QUANTITY_MAX;
 }
 
@@ -50,7 +50,9 @@ bool stock_allows(const struct engine *e, enum move_kind kind, lot_id id, int64_
 {
     const struct stock *before = &lots_at(&e->lots, id)->stock;
     struct stock then = after(before, kind, quantity);
-    return e->config.shared ? no_worse(before, &then) : stock_is_sound(e, id, &then);
+    if (!e->config.shared)
+        return stock_is_sound(e, id, &then);
+    return no_worse(before, &then, backorder_most(e, lots_at(&e->lots, id)));
 }
 
 int64_t stock_sellable(const struct engine *e, lot_id id)

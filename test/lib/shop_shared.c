@@ -5,16 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rows_load.h"
 #include "shop_internal.h"
-
-enum { LOADED_MAX = 4096 };
 
 struct shop_load {
     struct load *load;
+    const struct shop *truth;
     uint32_t rows; /* that it was answered from */
-    struct loaded_lot lots[LOADED_MAX];
-    struct reservation_record *records[LOADED_MAX];
-    struct loaded_adjustment adjustments[LOADED_MAX];
+    struct rows_load answer;
 };
 
 struct shop *shop_open_shared(const struct engine_config *config)
@@ -66,88 +64,10 @@ struct stock shop_truth(const struct shop *s, lot_id lot)
     return stock_of(s->truth, s->truth->row_count, lot);
 }
 
-static void add_lot(const struct shop *t, struct shop_load *l, lot_id id)
+static struct reservation_record *read_record(void *context, int64_t reservation_id)
 {
-    struct load *load = l->load;
-    for (uint32_t i = 0; i < load->lot_count; i++) {
-        if (l->lots[i].id == id)
-            return;
-    }
-    for (uint32_t i = 0; i < l->rows; i++) {
-        if (t->rows[i].kind == MOVE_CREATE && t->rows[i].line.lot == id) {
-            assert(load->lot_count < LOADED_MAX);
-            l->lots[load->lot_count++] = (struct loaded_lot){
-                .id = id, .dims = *t->rows[i].dims, .stock = stock_of(t, l->rows, id)};
-        }
-    }
-}
-
-static void add_record(const struct shop *t, struct shop_load *l, int64_t id)
-{
-    struct load *load = l->load;
-    for (uint32_t i = 0; i < load->record_count; i++) {
-        if (l->records[i]->reservation_id == id)
-            return;
-    }
-    struct reservation_record *record = shop_record(t, id, l->rows);
-    if (!record)
-        return;
-    assert(load->record_count < LOADED_MAX);
-    l->records[load->record_count++] = record;
-    for (uint32_t i = 0; i < record->line_count_reserved; i++)
-        add_lot(t, l, record->reserved_lines[i].lot);
-}
-
-static void add_lots(const struct shop *t, struct shop_load *l, const struct load_key *k)
-{
-    uint32_t left = k->kind == LOAD_LOTS ? k->limit : UINT32_MAX;
-    for (uint32_t i = 0; i < l->rows && left; i++) {
-        const struct move *m = &t->rows[i];
-        if (m->kind != MOVE_CREATE)
-            continue;
-        bool named = k->kind == LOAD_LOT ? str_equal(m->dims->key, k->text)
-                                         : str_empty(k->text) || str_equal(m->dims->sku, k->text);
-        if (!named || (k->kind == LOAD_LOTS && m->line.lot <= k->number))
-            continue;
-        add_lot(t, l, m->line.lot);
-        left--;
-    }
-}
-
-static void add_key(const struct shop *t, struct shop_load *l, const struct load_key *k)
-{
-    if (k->kind == LOAD_LOT || k->kind == LOAD_SKU || k->kind == LOAD_LOTS)
-        add_lots(t, l, k);
-    if (k->kind == LOAD_RESERVATION)
-        add_record(t, l, k->number);
-    for (uint32_t i = 0; i < l->rows; i++) {
-        const struct move *m = &t->rows[i];
-        if (k->kind == LOAD_ORDER && move_begins(m) && str_equal(m->order_id, k->text))
-            add_record(t, l, m->seq);
-        if (k->kind == LOAD_ADJUSTMENT && m->kind == MOVE_ADJUST && str_equal(m->detail, k->text))
-            l->adjustments[l->load->adjustment_count++] =
-                (struct loaded_adjustment){m->detail, m->seq, m->line};
-    }
-}
-
-/* Due holds, and when the next one is. */
-static void add_due(const struct shop *t, struct shop_load *l)
-{
-    struct load *load = l->load;
-    uint32_t left = load->due_max;
-    load->next_deadline_ms = INT64_MAX;
-    for (uint32_t i = 0; i < l->rows; i++) {
-        if (t->rows[i].kind != MOVE_RESERVE)
-            continue;
-        struct reservation_record *record = shop_record(t, t->rows[i].seq, l->rows);
-        if (record->state == HOLD_PENDING && record->deadline_ms <= load->now_ms && left) {
-            add_record(t, l, record->reservation_id);
-            left--;
-        } else if (record->state == HOLD_PENDING && record->deadline_ms < load->next_deadline_ms) {
-            load->next_deadline_ms = record->deadline_ms;
-        }
-        free(record);
-    }
+    const struct shop_load *l = context;
+    return shop_record(l->truth, reservation_id, l->rows);
 }
 
 static void end_load(struct shop *s)
@@ -156,8 +76,7 @@ static void end_load(struct shop *s)
     s->load = NULL;
     if (s->truth->locked == s)
         s->truth->locked = NULL;
-    for (uint32_t i = 0; i < l->load->record_count; i++)
-        free(l->records[i]);
+    rows_load_close(&l->answer);
     free(l);
 }
 
@@ -181,24 +100,19 @@ bool shop_load(struct shop *s)
         return true;
     }
     struct shop_load *l = calloc_or_die(1, sizeof *l);
-    l->load = load;
+    *l = (struct shop_load){.load = load, .truth = t};
     l->rows = load->assumed ? s->known_rows : t->row_count;
+    l->answer.hooks = (struct rows_load_hooks){.context = l, .record = read_record};
     s->load = l;
+    rows_load_answer(&l->answer, t->rows, l->rows, load);
+    if (load->assumed && rows_load_is_strict(load)) {
+        rows_load_end(&l->answer);
+        load->assumed = false;
+        l->rows = t->row_count;
+        rows_load_answer(&l->answer, t->rows, l->rows, load);
+    }
     if (load->writes && !load->assumed)
         t->locked = s;
-    load->lots = l->lots;
-    load->records = l->records;
-    load->adjustments = l->adjustments;
-    for (uint32_t i = 0; i < load->key_count; i++)
-        add_key(t, l, &load->keys[i]);
-    if (load->writes)
-        add_due(t, l);
-    for (uint32_t i = 0; i < l->rows; i++) {
-        if (t->rows[i].kind == MOVE_CREATE && t->rows[i].line.lot > load->lots_highest)
-            load->lots_highest = t->rows[i].line.lot;
-        if (t->rows[i].seq > load->seq_floor)
-            load->seq_floor = t->rows[i].seq;
-    }
     load->lots_highest += t->lots_gap;
     if (!load->assumed)
         s->known_rows = t->row_count;

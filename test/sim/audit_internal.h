@@ -5,6 +5,9 @@
 #include "auditor.h"
 #include "base/error.h"
 
+/* Two processes: what is due may wait so long, where nobody is there who knows of it. */
+enum { AUDIT_LOOK_MS = 1200 };
+
 /* What a lot is sold on from a row on. */
 struct audit_terms_row {
     size_t row;

@@ -11,7 +11,7 @@
 #include "audit_internal.h"
 #include "effects.h"
 
-enum { DAY_MS = 86400000, LOOK_MS = 1200 };
+enum { DAY_MS = 86400000 };
 
 struct audit_lot *audit_lot_find(const struct auditor *a, struct str key)
 {
@@ -394,7 +394,7 @@ static void check_refund(struct auditor *a, struct audit_hold *h, const struct m
     if (!expired && m->at_ms >= h->deadline_ms && !audit_fails_with_group(a, h, m))
         audit_fail(a, "I5", "order %s was cancelled when it was overdue", h->order_id);
     int64_t due_ms = h->deadline_ms > a->calm_since_ms ? h->deadline_ms : a->calm_since_ms;
-    due_ms += a->rules.shared ? LOOK_MS : 0; /* nobody may be there who knows of it */
+    due_ms += a->rules.shared ? AUDIT_LOOK_MS : 0;
     if (expired && a->calm_since_ms != INT64_MAX && m->at_ms > due_ms)
         audit_fail(a, "I5", "order %s expired %" PRId64 " ms late", h->order_id, m->at_ms - due_ms);
     h->state = HOLD_REFUNDED;

@@ -164,6 +164,7 @@ static void end_group(struct auditor *a, struct audit_group *g, const struct mov
     bool succeeds = m->kind == MOVE_GROUP_SUCCEED;
     uint32_t paid = paid_now(a, g->id);
     int64_t due_ms = g->ends_ms > a->calm_since_ms ? g->ends_ms : a->calm_since_ms;
+    due_ms += a->rules.shared ? AUDIT_LOOK_MS : 0;
     if (g->end_row != SIZE_MAX || m->line.quantity != paid)
         audit_fail(a, "GROUP", "a group ended twice, or with %" PRId64 " paid of %u",
                    m->line.quantity, paid);

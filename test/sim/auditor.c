@@ -259,12 +259,10 @@ uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome)
     return a->outcomes[outcome];
 }
 
-/* Who shares a disk has no watchers, no sales, and here no gate; and only plain lots. */
+/* Who shares a disk has no watchers, and here no gate. */
 static bool may_be_missing(const struct auditor *a, int outcome)
 {
-    bool of_sales = outcome >= AUDIT_OUTCOME_SALE_MADE && outcome <= AUDIT_OUTCOME_GROUP_SEEN;
-    bool of_lots = outcome >= AUDIT_OUTCOME_LOT_UPDATED && outcome <= AUDIT_OUTCOME_SET_REFUSED;
-    return a->rules.shared && (of_sales || of_lots || outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
+    return a->rules.shared && (outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
                                outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
 }
 

@@ -1,10 +1,11 @@
 /* A load, its locks, and the batch that ends it.
  *
- * Locks are of lots, of order_ids and adjustment_ids, and of the next lot's number. A load gets all
- * that it needs at one moment or waits; it may be told that it waited in vain. A load on trust is
- * answered from the rows that the process knew last and locks nothing; one that only looks for due
- * holds is not, as that is what it wants to know. When its batch is to be committed, everything
- * that was written since by others is held against it.
+ * Locks are of lots, sales, OPEN groups, users, of order_ids and adjustment_ids, and of the next
+ * lot's and the next sale's number. A load gets all that it needs at one moment or waits; it may be
+ * told that it waited in vain. A load on trust is answered from the rows that the process knew last
+ * and locks nothing, unless it has something that is never assumed; one that only looks for what is
+ * due is not, as that is what it wants to know. When its batch is to be committed, everything that
+ * was written since by others is held against it.
  */
 #include "fake_shared.h"
 
@@ -12,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planted_load.h"
 #include "process.h"
+#include "rows_load.h"
 
-enum { LOTS_MAX = 128, RECORDS_MAX = 512, ADJUSTMENTS_MAX = 64, SHARED_READS_MAX = 64 };
+enum { SHARED_READS_MAX = 64 };
 
 struct fake_shared {
     struct ledger ledger;
@@ -26,9 +29,7 @@ struct fake_shared {
     struct load *load;
     bool held;   /* it was answered */
     size_t rows; /* it was answered from */
-    struct loaded_lot lots[LOTS_MAX];
-    struct reservation_record *records[RECORDS_MAX];
-    struct loaded_adjustment adjustments[ADJUSTMENTS_MAX];
+    struct rows_load answer;
     struct batch *batch;
     bool unknown, turned_out; /* its outcome was called unknown; what it is */
     bool unheard;
@@ -86,9 +87,8 @@ static void unlock_all(struct fake_shared *l)
 
 static void end_load(struct fake_shared *l)
 {
-    for (uint32_t i = 0; l->held && i < l->load->record_count; i++)
-        free(l->records[i]);
     unlock_all(l);
+    rows_load_end(&l->answer);
     l->load = NULL;
     l->held = false;
 }
@@ -103,162 +103,117 @@ static struct fake_disk disk_at(const struct fake_shared *l, size_t rows)
     return d;
 }
 
-static void add_lot(struct fake_shared *l, const struct fake_disk *d, lot_id id)
+static struct reservation_record *read_record(void *context, int64_t reservation_id)
 {
-    struct load *load = l->load;
-    for (uint32_t i = 0; i < load->lot_count; i++)
-        if (l->lots[i].id == id)
-            return;
-    for (size_t i = 0; i < d->count; i++) {
-        const struct move *m = &d->rows[i];
-        if (m->kind != MOVE_CREATE || m->line.lot != id)
-            continue;
-        assert(load->lot_count < LOTS_MAX);
-        l->lots[load->lot_count++] = (struct loaded_lot){
-            .id = id, .dims = *m->dims, .stock = fake_disk_stock(d, id), .created_ms = m->at_ms};
-    }
+    const struct fake_shared *l = context;
+    const struct fake_disk d = disk_at(l, l->rows);
+    return fake_disk_record(&d, reservation_id);
 }
 
-static void add_record(struct fake_shared *l, const struct fake_disk *d, int64_t id)
+static bool number_is_free(const struct fake_shared *l, enum load_key_kind kind, int64_t number)
 {
-    struct load *load = l->load;
-    for (uint32_t i = 0; i < load->record_count; i++)
-        if (l->records[i]->reservation_id == id)
-            return;
-    struct reservation_record *record = id ? fake_disk_record(d, id) : NULL;
-    if (!record)
-        return;
-    assert(load->record_count < RECORDS_MAX);
-    l->records[load->record_count++] = record;
-    for (uint32_t i = 0; i < record->line_count_reserved; i++)
-        add_lot(l, d, record->reserved_lines[i].lot);
+    return is_free(l, &(struct fake_lock){(uint8_t)kind, number, {0}, NULL});
 }
 
-static void add_lots(struct fake_shared *l, const struct fake_disk *d, const struct load_key *k)
+static bool lots_are_free(const struct fake_shared *l, const struct move *m)
 {
-    uint32_t left = k->kind == LOAD_LOTS ? k->limit : UINT32_MAX;
-    for (size_t i = 0; i < d->count && left; i++) {
-        const struct move *m = &d->rows[i];
-        if (m->kind != MOVE_CREATE)
-            continue;
-        bool named = k->kind == LOAD_LOT ? str_equal(m->dims->key, k->text)
-                                         : str_empty(k->text) || str_equal(m->dims->sku, k->text);
-        if (!named || (k->kind == LOAD_LOTS && m->line.lot <= k->number))
-            continue;
-        add_lot(l, d, m->line.lot);
-        left--;
-    }
-}
-
-static void add_key(struct fake_shared *l, const struct fake_disk *d, const struct load_key *k)
-{
-    struct load *load = l->load;
-    const struct move *m;
-    switch ((enum load_key_kind)k->kind) {
-    case LOAD_ORDER:
-        if (!planted(l, PLANT_ORDER_NOT_LOADED) || rng_chance(l->config.rng, 700))
-            add_record(l, d, fake_disk_order(d, k->text));
-        break;
-    case LOAD_RESERVATION:
-        add_record(l, d, k->number);
-        break;
-    case LOAD_ADJUSTMENT:
-        m = fake_disk_adjustment(d, k->text);
-        if (m)
-            l->adjustments[load->adjustment_count++] =
-                (struct loaded_adjustment){m->detail, m->seq, m->line};
-        break;
-    default:
-        add_lots(l, d, k);
-        break;
-    }
-}
-
-static bool lots_free(const struct fake_shared *l, const struct reservation_record *r)
-{
-    for (uint32_t i = 0; i < r->line_count_reserved; i++)
-        if (!is_free(l, &(struct fake_lock){LOAD_LOT, r->reserved_lines[i].lot, {0}, NULL}))
+    for (uint16_t i = 0; i < m->line_count; i++)
+        if (!number_is_free(l, LOAD_LOT, lines_of(m)[i].lot))
             return false;
     return true;
 }
 
-/* Holds that are due, but for those whose lots somebody else has locked. */
-static void add_due(struct fake_shared *l, const struct fake_disk *d)
+/* All that comes with it. */
+static bool reservation_is_free(const struct fake_shared *l, int64_t id)
 {
-    struct load *load = l->load;
-    uint32_t left = load->due_max;
-    load->next_deadline_ms = INT64_MAX;
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->rows[i].kind != MOVE_RESERVE)
-            continue;
-        struct reservation_record *r = fake_disk_record(d, d->rows[i].seq);
-        bool pending = r->state == HOLD_PENDING;
-        if (pending && r->deadline_ms <= load->now_ms && left && lots_free(l, r)) {
-            add_record(l, d, r->reservation_id);
-            left--;
-        } else if (pending && r->deadline_ms < load->next_deadline_ms) {
-            load->next_deadline_ms = r->deadline_ms;
-        }
-        free(r);
-    }
+    for (size_t i = 0; i < l->rows; i++)
+        if (l->config.disk->rows[i].reservation_id == id &&
+            !lots_are_free(l, &l->config.disk->rows[i]))
+            return false;
+    return true;
 }
 
-/* The numbers that a batch needs. A lot's rows stand in the order of their commits. */
-static void add_numbers(struct fake_shared *l, const struct fake_disk *d)
+static bool group_is_free(void *context, int64_t group_id)
 {
-    struct load *load = l->load;
-    load->lots_highest = 0;
-    load->seq_floor = 0;
-    for (size_t i = 0; i < d->count; i++) {
-        const struct move *m = &d->rows[i];
-        if (m->kind == MOVE_CREATE && m->line.lot > load->lots_highest)
-            load->lots_highest = m->line.lot;
-        for (uint32_t j = 0; j < load->lot_count && !planted(l, PLANT_NO_SEQ_FLOOR); j++)
-            for (uint16_t k = 0; k < m->line_count; k++)
-                if (lines_of(m)[k].lot == l->lots[j].id && m->seq > load->seq_floor)
-                    load->seq_floor = m->seq;
+    const struct fake_shared *l = context;
+    bool all = number_is_free(l, LOAD_GROUP, group_id);
+    for (size_t i = 0; i < l->rows && all; i++) {
+        const struct move *m = &l->config.disk->rows[i];
+        if (m->group_id == group_id && m->kind == MOVE_GROUP_OPEN)
+            all = number_is_free(l, LOAD_SALE, m->sale);
+        else if (m->group_id == group_id && m->kind == MOVE_RESERVE)
+            all = reservation_is_free(l, m->seq);
     }
+    return all;
+}
+
+static bool hold_is_free(void *context, const struct reservation_record *r)
+{
+    const struct fake_shared *l = context;
+    return reservation_is_free(l, r->reservation_id) &&
+           (!r->sale || number_is_free(l, LOAD_SALE, r->sale)) &&
+           (!r->group_id || group_is_free(context, r->group_id));
+}
+
+static bool key_is_seen(void *context, const struct load_key *k)
+{
+    const struct fake_shared *l = context;
+    bool overlooked = planted(l, PLANT_ORDER_NOT_LOADED) && k->kind == LOAD_ORDER;
+    return !overlooked || rng_chance(l->config.rng, 700);
 }
 
 static void gather(struct fake_shared *l, size_t rows)
 {
-    struct load *load = l->load;
-    const struct fake_disk d = disk_at(l, rows);
-    load->lot_count = load->record_count = load->adjustment_count = 0;
-    load->lots = l->lots;
-    load->records = l->records;
-    load->adjustments = l->adjustments;
-    for (uint32_t i = 0; i < load->key_count; i++)
-        add_key(l, &d, &load->keys[i]);
-    if (load->writes)
-        add_due(l, &d);
-    add_numbers(l, &d);
     l->rows = rows;
+    rows_load_answer(&l->answer, l->config.disk->rows, rows, l->load);
+    planted_load(l->config.plant, l->config.rng, &l->answer);
+}
+
+/* Those of one kind. */
+static size_t want_texts(const struct fake_shared *l, struct fake_lock *wanted)
+{
+    const struct load *load = l->load;
+    size_t count = 0;
+    for (uint32_t i = 0; i < load->key_count; i++) {
+        const struct load_key *k = &load->keys[i];
+        if (k->kind == LOAD_ORDER || k->kind == LOAD_ADJUSTMENT)
+            wanted[count++] = (struct fake_lock){k->kind, 0, k->text, NULL};
+    }
+    for (uint32_t i = 0; i < l->answer.user_count && load->user_holds; i++)
+        if (!planted(l, PLANT_USER_UNLOCKED))
+            wanted[count++] = (struct fake_lock){LOAD_RESERVATION, 0, l->answer.users[i], NULL};
+    return count;
+}
+
+static size_t want_numbers(const struct fake_shared *l, struct fake_lock *wanted)
+{
+    const struct load *load = l->load;
+    size_t count = 0;
+    for (uint32_t i = 0; i < load->sale_count && !planted(l, PLANT_SALE_UNLOCKED); i++)
+        wanted[count++] = (struct fake_lock){LOAD_SALE, load->sales[i].terms.number, {0}, NULL};
+    for (uint32_t i = 0; i < load->group_count; i++)
+        if (load->groups[i].status == GROUP_IS_OPEN)
+            wanted[count++] = (struct fake_lock){LOAD_GROUP, load->groups[i].group_id, {0}, NULL};
+    for (uint32_t i = 0; i < load->lot_count; i++)
+        wanted[count++] = (struct fake_lock){LOAD_LOT, load->lots[i].id, {0}, NULL};
+    if (rows_load_lacks_lot(load))
+        wanted[count++] = (struct fake_lock){LOAD_LOTS, 0, {0}, NULL};
+    if (rows_load_lacks_sale(load))
+        wanted[count++] = (struct fake_lock){LOAD_SALES, 0, {0}, NULL};
+    return count;
 }
 
 /* All of them or none. */
 static bool lock_what_was_gathered(struct fake_shared *l)
 {
     static struct fake_lock wanted[FAKE_LOCKS_MAX];
-    const struct load *load = l->load;
-    size_t count = 0;
-    for (uint32_t i = 0; i < load->lot_count; i++)
-        wanted[count++] = (struct fake_lock){LOAD_LOT, l->lots[i].id, {0}, NULL};
-    for (uint32_t i = 0; i < load->key_count; i++) {
-        const struct load_key *k = &load->keys[i];
-        bool found = false;
-        for (uint32_t j = 0; j < load->lot_count; j++)
-            found = found || str_equal(l->lots[j].dims.key, k->text);
-        if (k->kind == LOAD_ORDER || k->kind == LOAD_ADJUSTMENT)
-            wanted[count++] = (struct fake_lock){k->kind, 0, k->text, NULL};
-        else if (k->kind == LOAD_LOT && !found)
-            wanted[count++] = (struct fake_lock){LOAD_LOTS, 0, {0}, NULL};
-    }
+    size_t count = want_texts(l, wanted);
+    count += want_numbers(l, wanted + count);
     for (size_t i = 0; i < count; i++)
         if (!is_free(l, &wanted[i]))
             return false;
     bool none =
-        planted(l, PLANT_NO_LOCKS) || (planted(l, PLANT_DUE_UNLOCKED) && load->key_count == 0);
+        planted(l, PLANT_NO_LOCKS) || (planted(l, PLANT_DUE_UNLOCKED) && l->load->key_count == 0);
     for (size_t i = 0; i < count && !none; i++)
         take_lock(l, wanted[i]);
     return true;
@@ -274,6 +229,19 @@ static void answer_load(struct fake_shared *l)
     l->events.loaded(l->events.context, load);
 }
 
+/* It is answered from what the process knew. */
+static bool trusts(struct fake_shared *l)
+{
+    struct load *load = l->load;
+    if (!load->writes || load->attempt || !load->key_count || !l->trusting)
+        return false;
+    gather(l, l->known);
+    if (!rows_load_is_strict(load))
+        return true;
+    rows_load_end(&l->answer);
+    return false;
+}
+
 static void progress_load(struct fake_shared *l)
 {
     struct load *load = l->load;
@@ -282,15 +250,12 @@ static void progress_load(struct fake_shared *l)
     load->assumed = false;
     if (rng_chance(l->config.rng, l->config.faults->read_fails / 4)) {
         load->code = TLY_EUNAVAILABLE;
-    } else if (load->writes && load->attempt == 0 && load->key_count && l->trusting) {
-        gather(l, l->known);
+    } else if (trusts(l)) {
         load->assumed = !planted(l, PLANT_TRUSTED_AS_TRUE);
     } else {
         gather(l, newest);
         if (load->writes && !lock_what_was_gathered(l)) {
-            for (uint32_t i = 0; i < load->record_count; i++)
-                free(l->records[i]);
-            load->record_count = 0;
+            rows_load_end(&l->answer);
             if (!l->config.faults->slow || !rng_chance(l->config.rng, 100))
                 return; /* it waits */
             load->code = TLY_EOVERLOADED;
@@ -515,6 +480,7 @@ static void shared_destroy(struct ledger *ledger)
         make_durable(l);
     if (l->load)
         end_load(l);
+    rows_load_close(&l->answer);
     free(l);
 }
 
@@ -543,6 +509,11 @@ struct ledger *fake_shared_create(const struct fake_ledger_config *config, struc
         abort();
     l->ledger = (struct ledger){.ops = &ops.port, .traits = {.shared = true, .batches_max = 1}};
     l->config = *config;
+    l->answer.hooks = (struct rows_load_hooks){.context = l,
+                                               .record = read_record,
+                                               .takes_key = key_is_seen,
+                                               .takes_due = hold_is_free,
+                                               .takes_group = group_is_free};
     l->locks = locks;
     l->trusting = trusting;
     return &l->ledger;

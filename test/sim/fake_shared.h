@@ -13,7 +13,9 @@ enum { FAKE_LOCKS_MAX = 4096 };
 
 /* What is locked, and by whom. */
 struct fake_lock {
-    uint8_t kind; /* LOAD_LOT (number), LOAD_ORDER, LOAD_ADJUSTMENT (text), LOAD_LOTS: a new lot */
+    uint8_t
+        kind; /* LOAD_LOT, LOAD_SALE, LOAD_GROUP (number); LOAD_ORDER, LOAD_ADJUSTMENT (text);
+                 LOAD_RESERVATION: a user (text); LOAD_LOTS: a new lot, LOAD_SALES: a new sale */
     int64_t number;
     struct str text;
     const void *owner;

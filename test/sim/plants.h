@@ -45,7 +45,14 @@
     X(NO_LOCKS, "no-locks", "two nodes: a load locks nothing and its batch is not checked")        \
     X(ORDER_NOT_LOADED, "order-not-loaded", "two nodes: a load overlooks an order of another")     \
     X(DUE_UNLOCKED, "due-holds-unlocked", "two nodes: a look for due holds locks nothing")         \
-    X(NO_SEQ_FLOOR, "no-seq-floor", "two nodes: a lot's rows are out of order")
+    X(NO_SEQ_FLOOR, "no-seq-floor", "two nodes: a lot's rows are out of order")                    \
+    X(SALE_UNLOCKED, "sale-unlocked", "two nodes: a load does not lock the sale")                  \
+    X(USER_UNLOCKED, "user-unlocked", "two nodes: a load does not lock the user")                  \
+    X(MEMBER_LEFT_OUT, "member-left-out", "two nodes: a load lacks a member of a group")           \
+    X(UNITS_LEFT_OUT, "units-left-out", "two nodes: a load lacks some of what a user has")         \
+    X(COUNTS_LEFT_OUT, "sale-uncounted", "two nodes: a sale comes without what it has sold")       \
+    X(PLACES_LEFT_OUT, "places-left-out", "two nodes: a load lacks who waits for units")           \
+    X(TERMS_LEFT_OUT, "terms-left-out", "two nodes: a lot comes as a plain one")
 
 enum plant {
 #define X(name, text, help) PLANT_##name,

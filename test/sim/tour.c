@@ -25,7 +25,7 @@ static struct sim_lot *tour_lot(struct world *w, const char *size, int32_t expir
                                   .batch = str_of(lot->batch),
                                   .expires_on = expires_on};
     lot->quantity = quantity;
-    if (w->class != WORLD_SHARED && (per_user || to_come)) {
+    if (per_user || to_come) {
         lot->sets = AUDIT_PER_USER | AUDIT_BACKORDER;
         lot->terms = (struct lot_terms){.per_user_limit = per_user, .backorder_limit = to_come};
     }
@@ -253,10 +253,8 @@ void tour(struct world *w)
     expire(w, early);
     adjust_stock(w, late);
     look_around(w, early);
-    if (w->class != WORLD_SHARED) {
-        tour_sales(w, many);
-        tour_of_lots(w, few, many);
-    }
+    tour_sales(w, many);
+    tour_of_lots(w, few, many);
     tour_after(w, many, late);
     world_wait(w, w->now_ms + w->config.hold_total_max_ms + 1);
     auditor_drained(w->auditor);

@@ -194,6 +194,11 @@ static uint32_t sometimes(struct world *w, uint32_t per_mille, uint32_t most)
     return rng_chance(&w->rng, per_mille) ? rng_between(&w->rng, 1, most) : 0;
 }
 
+static bool counts_holds(enum plant plant)
+{
+    return plant == PLANT_HOLDS_OVER || plant == PLANT_USER_UNLOCKED;
+}
+
 static void choose_config(struct world *w)
 {
     bool shared = w->class == WORLD_SHARED;
@@ -203,8 +208,8 @@ static void choose_config(struct world *w)
         .hash_seed = SIM_HASH_SEED,
         .lots_max = SIM_LOTS_MAX,
         .shared = shared,
-        .user_holds_max = !shared && (rng_chance(&w->rng, 250) || w->plant == PLANT_HOLDS_OVER)
-                              ? rng_between(&w->rng, 3, 8)
+        .user_holds_max = rng_chance(&w->rng, 250) || counts_holds(w->plant)
+                              ? rng_between(&w->rng, 3, w->plant == PLANT_USER_UNLOCKED ? 3 : 8)
                               : 0,
         .holds_max = rng_chance(&w->rng, 200) && !shared ? 6 : 1000,
         .batches_max = shared ? 1 : rng_between(&w->rng, 1, LEDGER_BATCHES_MAX),
@@ -227,8 +232,10 @@ static void choose_config(struct world *w)
         shared || (rng_chance(&w->rng, 400) && !w->plant) ? PROCESS_GATE_LATE : PROCESS_GATE_LOCAL;
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->after_per_mille = rng_between(&w->rng, 50, 350);
-    w->sale_per_mille = shared || rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 50, 400);
-    w->lots_per_mille = shared || rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 20, 150);
+    w->sale_per_mille = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 50, 400);
+    if (w->plant == PLANT_SALE_UNLOCKED)
+        w->sale_per_mille = 400;
+    w->lots_per_mille = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 20, 150);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
 }

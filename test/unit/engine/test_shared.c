@@ -39,19 +39,6 @@ static void two_nodes_do_not_sell_a_unit_twice(void **state)
     assert_truth(1, 10, 10, 0);
 }
 
-static void holds_of_a_user_are_not_bounded_by_what_one_node_has_seen(void **state)
-{
-    (void)state;
-    struct engine_config config = shop_config();
-    struct engine *engine = NULL;
-    struct error e = {0};
-    config.shared = true;
-    config.user_holds_max = 2;
-    assert_int_equal(engine_create(&engine, &config, &e), TLY_EINVALID_ARGUMENT);
-    assert_string_equal(e.field, "user_holds_max");
-    engine_destroy(engine);
-}
-
 static void what_gathers_is_loaded_once_and_committed_in_one_batch(void **state)
 {
     (void)state;
@@ -445,7 +432,6 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shops, close_shops)
         T(any_node_serves_any_order),
         T(two_nodes_do_not_sell_a_unit_twice),
-        T(holds_of_a_user_are_not_bounded_by_what_one_node_has_seen),
         T(what_gathers_is_loaded_once_and_committed_in_one_batch),
         T(a_load_that_writes_nothing_is_released),
         T(who_waits_for_locks_in_vain_is_told_so),

@@ -79,7 +79,10 @@ static void play_release(struct ledger *l, struct load *load)
 void rig_loaded(struct rig *r, int64_t reserved)
 {
     static struct loaded_lot lot;
-    lot = (struct loaded_lot){.id = 1, .dims = cola, .stock = {RIG_UNITS, reserved, 0, 1}};
+    lot = (struct loaded_lot){.id = 1,
+                              .dims = cola,
+                              .terms = lot_terms_plain(&cola),
+                              .stock = {RIG_UNITS, reserved, 0, 1}};
     r->load->lots = &lot;
     r->load->lot_count = 1;
     r->load->lots_highest = 1;

@@ -200,8 +200,8 @@ struct loaded_place {
  *
  * What may be assumed on attempt 0: order_ids that are named are not there, and lots are as this
  * node knew them last, where their terms have neither a per_user_limit nor ever had a
- * backorder_limit. A load that has anything of sales, groups or reservations, or `takes` with
- * user_holds, assumes nothing. */
+ * backorder_limit. A load that has anything of sales or groups, or `takes` with user_holds, assumes
+ * nothing. */
 struct load {
     struct mail mail;
     /* asked */
@@ -211,9 +211,9 @@ struct load {
     bool user_holds;  /* PENDING holds of users are counted (user_holds_max) */
     uint32_t attempt; /* how often these commands were decided before: from 1 on nothing may be
                          assumed, all is locked */
-    int64_t now_ms;   /* holds due by then come too, those of the lots named first, and OPEN groups
-                         that have ended by then, as if they were named, locked; what somebody else
-                         has locked is left out */
+    int64_t now_ms;   /* holds due by then come too, those of the lots, sales and users named
+                         first, and OPEN groups that have ended by then, as if they were named,
+                         locked; what somebody else has locked is left out */
     uint32_t due_max; /* at most so many of them; a group counts with its members. One group comes
                          whole even if it has more */
     int64_t counted_from; /* reservations with lower ids count towards a lot's per_user_limit only
@@ -239,8 +239,9 @@ struct load {
     uint32_t place_count;
     lot_id lots_highest;       /* the next lot gets a higher number */
     sale_number sales_highest; /* the next sale gets the next number */
-    int64_t seq_floor; /* every seq of the batch must be higher, so that the rows of a lot, a sale
-                          and a group stand in the order of their commits */
+    int64_t seq_floor; /* every seq of the batch must be higher, so that the rows of a lot, of a
+                          sale with its groups, and with user_holds of a user, stand in the order
+                          of their commits */
     int64_t next_deadline_ms; /* earliest deadline of a PENDING hold, or end of an OPEN group, that
                                  was not loaded; INT64_MAX: none */
 };
