@@ -52,7 +52,9 @@ int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t c
 {
     assert(e->loading);
     uint32_t failed;
-    if (terms->number != e->sales.count + 1)
+    bool follows =
+        e->config.shared ? terms->number > e->sales.count : terms->number == e->sales.count + 1;
+    if (!follows)
         return error_set(err, TLY_ECORRUPT, "sale", "sale %u comes after sale %u", terms->number,
                          e->sales.count);
     if (sales_find(&e->sales, terms->sale_id))
@@ -66,12 +68,17 @@ int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t c
     if (!version && failed < terms->item_count)
         return error_set(err, TLY_ECORRUPT, "sale", "sale %.*s sells a lot that is not there",
                          STR_ARG(terms->sale_id));
-    struct sale *s = version ? sales_add(&e->sales, version, created_seq) : NULL;
+    struct sale *s = NULL;
+    if (version)
+        s = e->config.shared ? sales_put(&e->sales, version, created_seq)
+                             : sales_add(&e->sales, version, created_seq);
     if (!s) {
         sale_version_free(version);
         return error_set(err, TLY_ENO_MEMORY, "", "no memory for the sales");
     }
     s->users.all = &e->user_entries;
+    if (e->config.shared)
+        sales_tell(&e->sales, s);
     return 0;
 }
 
@@ -473,7 +480,7 @@ void engine_recovered(struct engine *e, int64_t now_ms)
         due_take(e);
     while (e->marking);
     e->shared.look_ms = e->now_ms;
-    e->shared.serial = 1;
+    e->shared.serial = e->sales.load = e->config.shared;
     e->available = true;
     e->loading = false;
 }

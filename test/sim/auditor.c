@@ -262,8 +262,8 @@ uint32_t auditor_outcomes(const struct auditor *a, enum audit_outcome outcome)
 /* Who shares a disk has no watchers, and here no gate. */
 static bool may_be_missing(const struct auditor *a, int outcome)
 {
-    return a->rules.shared && (outcome == AUDIT_OUTCOME_CHANGES_SEEN ||
-                               outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
+    return a->rules.shared &&
+           (outcome == AUDIT_OUTCOME_CHANGES_SEEN || outcome == AUDIT_OUTCOME_SOLD_OUT_AT_GATE);
 }
 
 void auditor_ends(struct auditor *a)

@@ -272,10 +272,27 @@ static void a_sale_can_be_closed_under_a_smaller_hold_max(void **state)
     assert_int_equal(close->c.code, 0);
 }
 
+/* news-of-an-undone-sale */
+static void a_sale_that_is_undone_with_its_close_is_told_to_nobody(void **state)
+{
+    struct shop *s = *state;
+    struct sale_window window;
+    while (engine_next_sale(s->engine, &window)) {
+    }
+    struct ask *a = shop_sale(s, COMMAND_CREATE_SALE, "second");
+    shop_sale_lot(a, 1);
+    shop_send(s, a);
+    shop_send(s, shop_sale(s, COMMAND_CLOSE_SALE, "second"));
+    shop_seal(s);
+    shop_reject(s);
+    assert_false(engine_next_sale(s->engine, &window));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+        T(a_sale_that_is_undone_with_its_close_is_told_to_nobody),
         T(a_change_is_not_refused_by_a_close_that_is_undone),
         T(a_payment_after_the_sale_takes_units_that_are_free),
         T(it_gets_nothing_of_a_share_that_is_used_up),

@@ -76,7 +76,8 @@ void engine_destroy(struct engine *e); /* NULL is fine. Commands inside are drop
 int engine_load_lot(struct engine *e, lot_id id, const struct lot_dims *dims,
                     const struct lot_terms *terms, const struct stock *snapshot,
                     struct error *err) MUST_CHECK;
-/* A sale as it stands now, in order of number, after all lots. created_seq: of its first SALE. */
+/* A sale as it stands now, in order of number, after all lots; those of a shared ledger may be left
+ * out. created_seq: of its first SALE. */
 int engine_load_sale(struct engine *e, const struct sale_terms *terms, int64_t created_seq,
                      struct error *err) MUST_CHECK;
 /* A move, in order of seq. `in_stock`: the snapshot contains it already. Moves of reservations
