@@ -31,6 +31,7 @@
 #ifndef TALLY_ENGINE_ENGINE_INTERNAL_H
 #define TALLY_ENGINE_ENGINE_INTERNAL_H
 
+#include "engine/command_list.h"
 #include "engine/engine.h"
 #include "engine/group_step.h"
 #include "engine/groups.h"
@@ -41,15 +42,10 @@
 #include "engine/order_index.h"
 #include "engine/sale_order.h"
 #include "engine/sales.h"
+#include "engine/shared.h"
 #include "engine/slab.h"
 #include "engine/timers.h"
 #include "engine/user_units.h"
-
-/* By `link`, oldest first. */
-struct command_list {
-    struct command *first;
-    struct command *last;
-};
 
 /* What undoing a move needs beside the move. */
 struct undo {
@@ -132,45 +128,6 @@ struct lot_effect {
 enum { QUESTION_BUCKETS = 256, TOP_LOTS = 64, LOAD_AHEAD = 16 };
 enum { FLIGHTS_MAX = LEDGER_BATCHES_MAX };
 #define TOUCHED_MASK ((1u << (FLIGHTS_MAX + 1)) - 1)
-
-/* Keys of a load. */
-struct key_list {
-    struct load_key *keys;
-    uint32_t count;
-    uint32_t room;
-};
-
-enum load_state {
-    LOAD_NONE,
-    LOAD_ASKED, /* with the ledger */
-    LOAD_HELD,  /* installed, until its batch has its outcome or it is released */
-};
-
-/* Turns over a ledger that others write to (shared.c). */
-struct shared {
-    struct load loads[2]; /* the present one, and one that the ledger may still be ending */
-    struct key_list keys[2];
-    uint32_t *slots; /* a hash table of the present load's keys: their numbers from 1 */
-    uint32_t slot_count;
-    uint8_t current;
-    uint8_t state;
-    bool deciding;   /* the rows of the present load are the truth */
-    bool wrote_last; /* the last load was not one of look-ups */
-    bool stale;      /* the last batch was: the next load assumes nothing */
-    bool more_due;   /* the present load lacks holds that are due */
-    uint32_t serial; /* of the present load: stands in its lots */
-    lot_id *lots;    /* of the present load, ascending */
-    uint32_t lot_count;
-    uint32_t lot_room;
-    lot_id lots_highest;
-    sale_number sales_highest;
-    sale_number *sales; /* of the present load */
-    uint32_t sale_count;
-    uint32_t sale_room;
-    int64_t look_ms;               /* look for due holds then */
-    struct command_list chosen;    /* whose keys are in the present load */
-    struct command_list uncertain; /* answered by what was only assumed */
-};
 
 struct engine {
     struct engine_config config;
@@ -266,8 +223,6 @@ struct engine {
 };
 
 /* ---- engine.c ---- */
-void list_push(struct command_list *list, struct command *c);
-struct command *list_take(struct command_list *list);
 void engine_dispatch(struct engine *e, struct command *c);
 void engine_reply(struct engine *e, struct command *c);
 /* Answers with an error; `format` NULL: no text. */
@@ -453,33 +408,6 @@ void due_unpark(struct engine *e);               /* those whose outcome is known
 void due_take(struct engine *e);
 /* Refunds what is taken down, as far as the open batch has room. False: no memory. */
 bool due_expire(struct engine *e);
-
-/* ---- shared.c ---- */
-int shared_init(struct engine *e);
-void shared_close(struct engine *e);
-/* The load's batch has its final outcome. */
-void shared_ended(struct engine *e);
-/* The answer rests on rows that only a commit proves, and there will be none. */
-bool shared_is_uncertain(const struct engine *e, const struct command *c);
-/* The reservation of that order, as far as a load or this turn has brought it; 0: none. */
-int64_t shared_find_order(const struct engine *e, struct str order_id, uint64_t order_hash);
-/* What the present load has; NULL if it has not. */
-const struct reservation_record *shared_record(const struct engine *e, int64_t reservation_id);
-void shared_adjustment(const struct engine *e, struct str adjustment_id, struct question *answer);
-/* Also of one that has ended. */
-const struct group_record *shared_group(const struct engine *e, int64_t group_id);
-void shared_list(struct engine *e, struct command *c);
-/* GET_RESERVATION. */
-void shared_look_up(struct engine *e, struct command *c);
-
-/* ---- shared_install.c ---- */
-/* The rows of the present load; false: some are missing, or no memory. */
-bool shared_install(struct engine *e, const struct load *load);
-/* A lot or a sale that was made while it holds. */
-void shared_made_lot(struct engine *e, lot_id id);
-void shared_made_sale(struct engine *e, sale_number number);
-/* The load has ended: what came with it is forgotten. */
-void shared_forget(struct engine *e);
 
 /* A number that may be looked at: it is in the table, and over a shared ledger in the load. */
 static inline bool lot_is_loaded(const struct engine *e, lot_id id)

@@ -51,6 +51,7 @@ void shared_close(struct engine *e)
     drop_all(&e->put_off);
     shared_keys_close(e);
     free(e->shared.lots);
+    free(e->shared.records);
     free(e->shared.sales);
 }
 
@@ -220,17 +221,6 @@ struct load *engine_next_release(struct engine *e)
 }
 
 /* ---- what the present load says ---- */
-
-const struct reservation_record *shared_record(const struct engine *e, int64_t reservation_id)
-{
-    const struct shared *s = &e->shared;
-    const struct load *load = &s->loads[s->current];
-    for (uint32_t i = 0; s->deciding && i < load->record_count; i++) {
-        if (load->records[i]->reservation_id == reservation_id)
-            return load->records[i];
-    }
-    return NULL;
-}
 
 int64_t shared_find_order(const struct engine *e, struct str order_id, uint64_t order_hash)
 {

@@ -265,9 +265,48 @@ static bool install_record(struct engine *e, const struct reservation_record *re
            count_users(e, h, record) && join_group(e, h);
 }
 
+static int by_reservation(const void *a, const void *b)
+{
+    const struct reservation_record *const *x = a, *const *y = b;
+    int64_t one = (*x)->reservation_id, other = (*y)->reservation_id;
+    return one < other ? -1 : one > other;
+}
+
+static bool sort_records(struct engine *e, const struct load *load)
+{
+    struct shared *s = &e->shared;
+    if (load->record_count > s->record_room) {
+        const struct reservation_record **grown =
+            realloc(s->records, load->record_count * sizeof *grown);
+        if (!grown)
+            return false;
+        s->records = grown;
+        s->record_room = load->record_count;
+    }
+    for (uint32_t i = 0; i < load->record_count; i++)
+        s->records[i] = load->records[i];
+    if (load->record_count)
+        qsort(s->records, load->record_count, sizeof(void *), by_reservation);
+    s->record_count = load->record_count;
+    return true;
+}
+
+const struct reservation_record *shared_record(const struct engine *e, int64_t reservation_id)
+{
+    const struct shared *s = &e->shared;
+    const struct reservation_record wanted = {.reservation_id = reservation_id}, *key = &wanted;
+    if (!s->deciding || !s->record_count)
+        return NULL;
+    const struct reservation_record **found =
+        bsearch(&key, s->records, s->record_count, sizeof(void *), by_reservation);
+    return found ? *found : NULL;
+}
+
 /* Without one of them nothing can be decided. */
 static bool install_records(struct engine *e, const struct load *load)
 {
+    if (!sort_records(e, load))
+        return false;
     for (uint32_t i = 0; i < load->record_count; i++) {
         const struct reservation_record *record = load->records[i];
         if (!holds_find(&e->holds, record->reservation_id) && !install_record(e, record))
@@ -349,7 +388,7 @@ bool shared_install(struct engine *e, const struct load *load)
     struct shared *s = &e->shared;
     s->serial++;
     e->sales.load = s->serial;
-    s->lot_count = s->sale_count = 0;
+    s->lot_count = s->sale_count = s->record_count = 0;
     install_numbers(e, load);
     return install_lots(e, load) && install_places(e, load) && install_sales(e, load) &&
            install_groups(e, load) && install_records(e, load) && install_units(e, load);
@@ -407,7 +446,7 @@ void shared_forget(struct engine *e)
         lot_users_forget(e, s->lots[i]);
         backorder_forget(e, s->lots[i]);
     }
-    s->lot_count = s->sale_count = 0;
+    s->lot_count = s->sale_count = s->record_count = 0;
     s->serial++;
     e->sales.load = s->serial;
 }
