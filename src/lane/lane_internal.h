@@ -12,5 +12,8 @@ void lane_tell_gate(struct lane *l, const struct command *answered);
 /* Before a batch goes to the ledger, and when its final outcome is there. */
 void lane_note_stocks(struct lane *l, const struct batch *b);
 void lane_settle_stocks(struct lane *l, const struct batch *b);
+/* Before the engine has an answered load, and after: the lots that were read, as they were. */
+void lane_note_read(struct lane *l, const struct load *load);
+void lane_tell_read(struct lane *l);
 
 #endif

@@ -24,7 +24,8 @@ static struct gate_stock stock_of(const struct lot_view *lot)
     return (struct gate_stock){.lot_id = lot->id,
                                .dims = lot->dims,
                                .available = engine_gate_units(lot),
-                               .version = lot->stock.version};
+                               .version = lot->stock.version,
+                               .orders_after = lot->stock.version};
 }
 
 /* ---- the lots of a batch ---- */
@@ -45,23 +46,23 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size)
     return true;
 }
 
-/* True the first time that this batch names the lot. */
-static bool first_of_batch(struct lane *l, lot_id id, uint64_t batch)
-{
-    if (!grow((void **)&l->noted_in, &l->noted_room, id + 1, sizeof *l->noted_in) ||
-        l->noted_in[id] == batch)
-        return false;
-    l->noted_in[id] = batch;
-    return true;
-}
-
+/* A move of the batch touches the lot, which makes one version more than there was. */
 static void note_lot(struct lane *l, struct lane_note *note, lot_id id)
 {
     struct lot_view lot;
-    if (!first_of_batch(l, id, note->batch) || !engine_lot(l->engine, id, &lot) ||
+    if (!grow((void **)&l->noted, &l->noted_room, id + 1, sizeof *l->noted))
+        return;
+    struct lane_noted *noted = &l->noted[id];
+    if (noted->batch == note->batch) {
+        note->stocks[noted->at].orders_after--;
+        return;
+    }
+    if (!engine_lot(l->engine, id, &lot) ||
         !grow((void **)&note->stocks, &note->room, note->count + 1, sizeof *note->stocks))
         return;
-    note->stocks[note->count++] = stock_of(&lot);
+    *noted = (struct lane_noted){note->batch, note->count};
+    note->stocks[note->count] = stock_of(&lot);
+    note->stocks[note->count++].orders_after--;
 }
 
 void lane_note_stocks(struct lane *l, const struct batch *b)
@@ -91,7 +92,49 @@ void lane_close(struct lane *l)
 {
     for (size_t i = 0; i < LANE_NOTES; i++)
         free(l->notes[i].stocks);
-    free(l->noted_in);
+    free(l->noted);
+    free(l->read_lots);
+}
+
+/* ---- the lots of a load ---- */
+
+static bool has_all_of(const struct load *load, struct str sku)
+{
+    bool all = false;
+    for (uint32_t i = 0; i < load->key_count && !all; i++)
+        all = load->keys[i].kind == LOAD_SKU && str_equal(load->keys[i].text, sku);
+    return all;
+}
+
+void lane_note_read(struct lane *l, const struct load *load)
+{
+    l->read_count = 0;
+    if (!l->gate->ops->committed || load->code || load->assumed || !load->writes ||
+        !grow((void **)&l->read_lots, &l->read_room, load->lot_count, sizeof *l->read_lots))
+        return;
+    for (uint32_t i = 0; i < load->lot_count; i++) {
+        const struct loaded_lot *lot = &load->lots[i];
+        const struct lot_view view = {
+            .id = lot->id, .dims = &lot->dims, .terms = lot->terms, .stock = lot->stock};
+        l->read_lots[i] = stock_of(&view);
+        l->read_lots[i].all_of_sku = has_all_of(load, lot->dims.sku);
+    }
+    l->read_count = load->lot_count;
+}
+
+/* The load's dimensions end with it; the engine's stay. */
+void lane_tell_read(struct lane *l)
+{
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < l->read_count; i++) {
+        struct gate_stock *s = &l->read_lots[i];
+        s->dims = engine_lot_dims(l->engine, s->lot_id);
+        if (s->dims)
+            l->read_lots[known++] = *s;
+    }
+    l->read_count = 0;
+    if (known)
+        l->gate->ops->committed(l->gate, NULL, 0, l->read_lots, known);
 }
 
 /* ---- orders and commits ---- */
@@ -158,22 +201,23 @@ static void settle_command(struct telling *t, const struct command *c)
     }
 }
 
+/* Orders first: who hears of a lot's new stock knows the orders that made it. */
 static void tell_committed(struct lane *l, const struct command *answered)
 {
     struct telling t;
     t.gate = l->gate;
     t.order_count = t.line_count = t.stock_count = 0;
+    for (const struct command *c = answered; c; c = c->link)
+        settle_command(&t, c);
     for (size_t i = 0; i < LANE_NOTES; i++) {
         struct lane_note *note = &l->notes[i];
         if (!note->committed)
             continue;
-        tell(&t);
         note->committed = false;
         t.stocks = note->stocks;
         t.stock_count = note->count;
+        tell(&t);
     }
-    for (const struct command *c = answered; c; c = c->link)
-        settle_command(&t, c);
     tell(&t);
 }
 
@@ -203,7 +247,9 @@ static struct gate_stock stock_to_tell(const struct lane *l, const struct lot_vi
             if (note->stocks[j].lot_id == lot->id)
                 return note->stocks[j];
     }
-    return stock_of(lot);
+    struct gate_stock stock = stock_of(lot);
+    stock.orders_after = 0; /* order_seen() told of them all */
+    return stock;
 }
 
 static void tell_lots(struct lane *l)
@@ -211,8 +257,8 @@ static void tell_lots(struct lane *l)
     while (l->lots_told < engine_lot_count(l->engine)) {
         struct lot_view lot;
         lot_id id = ++l->lots_told;
-        if (!engine_lot(l->engine, id, &lot))
-            continue;
+        if (l->ledger->traits.shared || !engine_lot(l->engine, id, &lot))
+            continue; /* of a shared ledger's it is told as they are read and committed */
         const struct gate_stock stock = stock_to_tell(l, &lot);
         if (l->gate->ops->lot_known(l->gate, &stock) != 0 && l->host.lot_left_out)
             l->host.lot_left_out(l->host.context, lot.dims->key);

@@ -55,7 +55,9 @@ static void take_loads(struct lane *l)
         struct load *load = MAIL_OF(mail, struct load);
         mail = mail->next;
         l->busy = true;
+        lane_note_read(l, load);
         engine_loaded(l->engine, load);
+        lane_tell_read(l);
     }
 }
 

@@ -329,6 +329,11 @@ bool redis_is_up(const struct redis *r)
     return !r->closing && (r->cluster ? any_up(me) : master(me)) != NULL;
 }
 
+bool redis_is_whole(const struct redis *r)
+{
+    return redis_is_up(r) && (!r->cluster || all_mapped_up(r));
+}
+
 bool redis_is_cluster(const struct redis *r)
 {
     return r->cluster;

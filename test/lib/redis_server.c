@@ -20,10 +20,15 @@
 
 enum { PORT_FIRST = 20000, PORTS = 12000, ARGUMENTS_MAX = 40, LOOKS_MAX = 3000, SKIPPED = 77 };
 
+bool redis_server_there(void)
+{
+    return system("command -v redis-server >/dev/null 2>&1") == 0;
+}
+
 void redis_server_needed(void)
 {
     const char *ci = getenv("CI");
-    if (system("command -v redis-server >/dev/null 2>&1") == 0)
+    if (redis_server_there())
         return;
     puts("skipped: there is no redis-server");
     exit(ci && strcmp(ci, "true") == 0 ? 1 : SKIPPED);

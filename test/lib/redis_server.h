@@ -25,6 +25,7 @@ struct redis_cluster {
 
 /* Ends the program, as said above, if there is no redis-server. First thing in main(). */
 void redis_server_needed(void);
+bool redis_server_there(void);
 
 /* Returns when it answers. */
 void redis_server_start(struct redis_server *s, const char *const *arguments);

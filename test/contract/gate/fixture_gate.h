@@ -6,21 +6,35 @@
 #include "fixture.h"
 
 #include <stdbool.h>
+#include <uv.h>
 
 #include "gate/gate.h"
 
 enum { SEED = 42, NOW_MS = 1000, RIG_LOTS = 100000 };
 
+struct asker;
+
+/* All but `name` and `make` may be NULL. */
 struct adapter {
     const char *name;
     int (*make)(struct gate **out);
     /* Lets the session answer what was flushed; NULL: it did. */
-    void (*deliver)(struct gate_session *s);
+    void (*deliver)(struct asker *a);
+    /* Before and after all tests of a program. False: what it needs is not on this machine. */
+    bool (*begin)(void);
+    void (*end)(void);
+    /* The session can ask. */
+    bool (*is_up)(const struct gate_session *s);
+    /* What was told is where asks find it. */
+    bool (*is_told)(struct gate *g);
+    bool is_far; /* every ask is a round trip */
 };
 
 /* A worker: its session, and how often it was answered. */
 struct asker {
     struct gate_session *session;
+    struct gate *gate;
+    uv_loop_t loop;
     size_t answered;
     void (*on_answer)(struct asker *a, struct gate_ask *ask); /* or NULL */
 };
@@ -45,6 +59,9 @@ int run_adapters(const struct CMUnitTest *tests, size_t count);
 /* Against one that is not in the list. */
 #define RUN_ADAPTER(one, tests) run_adapter(one, tests, sizeof(tests) / sizeof((tests)[0]))
 int run_adapter(const struct adapter *one, const struct CMUnitTest *tests, size_t count);
+
+/* How often something is repeated that is repeated `often` where asking costs nothing. */
+uint32_t times(uint32_t often);
 
 /* Lot 1 ("a") of 10 units and lot 2 ("b") of none. */
 int setup(void **state);

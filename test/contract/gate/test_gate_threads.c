@@ -8,16 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 4, ROUNDS = 20000, RACES = 3000, RACERS = 2 };
+enum { THREADS = 4, RACERS = 2 };
 
 struct crowd {
     struct rig *r;
+    uint32_t rounds; /* of each thread */
     uint32_t threads;
     _Atomic uint32_t arrived;
     _Atomic uint64_t orders;
     _Atomic int64_t passed;
     _Atomic int64_t refused;
-    _Atomic uint64_t *passed_orders; /* THREADS * ROUNDS; 0: not yet */
+    _Atomic uint64_t *passed_orders; /* of all rounds; 0: not yet */
 };
 
 static void run_threads(struct crowd *c, void *(*body)(void *))
@@ -45,7 +46,7 @@ static void *buy(void *argument)
     struct crowd *c = argument;
     struct asker me;
     asker_open(&me, c->r->g);
-    for (int i = 0; i < ROUNDS; i++)
+    for (uint32_t i = 0; i < c->rounds; i++)
         ask_and_count(c, &me, "a", order(atomic_fetch_add(&c->orders, 1)));
     asker_close(&me);
     return NULL;
@@ -53,13 +54,13 @@ static void *buy(void *argument)
 
 static void threads_together_never_take_more_than_there_is(void **state)
 {
-    struct crowd c = {.r = *state, .threads = THREADS};
-    change(c.r, 1, ROUNDS - 10);
+    struct crowd c = {.r = *state, .rounds = times(20000), .threads = THREADS};
+    change(c.r, 1, c.rounds - 10);
     run_threads(&c, buy);
-    assert_int_equal(c.passed, ROUNDS - units_left(c.r, "a"));
+    assert_int_equal(c.passed, c.rounds - units_left(c.r, "a"));
     /* Only orders that the filter takes for seen may be neither passed nor refused. */
-    assert_true(c.passed + c.refused <= THREADS * ROUNDS);
-    assert_true(c.passed + c.refused >= THREADS * ROUNDS * 9 / 10);
+    assert_true(c.passed + c.refused <= THREADS * c.rounds);
+    assert_true(c.passed + c.refused >= THREADS * c.rounds * 9 / 10);
 }
 
 static void *buy_new(void *argument)
@@ -67,7 +68,7 @@ static void *buy_new(void *argument)
     struct crowd *c = argument;
     struct asker me;
     asker_open(&me, c->r->g);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < c->rounds; i++) {
         uint64_t order_hash = order(atomic_fetch_add(&c->orders, 1));
         struct gate_line line = {.lot = STR("a"), .quantity = 1};
         struct gate_ask ask = {
@@ -101,9 +102,9 @@ static void *settle(void *argument)
 
 static void units_given_back_while_others_take_are_all_there_in_the_end(void **state)
 {
-    struct crowd c = {.r = *state, .threads = THREADS};
+    struct crowd c = {.r = *state, .rounds = times(20000), .threads = THREADS};
     pthread_t lane;
-    c.passed_orders = calloc(THREADS * ROUNDS, sizeof *c.passed_orders);
+    c.passed_orders = calloc(THREADS * (size_t)c.rounds, sizeof *c.passed_orders);
     assert_int_equal(pthread_create(&lane, NULL, settle, &c), 0);
     run_threads(&c, buy_new);
     pthread_join(lane, NULL);
@@ -119,7 +120,7 @@ static void *race(void *argument)
     struct crowd *c = argument;
     struct asker me;
     asker_open(&me, c->r->g);
-    for (uint32_t round = 1; round <= RACES; round++) {
+    for (uint32_t round = 1; round <= c->rounds; round++) {
         int64_t passed_before = 0;
         ask_and_count(c, &me, "b", order(round));
         uint32_t place = atomic_fetch_add(&c->arrived, 1) + 1;
@@ -140,19 +141,20 @@ static void *race(void *argument)
 static void a_retry_racing_the_order_that_takes_the_last_unit_is_never_refused(void **state)
 {
     _Atomic uint64_t passed_before = 0;
-    struct crowd c = {.r = *state, .threads = RACERS, .passed_orders = &passed_before};
+    struct crowd c = {
+        .r = *state, .rounds = times(3000), .threads = RACERS, .passed_orders = &passed_before};
     change(c.r, 2, 1);
     run_threads(&c, race);
     assert_int_equal(c.refused, 0);
-    assert_true(c.passed <= RACES);
-    assert_true(c.passed >= RACES * 9 / 10);
+    assert_true(c.passed <= c.rounds);
+    assert_true(c.passed >= c.rounds * 9 / 10);
 }
 
 static void *add_lots(void *argument)
 {
     struct crowd *c = argument;
     char key[16];
-    for (lot_id i = 3; i < ROUNDS; i++) {
+    for (lot_id i = 3; i < c->rounds; i++) {
         snprintf(key, sizeof key, "grow%u", i);
         add_lot(c->r, i, key, 1);
         atomic_store(&c->orders, i);
@@ -177,14 +179,14 @@ static void *find_newest_lot(void *argument)
         asker_ask(&me, &ask, 1, NOW_MS);
         /* Two are asked of a lot of one: anything but SOLD_OUT means that it was not found. */
         atomic_fetch_add(&c->refused, ask.verdict != GATE_SOLD_OUT || line.lot_id != newest);
-    } while (newest < ROUNDS - 1);
+    } while (newest < c->rounds - 1);
     asker_close(&me);
     return NULL;
 }
 
 static void lots_are_found_from_the_moment_they_were_added(void **state)
 {
-    struct crowd c = {.r = *state, .threads = 1};
+    struct crowd c = {.r = *state, .rounds = times(20000), .threads = 1};
     pthread_t lane;
     assert_int_equal(pthread_create(&lane, NULL, add_lots, &c), 0);
     run_threads(&c, find_newest_lot);

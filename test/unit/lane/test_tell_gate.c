@@ -81,9 +81,9 @@ static const struct gate_ops ops = {.lot_known = lot_known,
                                     .next_deadline = next_deadline,
                                     .destroy = destroy};
 
-static int begin(void **state)
+static int begin_with(void **state, bool shared)
 {
-    struct rig *r = rig_create(false);
+    struct rig *r = rig_create(shared);
     struct lane_recovery recovery = {.hash_seed = RIG_SEED};
     gate_destroy(r->lane->gate);
     told = (struct told){.gate.ops = &ops, .rig = r};
@@ -91,6 +91,23 @@ static int begin(void **state)
     *state = r;
     assert_int_equal(lane_recover(r->lane, &recovery, NULL), 0);
     lane_open(r->lane, r->now_ms);
+    return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, false);
+}
+
+/* The first load looks for due holds; nothing is. */
+static int begin_shared(void **state)
+{
+    begin_with(state, true);
+    struct rig *r = *state;
+    rig_turn(r);
+    rig_loaded(r, 0);
+    rig_turn(r);
+    told.stock_count = 0;
     return 0;
 }
 
@@ -324,7 +341,74 @@ static void an_order_that_opens_a_group_did_not_come_through_the_gate(void **sta
     assert_int_equal(c.code, TLY_EINVALID_ARGUMENT); /* in no sale */
 }
 
-#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, begin, rig_finish)
+static void a_commit_says_from_which_version_on_its_orders_are_told(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order first, a, b;
+    decide(r, &first, "first", 1); /* the others wait for its commit, and share one */
+    decide(r, &a, "a", 1);
+    decide(r, &b, "b", 1);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(told.stock_count, 1);
+    assert_int_equal(told.stocks[0].version, 2);
+    assert_int_equal(told.stocks[0].orders_after, 1);
+    end_batch(r, LEDGER_COMMITTED);
+    assert_int_equal(told.stock_count, 2);
+    assert_int_equal(told.stocks[1].version, 4);
+    assert_int_equal(told.stocks[1].orders_after, 2);
+}
+
+static void a_lot_that_was_read_is_told_as_the_ledger_has_it(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order o;
+    rig_send(r, rig_order(&o, "a", 2));
+    rig_turn(r);
+    rig_loaded(r, 1);
+    rig_turn(r);
+    assert_int_equal(told.stock_count, 1); /* without the two that were decided since */
+    assert_int_equal(told.stocks[0].lot_id, 1);
+    assert_int_equal(told.stocks[0].available, RIG_UNITS - 1);
+    assert_int_equal(told.stocks[0].version, 1);
+    assert_int_equal(told.stocks[0].orders_after, 1);
+    assert_false(told.stocks[0].all_of_sku);
+    assert_true(str_equal(told.stocks[0].dims->key, STR(RIG_LOT)));
+    rig_outcome(r, LEDGER_COMMITTED);
+    rig_turn(r);
+    assert_int_equal(told.stock_count, 2);
+    assert_int_equal(told.stocks[1].available, RIG_UNITS - 3);
+    assert_int_equal(told.stocks[1].orders_after, 1);
+}
+
+static void what_a_ledger_assumed_is_not_told(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order o;
+    rig_send(r, rig_order(&o, "a", 2));
+    rig_turn(r);
+    r->load->assumed = true;
+    rig_loaded(r, 1);
+    rig_turn(r);
+    assert_int_equal(told.stock_count, 0);
+}
+
+static void all_lots_of_a_sku_are_told_as_that_if_it_was_asked_for(void **state)
+{
+    struct rig *r = *state;
+    struct rig_order o;
+    rig_order(&o, "a", 2);
+    o.want.lot = (struct str){"", 0};
+    o.want.goods.sku = o.want.sku = STR("COLA");
+    rig_send(r, &o.command);
+    rig_turn(r);
+    rig_loaded(r, 0);
+    rig_turn(r);
+    assert_int_equal(told.stock_count, 1);
+    assert_true(told.stocks[0].all_of_sku);
+}
+
+#define RIG_TEST(f)    cmocka_unit_test_setup_teardown(f, begin, rig_finish)
+#define SHARED_TEST(f) cmocka_unit_test_setup_teardown(f, begin_shared, rig_finish)
 
 int main(void)
 {
@@ -342,6 +426,10 @@ int main(void)
         RIG_TEST(what_is_no_order_settles_nothing),
         RIG_TEST(a_fence_is_an_order_id_that_was_used),
         RIG_TEST(an_order_that_opens_a_group_did_not_come_through_the_gate),
+        RIG_TEST(a_commit_says_from_which_version_on_its_orders_are_told),
+        SHARED_TEST(a_lot_that_was_read_is_told_as_the_ledger_has_it),
+        SHARED_TEST(what_a_ledger_assumed_is_not_told),
+        SHARED_TEST(all_lots_of_a_sku_are_told_as_that_if_it_was_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void every_key_goes_to_its_node_without_being_sent_on(void **state)
 {
     (void)state;
     user_do(&me, "key0", "SET key0 x");
-    RUN_UNTIL(&me, atomic_load(&redis_stats(me.redis)->nodes_up) >= 3);
+    RUN_UNTIL(&me, redis_is_whole(me.redis));
     set_all("1");
     assert_true(redis_is_cluster(me.redis));
     assert_int_equal(redis_slot(me.redis, STR("key7")), slot_of_key(STR("key7")));

@@ -97,6 +97,10 @@ struct gate_stock {
     const struct lot_dims *dims; /* lives as long as the gate */
     int64_t available;
     int64_t version;
+    int64_t orders_after; /* the orders of all moves from this version on to `version` are told in
+                             this call or were told before; 0: of all moves there ever were.
+                             `version`: of none, this was only read */
+    bool all_of_sku;      /* every lot of its sku is told in this call */
 };
 
 /* A sale as it was committed. Before opens_ms and from closes_ms on nothing is sold in it. */
@@ -140,8 +144,9 @@ struct gate_ops {
     /* May be NULL. What decisions changed of known lots, at once: before the commit, and before who
      * asked is answered. */
     void (*decided)(struct gate *g, const struct gate_delta *lots, size_t n);
-    /* May be NULL. After a commit its lots; after every answer of the engine its orders, before the
-     * answer leaves. Either count may be 0. Memory is the caller's, for the call. */
+    /* May be NULL. After every answer of the engine its orders, before the answer leaves, and with
+     * them or after them the lots of the commit; lots as they were read of a ledger that others
+     * write to. Either count may be 0. Memory is the caller's, for the call. */
     void (*committed)(struct gate *g, const struct gate_settlement *orders, size_t n,
                       const struct gate_stock *lots, size_t m);
     /* An order_id that did not come through ask(): at recovery, and before the engine is handed

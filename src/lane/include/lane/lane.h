@@ -66,6 +66,12 @@ struct lane_note {
     bool committed; /* and not told yet */
 };
 
+/* Of a lot: the last batch that noted it, and where. */
+struct lane_noted {
+    uint64_t batch;
+    uint32_t at;
+};
+
 enum { LANE_NOTES = 4 }; /* more than batches under way */
 
 /* Zeroed, then the first four set, before anything else. */
@@ -96,8 +102,10 @@ struct lane {
     bool orders_complete; /* the gate was told of every order_id of the window */
     bool busy;            /* this turn found something to do */
     struct lane_note notes[LANE_NOTES];
-    uint64_t *noted_in; /* by lot: the last batch that noted it */
+    struct lane_noted *noted; /* by lot */
     uint32_t noted_room;
+    struct gate_stock *read_lots; /* of the load that the engine is handed */
+    uint32_t read_count, read_room;
 };
 
 /* For ledger->ops->start; the context is the lane. */

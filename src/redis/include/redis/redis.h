@@ -130,6 +130,8 @@ void redis_flush(struct redis *r);
 
 /* Something can be asked now. */
 bool redis_is_up(const struct redis *r);
+/* And whatever the key: of a cluster every slot's node is up. */
+bool redis_is_whole(const struct redis *r);
 /* Keys are spread over slots. Known from the first connection on; only then is redis_is_up(). */
 bool redis_is_cluster(const struct redis *r);
 /* 0 where there is no cluster, so that keys of one slot are those of one number. */
