@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "gate/gate_redis.h"
 #include "server/documents.h"
 
 enum page_metric {
@@ -92,6 +93,17 @@ static void render_ledger(struct metrics_text *t, const struct metrics_page *pag
     single(t, PAGE_LEDGER_UP, atomic_load(&page->state->ledger_up));
     single(t, PAGE_CLOCK_GAP, atomic_load(&page->state->clock_gap_ms) / 1000);
     single(t, PAGE_CLOCK_DOUBTED, atomic_load(&page->state->clock_doubted));
+}
+
+static void render_gate(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct gate_redis_stats stats;
+    if (!page->gate || page->gate->kind != GATE_KIND_REDIS)
+        return;
+    gate_redis_stats(page->gate->gate, &stats);
+#define X(name, kind, help) statistic(t, "gate_redis", #name, TYPE_##kind, help, stats.name);
+    GATE_REDIS_STATS(X)
+#undef X
 }
 
 static void render_bus(struct metrics_text *t, const struct metrics_page *page)
@@ -247,6 +259,7 @@ char *metrics_page_render(void *context, enum metrics_format format, const struc
     metrics_render(&t);
     render_engine(&t, figures);
     render_ledger(&t, page);
+    render_gate(&t, page);
     render_bus(&t, page);
     if (page->bus_parts) {
         render_kafka(&t, page->bus_parts);
@@ -318,6 +331,10 @@ void metrics_page_print_markdown(FILE *out)
     fprintf(out, "\n## Ledger\n%s", head);
 #define X(name, kind, help) print_statistic(out, "ledger", #name, TYPE_##kind, help);
     LEDGER_STATS(X)
+#undef X
+    fprintf(out, "\n## Gate in Redis\n%s", head);
+#define X(name, kind, help) print_statistic(out, "gate_redis", #name, TYPE_##kind, help);
+    GATE_REDIS_STATS(X)
 #undef X
     fprintf(out, "\n## Events\n%s", head);
 #define X(name, kind, help) print_statistic(out, "events", #name, TYPE_##kind, help);

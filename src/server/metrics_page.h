@@ -8,6 +8,7 @@
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
 #include "server/bus_parts.h"
+#include "server/gate_parts.h"
 #include "server/state.h"
 #include "server/worker.h"
 #include "waiting/waiting.h"
@@ -48,8 +49,9 @@
 
 struct metrics_page {
     struct ledger *ledger;
-    struct bus *bus;         /* may be NULL */
-    struct webhook *webhook; /* NULL: there is none */
+    struct bus *bus;               /* may be NULL */
+    const struct gate_parts *gate; /* may be NULL */
+    struct webhook *webhook;       /* NULL: there is none */
     const struct bus_parts *bus_parts;
     struct state *state;
     struct waiting_rooms *waiting; /* or NULL */

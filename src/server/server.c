@@ -21,10 +21,10 @@
 #include "base/hash.h"
 #include "base/zone.h"
 #include "bus/bus_inproc.h"
-#include "gate/gate_local.h"
 #include "ledger/ledger_sqlite.h"
 #include "obs/log.h"
 #include "server/data_dir.h"
+#include "server/gate_parts.h"
 #include "server/intake_thread.h"
 #include "server/metrics_page.h"
 #include "server/notify.h"
@@ -44,8 +44,9 @@ enum {
 
 struct server {
     struct engine_thread engine_thread; /* with engine, ledger and gate */
-    struct budget_pot pot;              /* memory that the workers share */
-    struct intake_thread intake;        /* what comes by itself */
+    struct gate_parts gate;
+    struct budget_pot pot;       /* memory that the workers share */
+    struct intake_thread intake; /* what comes by itself */
     struct waiting_rooms *waiting;
     struct worker *workers[WORKERS_MAX];
     struct metrics_page page;
@@ -130,12 +131,11 @@ static int create_ledger(struct server *s, struct error *e)
 
 static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
 {
-    const struct gate_local_config config = {
-        .hash_seed = hash_seed,
-        .lots_max = (uint32_t)s->settings.lots_max,
-        .order_filter_bytes = (size_t)s->settings.gate_order_filter_bytes,
-    };
-    return gate_local_create(&s->engine_thread.lane.gate, &config, e);
+    struct lane *lane = &s->engine_thread.lane;
+    int code = gate_parts_create(&s->gate, &s->settings, hash_seed, lane->ledger->traits.shared, e);
+    lane->gate = s->gate.gate;
+    s->state.gate = code == 0 ? &s->gate : NULL;
+    return code;
 }
 
 static const struct lot_dims *lot_dims_of(void *context, lot_id id)
@@ -334,6 +334,7 @@ static int start(struct server *s, struct error *e)
         code = data_dir_tell(&s->data_dir, s->listen, e);
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
                                     .bus = t->bus,
+                                    .gate = &s->gate,
                                     .webhook = t->webhook,
                                     .bus_parts = &t->bus_parts,
                                     .state = &s->state,

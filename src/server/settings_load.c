@@ -13,6 +13,7 @@
 
 #include "base/zone.h"
 #include "obs/log.h"
+#include "server/gate_parts.h"
 #include "server/settings.h"
 
 enum { FILE_BYTES_MAX = 65536, KEY_MAX = 64 };
@@ -261,7 +262,8 @@ int settings_check(const struct settings *s, struct error *e)
         return error_set(e, TLY_EINVALID_ARGUMENT, "gate_order_filter_bytes",
                          "gate_order_filter_bytes = %" PRId64 ": must be a power of two",
                          s->gate_order_filter_bytes);
-    if ((code = IN_ORDER(hold_default_ms, hold_max_ms)) != 0 ||
+    if ((code = gate_parts_check(s, e)) != 0 ||
+        (code = IN_ORDER(hold_default_ms, hold_max_ms)) != 0 ||
         (code = IN_ORDER(webhook_backoff_ms, webhook_backoff_max_ms)) != 0 ||
         (code = IN_ORDER(hold_max_ms, hold_total_max_ms)) != 0 ||
         (code = IN_ORDER(header_line_max, header_bytes_max)) != 0 ||

@@ -45,6 +45,8 @@ enum readiness state_readiness(struct state *s, char *why, size_t size)
     if (atomic_load_explicit(&s->ledger_up, memory_order_relaxed)) {
         if (why && atomic_load_explicit(&s->clock_doubted, memory_order_relaxed))
             doubt_in_words(s, why, size);
+        else if (why && s->gate)
+            gate_parts_describe(s->gate, why, size);
         return READY_YES;
     }
     if (why) {

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "server/gate_parts.h"
 #include "service/service.h"
 
 enum { STATE_WHY_MAX = 256 };
@@ -34,6 +35,7 @@ struct state {
     _Atomic int64_t clock_offset_ns; /* ledger time less CLOCK_BOOTTIME */
     _Atomic int64_t clock_gap_ms;    /* the wall clock less ledger time */
     _Atomic bool clock_doubted;
+    const struct gate_parts *gate; /* set before there are other threads; NULL: none yet */
     pthread_mutex_t lock;
     char why[STATE_WHY_MAX];
 };
@@ -42,7 +44,8 @@ int state_init(struct state *s, struct error *e) MUST_CHECK;
 void state_close(struct state *s);
 
 /* What a person should know goes to `why`: the reason of READY_LEDGER_DOWN; with READY_YES that the
- * wall clock is doubted; else it is empty. NULL: nobody asks. */
+ * wall clock is doubted, or which gate there is if it is not a local one; else it is empty. NULL:
+ * nobody asks. */
 enum readiness state_readiness(struct state *s, char *why, size_t size);
 void state_set_ledger(struct state *s, bool up, const char *why);
 

@@ -160,6 +160,16 @@
       "look-ups in the ledger under way at one time")                                              \
     X(stale_tries_max, NUMBER, 5, 1, 100, START,                                                   \
       "how often a request is decided again when another writer was faster")                       \
+    X(gate, TEXT, "local", 5, 1000, START,                                                         \
+      "where orders are refused early: local, or redis://[user@]host:port[,host:port...], which "  \
+      "nodes that share a ledger have in common. Over a shared ledger local refuses nothing early") \
+    X(gate_password, TEXT, "", 0, 200, START,                                                      \
+      "password of the gate's user in Redis")                                                      \
+    X(gate_password_file, TEXT, "", 0, 1000, START,                                                \
+      "a file that holds gate_password, so that it stands neither on the command line nor in the " \
+      "environment")                                                                               \
+    X(gate_timeout_ms, DURATION, 250, 1, SECONDS(60), START,                                       \
+      "how long an answer of Redis is waited for; then the order asks the ledger")                 \
     X(gate_order_filter_bytes, BYTES, MIB(8), KIB(64), MIB(16384), START,                          \
       "filter of order_ids that tells retries from new orders at the gate; a power of two. "       \
       "Memory is used as it fills")
