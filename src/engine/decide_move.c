@@ -256,12 +256,14 @@ static void decide_hold(struct engine *e, struct command *c, struct hold *h)
     }
     note_after(&m);
     bool due = hold_is_due(e, h);
+    e->limit_touched = 0;
     c->code = due && !(engine_takes_writes(e) && hold_expire(e, h)) ? TLY_EUNAVAILABLE
                                                                     : decide_kind(e, &m);
     fill_answer(e, &m);
     uint8_t touched = (uint8_t)h->touched;
     if (c->code && h->in_sale) /* it may rest on how the sale stands */
         touched |= hold_sale(h)->sale->terms_touched;
+    touched |= c->code == TLY_ELIMIT_EXCEEDED ? e->limit_touched : 0;
     search_reset(&c->move.search);
     hold_release(e, h);
     batch_attach(e, c, touched);

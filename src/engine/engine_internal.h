@@ -168,6 +168,7 @@ struct engine {
 
     struct hold_list due;    /* their deadline has come, their REFUND is still to be decided */
     struct hold_list parked; /* due, with moves in a batch of unknown outcome */
+    uint8_t limit_touched;   /* the batches that a limit refused more units by */
     int64_t units_due;       /* of `due` */
     uint64_t due_left;       /* holds that left `due`, ever */
     bool marking;            /* more are due than one turn takes down */

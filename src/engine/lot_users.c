@@ -167,7 +167,11 @@ static int check(struct engine *e, struct command *c, struct reserve_command *r,
         engine_say(c, TLY_ELIMIT_EXCEEDED,
                    "a user may have %lld units of lot %.*s outside sales, and has %lld",
                    (long long)limit, STR_ARG(key), (long long)taken);
-        return order_over_limit(e, r, ids, id_count, taken, limit, ORDER_USER_LOT);
+        order_over_limit(e, r, ids, id_count, taken, limit, ORDER_USER_LOT);
+        /* That the lot has this limit may be undone, too. */
+        uint8_t touched = lots_at(&e->lots, line->lot)->touched | batch_bits_of(e, r->rests_on);
+        r->rests_on = batch_number_of(e, touched);
+        return TLY_ELIMIT_EXCEEDED;
     }
     int code = user_entries_limit(e, c, r, r->line_count);
     if (!code && !user_units_make_room(&extra->users, user))
@@ -195,6 +199,7 @@ int lot_users_allow(struct engine *e, struct command *c, const struct hold *h,
     int code = 0;
     for (uint16_t i = 0; e->limited_lots && !h->in_sale && !code && i < count; i++)
         code = check(e, c, &r, &more[i]);
+    e->limit_touched = code ? batch_bits_of(e, r.rests_on) : 0;
     return code;
 }
 

@@ -236,6 +236,8 @@ int sale_limits(struct engine *e, struct command *c, struct reserve_command *r, 
     int code = order_limit(c, r, sale, units);
     if (!code)
         code = user_limit(e, c, r, sale, units);
+    if (code == TLY_ELIMIT_EXCEEDED) /* the limit itself may be undone, too */
+        r->rests_on = batch_number_of(e, sale->terms_touched | batch_bits_of(e, r->rests_on));
     return code ? code : share_limit(c, r, sale, units);
 }
 
@@ -302,6 +304,7 @@ int sale_allows_more(struct engine *e, struct command *c, const struct hold *h,
     int code = units > 0 ? order_limit(c, &r, sale, order_units) : 0;
     if (!code && units > 0)
         code = user_limit(e, c, &r, sale, units);
+    e->limit_touched = code ? batch_bits_of(e, r.rests_on) : 0;
     if (!code && units > 0)
         code = share_limit(c, &r, sale, units);
     if (!code && hs->group_id && taken_again) { /* it takes its place again */

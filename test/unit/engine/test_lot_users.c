@@ -109,6 +109,25 @@ static void a_change_to_more_than_the_limit_is_refused(void **state)
     refused(s, "ann", 1, 3);
 }
 
+/* What it was refused by was undone: it is decided anew. */
+static void a_change_that_was_refused_by_what_is_undone_is_done(void **state)
+{
+    struct shop *s = *state;
+    int64_t first = bought(s, "o-1", "ann", 1);
+    order(s, "o-2", "ann", 2);
+    assert_true(shop_seal(s));
+    struct ask *a = shop_ask(s, COMMAND_CHANGE);
+    a->c.move.reservation_id = first;
+    a->wants[0] = (struct want){.lot = STR(COLA), .quantity = 3};
+    a->c.move.wants = a->wants;
+    a->c.move.want_count = 1;
+    shop_send(s, a);
+    assert_false(a->answered);
+    shop_reject(s);
+    shop_commit(s);
+    assert_int_equal(a->c.code, 0);
+}
+
 static void an_order_without_a_user_is_refused(void **state)
 {
     struct shop *s = *state;
@@ -283,6 +302,7 @@ int main(void)
         T(a_user_gets_no_more_than_the_limit),
         T(an_order_by_sku_counts_as_well),
         T(a_change_to_more_than_the_limit_is_refused),
+        T(a_change_that_was_refused_by_what_is_undone_is_done),
         T(an_order_without_a_user_is_refused),
         T(what_is_given_back_may_be_had_again),
         T(what_a_confirm_leaves_over_does_not_count),

@@ -278,10 +278,27 @@ static void who_gives_no_user_is_not_bounded(void **state)
     }
 }
 
+/* It rested on the sale, which is none. */
+static void a_refusal_by_a_limit_of_a_sale_that_is_undone_is_made_anew(void **state)
+{
+    struct shop *s = *state;
+    struct ask *a = shop_sale(s, COMMAND_CREATE_SALE, "undone");
+    shop_sale_lot(a, 1);
+    a->sale.terms.per_order_limit = 1;
+    shop_send(s, a);
+    assert_true(shop_seal(s));
+    struct ask *order = shop_reserve_in(s, "undone", "o-undone", "ann", key, 2);
+    assert_false(order->answered);
+    shop_reject(s);
+    shop_commit(s);
+    assert_int_equal(order->c.code, TLY_ENOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+        T(a_refusal_by_a_limit_of_a_sale_that_is_undone_is_made_anew),
         T(a_refusal_says_the_limit_what_is_taken_and_by_which_orders),
         T(confirmed_units_count_and_their_order_is_named),
         T(what_is_given_back_may_be_bought_again),
