@@ -158,8 +158,11 @@ class Tree:
         for test in self.shown():
             command = test.get("command", [])
             name = pathlib.Path(command[0]).name if command else ""
-            if name in SIM or name == test["name"]:
-                found[name] = [command[0], *SIM[name]] if name in SIM else command
+            if name in SIM:
+                found[name] = [command[0], *SIM[name]]
+            # The program comes first, or last where servers.py starts what it needs.
+            elif test["name"] in (name, pathlib.Path(command[-1]).name if command else ""):
+                found[test["name"]] = command
         return found
 
     def restore(self, mutant):
