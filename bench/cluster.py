@@ -24,7 +24,7 @@ from process import ROOT, TALLY, TOOLS, Failed, Process, free_port, run
 
 sys.path[:0] = [str(ROOT / "test/lib"), str(ROOT / "deploy/cluster")]
 # pylint: disable=wrong-import-position
-from members import known_settings, secret_file
+from members import known_settings, secret_file, takes
 from peer_mariadb import DATABASE, PASSWORD, USER, MariaDb
 from peer_process import Missing
 from peer_redis import Redis
@@ -103,9 +103,11 @@ class Stand:
         redis = f"redis://{self.redis.address}"
         wanted = {"ledger": f"mysql://{USER}@{self.mariadb.address}/{DATABASE}",
                   "ledger-password-file": secret_file(place, "password", PASSWORD),
-                  "gate": redis, "cache": redis}
+                  "gate": redis}
         known = known_settings(TALLY)
-        flags = [str(word) for name, value in wanted.items() if name in known
+        if "cache" in known:
+            wanted["cache"] = redis if takes(known, "cache", redis) else "local"
+        flags = [str(word) for name, value in wanted.items() if takes(known, name, value)
                  for word in (f"--{name}", value)]
         return self.stack.enter_context(Tally(place, *flags))
 
@@ -328,7 +330,7 @@ def main(places, arguments):
     for row in rows:
         if row not in ROWS:
             raise Failed(f"no row {row!r}; there are: {', '.join(ROWS)}")
-    known = known_settings(TALLY)
+    known = set(known_settings(TALLY))
     needed = set().union(*(needs for needs, wanted in MEASURES.values() if set(wanted) & set(rows)))
     rounds = []
     try:

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "test/lib"))
 # pylint: disable=wrong-import-position
-from members import LOT_HEADER, Node, Proxy, each, known_settings, secret_file
+from members import LOT_HEADER, Node, Proxy, each, known_settings, secret_file, takes
 from peer_control import DO, ControlSocket, ask
 from peer_kafka import Kafka
 from peer_mariadb import DATABASE, PASSWORD, USER, Galera, MariaDb, Replica
@@ -94,10 +94,11 @@ class Cluster:
                        ("bus-password-file", secret_file(self.folder, "bus-password", BUS_PASSWORD))]
         if self.kafka:
             wanted += [("events", "kafka://" + self.kafka.address)]
-        left = [name for name, _ in wanted if name not in known]
+        left = ["%s = %s" % (name, value) for name, value in wanted if not takes(known, name, value)]
         if left and not number:
-            self.notes.append("this build of tally has no setting " + ", ".join(left))
-        return [word for name, value in wanted if name in known for word in ("--" + name, str(value))]
+            self.notes.append("this build of tally takes no " + ", no ".join(left))
+        return [word for name, value in wanted if takes(known, name, value)
+                for word in ("--" + name, str(value))]
 
     def peers(self):
         """What the nodes stand on, in the order of the start."""

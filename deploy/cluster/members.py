@@ -42,9 +42,15 @@ backend nodes
 
 
 def known_settings(binary):
-    """The settings that a build of tally has, by what its help says."""
+    """The settings that a build of tally has, by what its help says: {name: text}."""
     shown = subprocess.run([binary, "serve", "--help"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"^  --([a-z0-9-]+)", shown, re.MULTILINE))
+    return dict(re.findall(r"^  --([a-z0-9-]+)(.*(?:\n {8}.*)*)", shown, re.MULTILINE))
+
+
+def takes(known, name, value):
+    """True if there is such a setting, and what it says of itself has the value's kind of place."""
+    scheme, place, _ = str(value).partition("://")
+    return name in known and (not place or scheme + "://" in known[name])
 
 
 class Node(Peer):

@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(ROOT, "deploy", "cluster")]
 import peers  # pylint: disable=wrong-import-position
-from members import LOT_HEADER, Proxy, known_settings  # pylint: disable=wrong-import-position
+from members import LOT_HEADER, Proxy, known_settings, takes  # pylint: disable=wrong-import-position
 from peer_kafka import Kafka  # pylint: disable=wrong-import-position
 from peer_mariadb import Galera, MariaDb  # pylint: disable=wrong-import-position
 from peer_process import Missing  # pylint: disable=wrong-import-position
@@ -106,6 +106,22 @@ def lives(pid):
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+class Settings(unittest.TestCase):
+    """What the nodes are told follows the build's own help."""
+
+    def test_a_setting_is_known_with_what_it_says_of_itself(self):
+        known = known_settings(tally_binary())
+        self.assertIn("HOST:PORT", known["listen"])
+        self.assertNotIn("dimensions", known["listen"])
+
+    def test_a_place_is_given_only_to_a_setting_that_names_its_kind(self):
+        known = {"cache": "  off, or local (default off)", "gate": "  local, or redis://host:port"}
+        self.assertTrue(takes(known, "gate", "redis://127.0.0.1:1"))
+        self.assertFalse(takes(known, "cache", "redis://127.0.0.1:1"))
+        self.assertTrue(takes(known, "cache", "local"))
+        self.assertFalse(takes(known, "ledger", "mysql://u@h/d"))
 
 
 class DevCluster(unittest.TestCase):
