@@ -7,9 +7,9 @@
  * both.
  *
  * Those who wait hang at their shelf's entry, under the shard's lock, whoever's they are. Who
- * settles puts them into their sessions' mailboxes; a session also looks through its own waits at
- * every tick for those that have waited too long. An ask is at its entry or in a mailbox, never
- * both: `waiting` is written under the shard's lock.
+ * settles puts them into their sessions' mailboxes, still under it; a session also looks through
+ * its own waits at every tick for those that have waited too long. An ask is at its entry or in a
+ * mailbox, never both: `waiting` is written under the shard's lock.
  *
  * Failure: no memory for anything here: the caller is sent to the authority (BLIND).
  */
@@ -49,8 +49,8 @@ struct lower {
     struct cache_ask ask; /* first */
     struct session *session;
     struct cache_ask *upper;
-    struct lower *next_free;
-    bool hot;
+    struct lower *next_free, *next_made;
+    bool hot, inspects;
 };
 
 struct session {
@@ -60,7 +60,7 @@ struct session {
     struct cache_session *behind;
     struct mailbox answers; /* of asks, by any thread */
     struct cache_ask *oldest_wait, *newest_wait;
-    struct lower *free;
+    struct lower *free, *made;
     int64_t now_ms;
     bool detaching;
 };
@@ -108,7 +108,8 @@ static void unlist_wait(struct session *s, struct cache_ask *ask)
     *(ask->newer ? &ask->newer->older : &s->newest_wait) = ask->older;
 }
 
-/* To the sessions whose they are. They are at no entry any more. */
+/* To the sessions whose they are, under the shard's lock: a session that leaves takes every lock
+ * once more, and so outlives what is done here. They are at no entry any more. */
 static void post(struct cache_ask *first)
 {
     struct cache_ask *next;
@@ -116,6 +117,7 @@ static void post(struct cache_ask *first)
         struct session *s = (struct session *)ask->session;
         struct mail_chain chain = {0};
         next = ask->next_waiting;
+        ask->waiting = false;
         mail_chain_add(&chain, &ask->mail);
         if (mailbox_push(&s->answers, &chain) && s->worker.wake)
             s->worker.wake(s->worker.context);
@@ -127,9 +129,12 @@ static void post(struct cache_ask *first)
 static struct lower *lower_get(struct session *s)
 {
     struct lower *l = s->free;
-    if (!l)
-        return calloc(1, sizeof *l);
-    s->free = l->next_free;
+    if (l) {
+        s->free = l->next_free;
+    } else if ((l = calloc(1, sizeof *l))) {
+        l->next_made = s->made;
+        s->made = l;
+    }
     return l;
 }
 
@@ -147,10 +152,8 @@ static bool settle(struct session *s, struct cache_ask *ask, const struct cache_
     struct cache_ask *answered;
     pthread_mutex_lock(&shard->lock);
     enum shelf_fill became = shelf_settle(&shard->shelf, ask, r, keep, now_ms, &answered);
-    for (struct cache_ask *w = answered; w; w = w->next_waiting)
-        w->waiting = false;
-    pthread_mutex_unlock(&shard->lock);
     post(answered);
+    pthread_mutex_unlock(&shard->lock);
     return became != SHELF_TOO_OLD;
 }
 
@@ -167,12 +170,10 @@ static void hand_on_lease(struct session *s, struct cache_ask *ask, int64_t now_
     struct shard *shard = shard_of(s->local, ask->hash);
     pthread_mutex_lock(&shard->lock);
     struct cache_ask *next = shelf_give_up(&shard->shelf, ask, now_ms);
-    if (next) {
-        next->waiting = false;
+    if (next)
         next->next_waiting = NULL;
-    }
-    pthread_mutex_unlock(&shard->lock);
     post(next);
+    pthread_mutex_unlock(&shard->lock);
 }
 
 static bool room_for_hot(const struct local *l)
@@ -220,6 +221,7 @@ static bool ask_behind(struct session *s, struct cache_ask *ask, bool hot, int64
     low->session = s;
     low->upper = ask;
     low->hot = hot;
+    low->inspects = false;
     low->ask = (struct cache_ask){.key = ask->key, .context = low};
     if (!s->behind->ops->ask(s->behind, &low->ask, now_ms))
         return false;
@@ -227,11 +229,27 @@ static bool ask_behind(struct session *s, struct cache_ask *ask, bool hot, int64
     return true;
 }
 
+static void take_inspected(struct session *s, struct lower *low)
+{
+    struct cache_ask *ask = low->upper;
+    ask->verdict = low->ask.verdict;
+    ask->source = low->ask.source;
+    ask->age_ms = low->ask.age_ms;
+    if (ask->verdict == CACHE_FOUND)
+        memcpy(&ask->lot, &low->ask.lot, cached_lot_size(&low->ask.lot));
+    lower_put(s, low);
+}
+
 static void answered_behind(void *context, struct cache_ask *below)
 {
     struct session *s = context;
     struct lower *low = below->context;
     struct cache_ask *ask = low->upper;
+    if (low->inspects) {
+        take_inspected(s, low);
+        s->worker.answered(s->worker.context, ask);
+        return;
+    }
     take_lower(s, low, s->now_ms);
     if (s->detaching && ask->verdict == CACHE_FILL) {
         give_up(&s->base, ask, s->now_ms);
@@ -311,6 +329,39 @@ static bool ask(struct cache_session *base, struct cache_ask *ask, int64_t now_m
     }
     ask->verdict = CACHE_BLIND;
     count(&l->blind);
+    return true;
+}
+
+static bool look_here(struct local *l, struct cache_ask *ask, int64_t now_ms)
+{
+    ask->hash = hash64(ask->key, l->config.hash_seed);
+    struct shard *shard = shard_of(l, ask->hash);
+    pthread_mutex_lock(&shard->lock);
+    bool there = shelf_peek(&shard->shelf, ask, now_ms);
+    pthread_mutex_unlock(&shard->lock);
+    return there;
+}
+
+static bool inspect(struct cache_session *base, struct cache_ask *ask, enum cache_source tier,
+                    int64_t now_ms)
+{
+    struct session *s = (struct session *)base;
+    ask->verdict = CACHE_BLIND;
+    if (tier == SOURCE_LOCAL) {
+        look_here(s->local, ask, now_ms);
+        return true;
+    }
+    if (!s->behind)
+        return true;
+    struct lower *low = lower_get(s);
+    if (!low)
+        return true;
+    low->upper = ask;
+    low->inspects = true;
+    low->ask = (struct cache_ask){.key = ask->key, .context = low};
+    if (!s->behind->ops->inspect(s->behind, &low->ask, tier, now_ms))
+        return false;
+    take_inspected(s, low);
     return true;
 }
 
@@ -422,10 +473,14 @@ static void detach(struct cache_session *base)
         s->worker.answered(s->worker.context, ask);
     }
     cache_detach(s->behind);
-    while (s->free) {
-        struct lower *next = s->free->next_free;
-        free(s->free);
-        s->free = next;
+    for (size_t i = 0; i < SHARDS; i++) { /* see post() */
+        pthread_mutex_lock(&s->local->shards[i].lock);
+        pthread_mutex_unlock(&s->local->shards[i].lock);
+    }
+    while (s->made) {
+        struct lower *next = s->made->next_made;
+        free(s->made);
+        s->made = next;
     }
     free(s);
 }
@@ -451,17 +506,14 @@ static void remove_lot(struct cache *c, struct str key, int64_t version, cache_d
     cache_delete(l->config.next, key, version, done, context);
 }
 
-static bool peek(struct cache *c, struct str key, enum cache_source tier, int64_t *version)
+static bool peek(struct cache *c, struct str key, int64_t *version)
 {
     struct local *l = (struct local *)c;
-    uint64_t hash = hash64(key, l->config.hash_seed);
-    struct shard *shard = shard_of(l, hash);
-    if (tier != SOURCE_LOCAL)
-        return l->config.next && l->config.next->ops->peek(l->config.next, key, tier, version);
-    pthread_mutex_lock(&shard->lock);
-    bool there = shelf_peek(&shard->shelf, key, hash, now_of(l), version);
-    pthread_mutex_unlock(&shard->lock);
-    return there;
+    struct cache_ask ask = {.key = key};
+    if (!look_here(l, &ask, now_of(l)))
+        return false;
+    *version = ask.verdict == CACHE_FOUND ? ask.lot.stock.version : 0;
+    return true;
 }
 
 static int64_t read_count(_Atomic int64_t *figure)
@@ -513,6 +565,7 @@ static void destroy(struct cache *c)
 
 static const struct cache_ops ops = {.attach = attach,
                                      .ask = ask,
+                                     .inspect = inspect,
                                      .fill = fill,
                                      .give_up = give_up,
                                      .turn = turn,

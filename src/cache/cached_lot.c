@@ -22,7 +22,8 @@ size_t cached_lot_size(const struct cached_lot *lot)
 static uint8_t put_text(struct cached_lot *out, size_t *at, struct str text)
 {
     assert(*at + text.len <= sizeof out->text && text.len <= UINT8_MAX);
-    memcpy(out->text + *at, text.p, text.len);
+    if (text.len)
+        memcpy(out->text + *at, text.p, text.len);
     *at += text.len;
     return (uint8_t)text.len;
 }
@@ -80,7 +81,8 @@ size_t cached_lot_format(const struct cached_lot *lot, char out[CACHED_LINE_MAX]
         assert(at + texts[i].len + 1 <= CACHED_LINE_MAX);
         if (i > 0)
             out[at++] = '|';
-        memcpy(out + at, texts[i].p, texts[i].len);
+        if (texts[i].len)
+            memcpy(out + at, texts[i].p, texts[i].len);
         at += texts[i].len;
     }
     return at;

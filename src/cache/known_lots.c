@@ -3,6 +3,7 @@
 #include "cache/known_lots.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/bloom.h"
@@ -16,6 +17,8 @@ struct known_lots {
     struct bloom *filter;
     uint64_t hash_seed;
     lot_id upto;
+    _Atomic bool complete;
+    _Atomic bool claimed;
 };
 
 int known_lots_create(struct known_lots **out, uint32_t lots_max, uint64_t hash_seed,
@@ -65,6 +68,26 @@ lot_id known_lots_upto(struct known_lots *k)
     lot_id upto = k->upto;
     pthread_mutex_unlock(&k->lock);
     return upto;
+}
+
+void known_lots_complete(struct known_lots *k)
+{
+    atomic_store_explicit(&k->complete, true, memory_order_release);
+}
+
+bool known_lots_are_complete(struct known_lots *k)
+{
+    return atomic_load_explicit(&k->complete, memory_order_acquire);
+}
+
+bool known_lots_claim(struct known_lots *k)
+{
+    return !atomic_exchange(&k->claimed, true);
+}
+
+void known_lots_unclaim(struct known_lots *k)
+{
+    atomic_store(&k->claimed, false);
 }
 
 bool known_lots_maybe(struct known_lots *k, struct str key)

@@ -150,9 +150,11 @@ static void remove_if_empty(struct shelf *s, struct shelf_entry *e)
 
 void shelf_close(struct shelf *s)
 {
-    while (s->newest) {
-        assert(!s->newest->waiting);
-        remove_entry(s, s->newest);
+    struct shelf_entry *e;
+    while ((e = s->newest)) {
+        assert(!e->waiting);
+        remove_entry(s, e);
+        assert(s->newest != e);
     }
     free(s->slots);
     s->slots = NULL;
@@ -174,6 +176,7 @@ static bool make_room(struct shelf *s, size_t bytes, const struct shelf_entry *b
             if (had_value)
                 count(&s->figures->evicted_total, 1);
             remove_entry(s, e);
+            assert(s->oldest != e);
             continue;
         }
         if (e != but && had_value) {
@@ -290,13 +293,12 @@ enum shelf_state shelf_look(struct shelf *s, struct cache_ask *ask, int64_t now_
     return SHELF_LEASE;
 }
 
-bool shelf_peek(const struct shelf *s, struct str key, uint64_t hash, int64_t now_ms,
-                int64_t *version)
+bool shelf_peek(const struct shelf *s, struct cache_ask *ask, int64_t now_ms)
 {
-    const struct shelf_entry *e = *place_of(s, key, hash);
+    const struct shelf_entry *e = *place_of(s, ask->key, ask->hash);
     if (!e || !e->has_value || e->stale || now_ms >= e->until_ms)
         return false;
-    *version = e->lot ? e->lot->stock.version : 0;
+    answer(ask, e, now_ms);
     return true;
 }
 
@@ -378,6 +380,7 @@ enum shelf_fill shelf_settle(struct shelf *s, struct cache_ask *ask, const struc
           became == SHELF_KEPT || keep);
     if (became == SHELF_TOO_OLD) {
         ask->least_version = e->least_version;
+        ask->verdict = CACHE_FILL;
         if (ours)
             e->lease_until_ms = now_ms + s->terms->lease_ms;
         return became;

@@ -91,8 +91,7 @@ enum shelf_state shelf_leave(struct shelf *s, struct cache_ask *ask, int64_t now
 /* What is older than the version goes; version 0: whatever is there. */
 void shelf_delete(struct shelf *s, struct str key, uint64_t hash, int64_t version, int64_t now_ms);
 
-/* The version that a reader would be shown now; 0: absent. False: nothing. */
-bool shelf_peek(const struct shelf *s, struct str key, uint64_t hash, int64_t now_ms,
-                int64_t *version);
+/* Answers the ask with what a reader would be shown now, and changes nothing. False: nothing. */
+bool shelf_peek(const struct shelf *s, struct cache_ask *ask, int64_t now_ms);
 
 #endif

@@ -8,6 +8,9 @@
  * engine's stock is just what it will be once that batch is committed; a moment later newer
  * decisions are in it.
  *
+ * The host hears of a commit's lots at once, before their replies leave: whoever keeps copies
+ * of them lets those go.
+ *
  * Failure: memory is short for a note: the lots are told with their next commit. Short for a lot:
  * it is left to the engine.
  */
@@ -67,7 +70,7 @@ static void note_lot(struct lane *l, struct lane_note *note, lot_id id)
 
 void lane_note_stocks(struct lane *l, const struct batch *b)
 {
-    if (!l->gate->ops->committed)
+    if (!l->gate->ops->committed && !l->host.lots_committed)
         return;
     struct lane_note *note = &l->notes[b->number % LANE_NOTES];
     note->batch = b->number;
@@ -84,8 +87,12 @@ void lane_note_stocks(struct lane *l, const struct batch *b)
 void lane_settle_stocks(struct lane *l, const struct batch *b)
 {
     struct lane_note *note = &l->notes[b->number % LANE_NOTES];
-    if (note->batch == b->number)
-        note->committed = b->outcome == LEDGER_COMMITTED;
+    if (note->batch != b->number || b->outcome != LEDGER_COMMITTED)
+        return;
+    note->committed = l->gate->ops->committed != NULL;
+    if (l->host.lots_committed && note->count)
+        l->host.lots_committed(l->host.context, note->stocks, note->count,
+                               b->moves[b->move_count - 1].seq);
 }
 
 void lane_close(struct lane *l)

@@ -23,7 +23,7 @@
 #include "base/error.h"
 
 enum {
-    LABEL_VALUES_MAX = 4,
+    LABEL_VALUES_MAX = 5,
     CODES_MAX = 64, /* error numbers are -1 to -63 */
     BOUNDS = 17,
     BUCKETS = BOUNDS + 1,
@@ -85,6 +85,8 @@ static const struct histogram_row histogram_rows[] = {
 static const char *const label_values[METRIC_COUNTER_COUNT][LABEL_VALUES_MAX] = {
     /* in the order of enum gate_verdict */
     [METRIC_GATE_VERDICTS] = {"pass", "sold_out", "replay", "blind"},
+    /* in the order of enum cache_source */
+    [METRIC_LOT_READS] = {"memory", "local", "redis", "replica", "primary"},
     [METRIC_REFUSED_EARLY] = {"full", "late", "expired"},
 };
 

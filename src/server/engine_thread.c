@@ -72,6 +72,16 @@ static void commands_decided(void *context, uint64_t count)
     metrics_observe(t->metrics, METRIC_HISTOGRAM_TURN_COMMANDS, count);
 }
 
+static void lots_committed(void *context, const struct gate_stock *lots, uint32_t count,
+                           int64_t newest_seq)
+{
+    struct engine_thread *t = context;
+    for (uint32_t i = 0; i < count; i++) {
+        cache_delete(t->cache, lots[i].dims->key, lots[i].version, NULL, NULL);
+        bus_parts_lot_committed(&t->bus_parts, lots[i].dims->key, lots[i].version, newest_seq);
+    }
+}
+
 static void lot_left_out(void *context, struct str key)
 {
     (void)context;
@@ -187,6 +197,8 @@ static void *run(void *context)
 
 int engine_thread_start(struct engine_thread *t, struct error *e)
 {
+    if (t->cache)
+        t->lane.host.lots_committed = lots_committed;
     int code = pthread_create(&t->thread, NULL, run, t);
     return code ? error_set(e, TLY_ENO_MEMORY, "", "cannot start a thread: %s", strerror(code)) : 0;
 }

@@ -17,6 +17,8 @@
 #include "base/wake.h"
 #include "bus/bus.h"
 #include "bus/webhook.h"
+#include "cache/cache.h"
+#include "cache/known_lots.h"
 #include "lane/lane.h"
 #include "obs/metrics.h"
 #include "server/bus_parts.h"
@@ -39,9 +41,11 @@ struct engine_thread {
     struct wake wake;
     struct metrics *metrics;
     struct state *state;
-    struct bus *bus;            /* hears of each commit; may be NULL */
-    struct webhook *webhook;    /* so does this one */
-    struct bus_parts bus_parts; /* and these */
+    struct bus *bus;               /* hears of each commit; may be NULL */
+    struct webhook *webhook;       /* so does this one */
+    struct bus_parts bus_parts;    /* and these */
+    struct cache *cache;           /* hears of its lots; may be NULL */
+    struct known_lots *known_lots; /* the workers'; may be NULL */
     struct ledger_clock clock;
     struct reply_port *ports[PORTS_MAX]; /* by command.worker: the workers, the intake */
     unsigned port_count;

@@ -159,6 +159,39 @@ static void render_again(struct metrics_text *t, const struct bus_parts *p)
     }
 }
 
+/* All workers' together. */
+static void render_meter(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct meter_stats all = {0}, one;
+    for (unsigned i = 0; i < page->worker_count; i++) {
+        struct meter *meter = worker_meter(page->workers[i]);
+        if (!meter)
+            continue;
+        meter_figures(meter, &one);
+        all.samples_total += one.samples_total;
+        all.found_total += one.found_total;
+        all.lots += one.lots;
+        all.oldest_ms = one.oldest_ms > all.oldest_ms ? one.oldest_ms : all.oldest_ms;
+        if (one.lasted_longest_ms > all.lasted_longest_ms)
+            all.lasted_longest_ms = one.lasted_longest_ms;
+    }
+#define X(name, kind, help) statistic(t, "inconsistency", #name, TYPE_##kind, help, all.name);
+    METER_STATS(X)
+#undef X
+}
+
+static void render_cache(struct metrics_text *t, const struct metrics_page *page)
+{
+    struct cache_stats stats = {0};
+    if (!page->cache)
+        return;
+    page->cache->ops->stats(page->cache, &stats);
+#define X(name, kind, help) statistic(t, "cache", #name, TYPE_##kind, help, stats.name);
+    CACHE_STATS(X)
+#undef X
+    render_meter(t, page);
+}
+
 static void render_workers(struct metrics_text *t, const struct metrics_page *page)
 {
     struct worker_gauges gauges[WORKERS_MAX];
@@ -261,6 +294,7 @@ char *metrics_page_render(void *context, enum metrics_format format, const struc
     render_ledger(&t, page);
     render_gate(&t, page);
     render_bus(&t, page);
+    render_cache(&t, page);
     if (page->bus_parts) {
         render_kafka(&t, page->bus_parts);
         render_again(&t, page->bus_parts);
@@ -303,14 +337,14 @@ static void print_statistic(FILE *out, const char *part, const char *name, const
 void metrics_page_print_markdown(FILE *out)
 {
     static const char head[] = "\n| metric | type | what |\n| --- | --- | --- |\n";
-    fprintf(out,
-            "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
-            "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h`, `src/bus/*.h` and "
-            "`src/server/metrics_page.h`; change it there.\n\n"
-            "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
-            "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
-            "everybody else. No label carries a user, an order or a reservation.\n\n"
-            "## Requests and connections\n");
+    fprintf(out, "# Metrics\n\nMade by `tally docs metrics` from the declarations in "
+                 "`src/obs/metrics.h`, `src/engine/engine.h`,\n`src/ledger/ledger.h`, "
+                 "`src/bus/*.h`, `src/cache/cache.h` and "
+                 "`src/server/metrics_page.h`; change it there.\n\n"
+                 "`/metrics` answers in OpenMetrics 1.0.0 to who accepts "
+                 "`application/openmetrics-text`, and in the\nPrometheus text format 0.0.4 to "
+                 "everybody else. No label carries a user, an order or a reservation.\n\n"
+                 "## Requests and connections\n");
     fputs(head, out);
     print_row(out, METRIC_REQUESTS_NAME, "counter", "call,code", METRIC_REQUESTS_HELP);
 #define X(id, name, label, values, help) print_row(out, name, "counter", label, help);
@@ -335,6 +369,13 @@ void metrics_page_print_markdown(FILE *out)
     fprintf(out, "\n## Gate in Redis\n%s", head);
 #define X(name, kind, help) print_statistic(out, "gate_redis", #name, TYPE_##kind, help);
     GATE_REDIS_STATS(X)
+#undef X
+    fprintf(out, "\n## Cache\n%s", head);
+#define X(name, kind, help) print_statistic(out, "cache", #name, TYPE_##kind, help);
+    CACHE_STATS(X)
+#undef X
+#define X(name, kind, help) print_statistic(out, "inconsistency", #name, TYPE_##kind, help);
+    METER_STATS(X)
 #undef X
     fprintf(out, "\n## Events\n%s", head);
 #define X(name, kind, help) print_statistic(out, "events", #name, TYPE_##kind, help);

@@ -5,6 +5,7 @@
 
 #include "bus/bus.h"
 #include "bus/webhook.h"
+#include "cache/cache.h"
 #include "ledger/ledger.h"
 #include "obs/metrics.h"
 #include "server/bus_parts.h"
@@ -50,6 +51,7 @@
 struct metrics_page {
     struct ledger *ledger;
     struct bus *bus;               /* may be NULL */
+    struct cache *cache;           /* so may this one */
     const struct gate_parts *gate; /* may be NULL */
     struct webhook *webhook;       /* NULL: there is none */
     const struct bus_parts *bus_parts;

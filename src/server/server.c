@@ -23,6 +23,7 @@
 #include "bus/bus_inproc.h"
 #include "ledger/ledger_sqlite.h"
 #include "obs/log.h"
+#include "server/cache_parts.h"
 #include "server/data_dir.h"
 #include "server/gate_parts.h"
 #include "server/intake_thread.h"
@@ -158,8 +159,10 @@ static int create_bus(struct server *s, struct error *e)
 
 static int create_bus_parts(struct server *s, struct error *e)
 {
-    const struct bus_parts_host host = {
-        .ledger = s->engine_thread.lane.ledger, .lot_dims = lot_dims_of, .context = s};
+    const struct bus_parts_host host = {.ledger = s->engine_thread.lane.ledger,
+                                        .cache = s->engine_thread.cache,
+                                        .lot_dims = lot_dims_of,
+                                        .context = s};
     return bus_parts_create(&s->engine_thread.bus_parts, &s->settings, &host, e);
 }
 
@@ -313,6 +316,8 @@ static int start(struct server *s, struct error *e)
     if (code == 0)
         code = create_engine(s, hash_seed, e);
     if (code == 0)
+        code = server_create_cache(&s->settings, hash_seed, t, e);
+    if (code == 0)
         code = create_bus(s, e);
     if (code == 0)
         code = server_create_webhook(&s->settings, t, e);
@@ -335,6 +340,7 @@ static int start(struct server *s, struct error *e)
     s->page = (struct metrics_page){.ledger = t->lane.ledger,
                                     .bus = t->bus,
                                     .gate = &s->gate,
+                                    .cache = t->cache,
                                     .webhook = t->webhook,
                                     .bus_parts = &t->bus_parts,
                                     .state = &s->state,
@@ -491,6 +497,7 @@ static void stop(struct server *s)
     intake_thread_destroy(&s->intake);
     zone_close(s->expiry_zone);
     webhook_destroy(s->engine_thread.webhook);
+    server_destroy_cache(&s->engine_thread); /* its last answers are for bus_parts */
     bus_parts_destroy(&s->engine_thread.bus_parts);
     if (s->engine_thread.bus)
         s->engine_thread.bus->ops->destroy(s->engine_thread.bus);

@@ -13,6 +13,7 @@
 
 #include "base/zone.h"
 #include "obs/log.h"
+#include "server/cache_parts.h"
 #include "server/gate_parts.h"
 #include "server/settings.h"
 
@@ -254,6 +255,8 @@ int settings_check(const struct settings *s, struct error *e)
     if (strcmp(s->dimensions, "drinks") != 0 && strcmp(s->dimensions, "free") != 0)
         return error_set(e, TLY_EINVALID_ARGUMENT, "dimensions",
                          "dimensions = %s: must be drinks or free", s->dimensions);
+    if ((code = server_check_cache(s, e)) != 0)
+        return code;
     struct zone *zone;
     if ((code = zone_open(&zone, s->expiry_zone, "expiry_zone", e)) != 0)
         return code;

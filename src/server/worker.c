@@ -18,6 +18,7 @@
 
 #include "net/net.h"
 #include "obs/log.h"
+#include "server/request_log.h"
 
 enum {
     TICK_MS = 20,
@@ -33,7 +34,9 @@ struct worker {
     uv_async_t async;
     uv_timer_t tick;
     struct net *net;
-    struct gate_session *gate; /* the service's, once there is one */
+    struct gate_session *gate;   /* the service's, once there is one */
+    struct cache_session *cache; /* so is this one; or NULL */
+    struct meter *meter;         /* with a cache */
     struct service *service;
     struct engine_thread *engine_thread;
     struct state *state;
@@ -183,48 +186,6 @@ static int64_t host_now_ms(void *context)
     return w->now_ms;
 }
 
-static const char *call_name(enum metric_call call)
-{
-    static const char *const names[] = {
-#define X(name, text) text,
-        METRIC_CALLS(X)
-#undef X
-    };
-    return names[call];
-}
-
-static enum log_level level_of(int code)
-{
-    if (code == TLY_EINTERNAL || code == TLY_EIO || code == TLY_ECORRUPT)
-        return LOG_ERROR;
-    return code == TLY_EUNAVAILABLE || code == TLY_EOUTCOME_UNKNOWN || code == TLY_EOVERLOADED
-               ? LOG_WARN
-               : LOG_INFO;
-}
-
-static void host_request_done(void *context, const struct request_summary *s)
-{
-    struct log_field fields[9];
-    size_t n = 0;
-    (void)context;
-    fields[n++] = (struct log_field)log_text("call", call_name(s->call));
-    fields[n++] = (struct log_field)log_text("code", s->code ? error_name(s->code) : "OK");
-    const struct {
-        const char *name;
-        struct str value;
-    } texts[] = {{"order_id", s->order_id},
-                 {"lot", s->lot},
-                 {"request_id", s->request_id},
-                 {"trace_id", s->trace_id},
-                 {"why", s->text}};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (!str_empty(texts[i].value))
-            fields[n++] = (struct log_field)log_str(texts[i].name, texts[i].value);
-    fields[n++] = (struct log_field)log_int("duration_us", (int64_t)(s->duration_ns / 1000));
-    fields[n] = (struct log_field){0};
-    log_fields(level_of(s->code), s->code ? "request.refused" : "request.done", fields);
-}
-
 /* ---- one turn ---- */
 
 /* As much time as reading took in this turn, so that a flood of requests, most of which are
@@ -279,6 +240,20 @@ static void take_events(struct worker *w)
     service_events_turn(w->service);
 }
 
+static int64_t host_now_ms(void *context);
+
+static void cache_answered(void *context, struct cache_ask *ask)
+{
+    struct worker *w = context;
+    service_read_answered(w->service, ask);
+}
+
+static void take_reads(struct worker *w)
+{
+    if (w->cache && !w->closing)
+        w->cache->ops->turn(w->cache, host_now_ms(w));
+}
+
 static void show_gauges(struct worker *w)
 {
     uint32_t connections = w->net ? net_connections(w->net) : 0;
@@ -301,6 +276,7 @@ static void after_turn(void *context)
     service_flush(w->service);
     send_commands(w); /* the engine begins while answers are completed here */
     take_replies(w);
+    take_reads(w);
     service_flush(w->service); /* whoever waited for the places that those left */
     send_commands(w);
     take_events(w);
@@ -340,6 +316,8 @@ static void on_tick(uv_timer_t *timer)
     struct worker *w = timer->data;
     tell_refused(w);
     tell_shed(w);
+    if (w->cache && !w->closing)
+        w->cache->ops->tick(w->cache, host_now_ms(w));
     service_tick(w->service, net_now_ns(w->net));
 }
 
@@ -362,6 +340,7 @@ static void apply_settings(struct worker *w)
         .queue_max = (uint32_t)s->queue_max,
         .watchers_max = (uint32_t)s->watchers_max,
         .watch_interval_ms = s->watch_interval_ms,
+        .meter_interval_ms = s->cache_meter_ms,
         .top_lots = (uint32_t)s->top_lots,
         .log_requests = s->log_requests,
     };
@@ -388,6 +367,7 @@ static void end(struct worker *w)
         return;
     w->closing = true;
     service_leave_gate(w->service);
+    service_leave_cache(w->service);
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->async, NULL);
     net_close(w->net, on_closed, w);
@@ -429,6 +409,17 @@ static int attach_to_gate(struct worker *w, struct error *e)
     return gate->ops->attach(gate, &me, &w->gate, e);
 }
 
+static int attach_to_cache(struct worker *w, struct error *e)
+{
+    struct cache *cache = w->engine_thread->cache;
+    const struct cache_worker me = {
+        .loop = &w->loop, .context = w, .answered = cache_answered, .wake = wake_worker};
+    if (!cache)
+        return 0;
+    int code = meter_create(&w->meter, e);
+    return code ? code : cache->ops->attach(cache, &me, &w->cache, e);
+}
+
 static int create_service(struct worker *w, struct error *e)
 {
     const struct service_host host = {
@@ -448,9 +439,13 @@ static int create_service(struct worker *w, struct error *e)
         .events_newest = host_events_newest,
         .webhook_failures = w->engine_thread->webhook ? host_webhook_failures : NULL,
         .webhook_retry = host_webhook_retry,
-        .request_done = host_request_done,
+        .request_done = request_log,
         .change_epoch = w->config.change_epoch,
         .gate = w->gate,
+        .cache = w->cache,
+        .meter = w->meter,
+        .known_lots = w->cache ? w->engine_thread->known_lots : NULL,
+        .lots_shared = w->engine_thread->lane.ledger->traits.shared,
         .waiting = w->config.waiting,
         .budget = &w->budget,
         .metrics = w->metrics,
@@ -537,6 +532,8 @@ int worker_create(struct worker **out, const struct worker_config *config, struc
     if (code == 0)
         code = attach_to_gate(w, e);
     if (code == 0)
+        code = attach_to_cache(w, e);
+    if (code == 0)
         code = create_service(w, e);
     if (code == 0)
         code = create_net(w, e);
@@ -556,6 +553,11 @@ uint16_t worker_port(const struct worker *w)
 struct reply_port *worker_reply_port(struct worker *w)
 {
     return &w->port;
+}
+
+struct meter *worker_meter(const struct worker *w)
+{
+    return w->meter;
 }
 
 static void *run(void *context)
@@ -635,8 +637,10 @@ void worker_destroy(struct worker *w)
     if (!w)
         return;
     drop_events(w);
-    if (!w->service)
+    if (!w->service) {
         gate_detach(w->gate);
+        cache_detach(w->cache);
+    }
     if (w->net && !w->closing) {
         net_close(w->net, on_closed, w);
         w->closing = true;
@@ -655,6 +659,7 @@ void worker_destroy(struct worker *w)
         int code = uv_loop_close(&w->loop);
         assert(code == 0);
     }
+    meter_destroy(w->meter);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

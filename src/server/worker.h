@@ -52,6 +52,8 @@ int worker_create(struct worker **out, const struct worker_config *config,
                   struct error *e) MUST_CHECK;
 uint16_t worker_port(const struct worker *w);
 struct reply_port *worker_reply_port(struct worker *w);
+/* NULL: there is none. Its figures: any thread. */
+struct meter *worker_meter(const struct worker *w);
 int worker_start(struct worker *w, struct error *e) MUST_CHECK;
 
 /* From the main thread, while the worker runs. */

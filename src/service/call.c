@@ -132,6 +132,30 @@ void call_submit(struct service *s, struct call *c)
     s->host.submit(s->host.context, &c->command);
 }
 
+void call_wait_for_cache(struct service *s, struct call *c)
+{
+    c->stage = CALL_AT_CACHE;
+    s->inflight++;
+    if (c->origin.exchange)
+        call_wait(s, c);
+}
+
+void call_leave_cache(struct service *s, struct call *c)
+{
+    assert(c->stage == CALL_AT_CACHE && s->inflight > 0);
+    call_stop_waiting(s, c);
+    s->inflight--;
+    c->stage = CALL_PREPARING;
+}
+
+void service_leave_cache(struct service *s)
+{
+    s->leaving_cache = true;
+    lot_filter_leave(s);
+    cache_detach(s->host.cache);
+    s->host.cache = NULL;
+}
+
 void call_ask_gate(struct service *s, struct call *c, struct gate_ask *asks, uint32_t count,
                    void (*admitted)(struct service *s, struct call *c))
 {
@@ -206,7 +230,7 @@ void service_complete(struct service *s, struct command *command)
     call_stop_waiting(s, c);
     queue_done(s, c);
     c->stage = CALL_PREPARING;
-    if (c->origin.exchange || c->own)
+    if (c->origin.exchange || c->own || c->owes)
         c->finish(s, c);
     if (c->stage == CALL_PREPARING)
         call_put(s, c);

@@ -157,6 +157,7 @@ static const struct route routes[] = {
      .method = HTTP_GET,
      .pattern = STR("/v1/lots/{}"),
      .parameter = "lot",
+     .query = "consistency",
      REQUEST(get_lot),
      .start = get_lot_start},
     {.call = CALL_UPDATE_LOT,

@@ -41,6 +41,7 @@ void service_destroy(struct service *s)
     if (!s)
         return;
     service_leave_gate(s);
+    service_leave_cache(s);
     service_end_streams(s);
     imports_end(s, true);
     calls_close(s);
@@ -184,6 +185,7 @@ void service_tick(struct service *s, uint64_t monotonic_ns)
     watch_sale_tick(s);
     events_tick(s);
     imports_tick(s);
+    read_meter_tick(s);
     health_tick(s);
 }
 

@@ -71,7 +71,13 @@ struct origin {
     struct str lot;
 };
 
-enum call_state { CALL_PREPARING, CALL_IN_QUEUE, CALL_AT_GATE, CALL_AT_ENGINE };
+enum call_state {
+    CALL_PREPARING,
+    CALL_IN_QUEUE,
+    CALL_AT_GATE,
+    CALL_AT_CACHE, /* or standing by, see lot_filter.c */
+    CALL_AT_ENGINE,
+};
 
 struct call {
     struct command command;
@@ -88,11 +94,13 @@ struct call {
     size_t charged; /* to the worker's budget, once it goes on without its exchange */
     uint8_t stage;  /* enum call_state */
     bool own;       /* the service's own call: finish() although there is nobody to answer */
+    bool owes;      /* a fill to the cache: finish() also if there is nobody to answer */
     bool waiting;   /* in the wheel */
     uint64_t due_ns;
     uint64_t begun_ns; /* when it left the queue; 0: it was not in one */
     struct waiter waiter;
     struct call *next, *previous; /* in a slot of the wheel; next: in the pool */
+    struct call *next_standing;   /* lot_filter.c's */
     struct arena arena;
     struct gate_ask ask;
     char text[CALL_TEXT_BYTES];
@@ -169,6 +177,11 @@ struct service {
     struct arena spare_memory;
     struct admission admission;
     bool advancing;
+    struct call *standing;        /* lot_filter.c: by until the next list of lots, */
+    struct call *standing_listed; /* or the present one, is there */
+    bool listing;
+    bool leaving_cache;
+    bool sampling; /* read_meter.c's: one is under way */
     struct spare refusals[REFUSALS];
     uint32_t refusals_retry_s; /* what they say; 0: they are not made */
     struct arena refusal_memory;
@@ -252,6 +265,9 @@ void call_ask_gate(struct service *s, struct call *c, struct gate_ask *asks, uin
                    void (*admitted)(struct service *s, struct call *c));
 /* Answered, or nobody is there to be: the call ends without the engine. */
 void call_refused_at_gate(struct service *s, struct call *c);
+/* It stands at the cache: its time runs, it is counted. And it does so no more. */
+void call_wait_for_cache(struct service *s, struct call *c);
+void call_leave_cache(struct service *s, struct call *c);
 /* What was asked of the gate is sent off. */
 void service_flush_gate(struct service *s);
 /* At the gate or with the engine: from now on its time runs. */
@@ -370,6 +386,26 @@ char *show_text(struct str text, struct arena *a);
 void finish_lot(struct service *s, struct call *c, int status, const struct lot_view *lot);
 /* 201, with the Location of the lot. */
 void finish_lot_created(struct service *s, struct call *c, const struct lot_view *lot);
+
+/* ---- get_lot.c, read_lot.c, lot_filter.c ---- */
+
+/* With where the answer came from, and how old it may be. */
+void finish_lot_read(struct service *s, struct call *c, const struct lot_view *lot,
+                     enum cache_source source, int64_t age_ms);
+/* Of what the engine answered. */
+enum cache_source lot_source(const struct service *s, const struct call *c);
+/* Through the cache. */
+int read_lot(struct service *s, struct call *c, struct error *e) MUST_CHECK;
+/* Of a call that stood by: there is no such lot; or there may be. */
+void read_lot_unknown(struct service *s, struct call *c);
+void read_lot_from_engine(struct service *s, struct call *c);
+/* True: there seems to be no such lot; the call stands by until that is sure. */
+bool lot_filter_denies(struct service *s, struct call *c);
+void lot_filter_leave(struct service *s);
+/* read_meter.c: a sample, if it is time for one. */
+void read_meter_tick(struct service *s);
+/* True: the ask was one of a sample. */
+bool read_meter_answered(struct service *s, struct cache_ask *ask);
 
 /* ---- move.c: what the moves of one reservation share ---- */
 

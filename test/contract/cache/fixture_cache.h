@@ -4,6 +4,8 @@
 
 #include "fixture.h"
 
+#include <uv.h>
+
 #include "cache/cache.h"
 
 enum { SEED = 11, NOW_MS = 1000000 };
@@ -12,6 +14,7 @@ enum { SEED = 11, NOW_MS = 1000000 };
 
 /* A worker with its session. */
 struct reader {
+    uv_loop_t loop;
     struct cache_session *session;
     struct cache *cache;
     int answers;
@@ -39,6 +42,8 @@ void read_end(struct reader *r, struct read *read);
 enum cache_verdict read_lot(struct reader *r, struct read *out, const char *key);
 /* What the authority says: a lot at this version with `on_hand` units; version 0: none. */
 bool fill_with(struct reader *r, struct read *read, int64_t version, int64_t on_hand);
+/* Ends the lease without a reading; others may have it when this returns. */
+void give_up(struct reader *r, struct read *read);
 /* All that a remove() set off has been done. */
 void remove_lot(struct cache *c, const char *key, int64_t version);
 struct cached_lot lot_at(const char *key, int64_t version, int64_t on_hand);

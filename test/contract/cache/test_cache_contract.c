@@ -52,7 +52,7 @@ static void what_is_not_there_is_the_askers_to_fill(void **state)
     begin(&r);
     assert_int_equal(read_lot(&r.a, &read, KEY), CACHE_FILL);
     assert_int_equal(read.ask.least_version, 0);
-    r.a.session->ops->give_up(r.a.session, &read.ask, NOW_MS);
+    give_up(&r.a, &read);
     end(&r);
 }
 
@@ -92,6 +92,9 @@ static void an_answer_says_where_it_came_from_and_how_old_it_is(void **state)
     assert_true(r.a.session->ops->fill(r.a.session, &read.ask, &reading, NOW_MS));
     assert_int_equal(read.ask.verdict, CACHE_FOUND);
     assert_int_equal(read.ask.source, SOURCE_REPLICA);
+    struct read last;
+    assert_int_equal(read_lot(&r.a, &last, "last#00000000"), CACHE_FILL); /* behind the fill */
+    give_up(&r.a, &last);
     assert_int_equal(read_lot(&r.b, &read, KEY), CACHE_FOUND);
     assert_true(read.ask.source == SOURCE_LOCAL || read.ask.source == SOURCE_REDIS);
     assert_int_equal(read.ask.age_ms, 3000);
@@ -169,6 +172,7 @@ static void a_reading_older_than_a_delete_is_refused_and_the_version_wanted_is_t
     assert_int_equal(read_lot(&r.a, &read, KEY), CACHE_FILL);
     assert_int_equal(read.ask.least_version, 9);
     assert_false(fill_with(&r.a, &read, 8, 24));
+    assert_int_equal(read.ask.verdict, CACHE_FILL);
     assert_int_equal(read.ask.least_version, 9);
     assert_true(fill_with(&r.a, &read, 9, 23));
     assert_units(&r.b, 9, 23);
@@ -186,10 +190,10 @@ static void a_fill_that_was_overtaken_by_a_delete_is_not_kept(void **state)
     remove_lot(r.c, KEY, 9);
     if (fill_with(&r.a, &slow, 8, 24)) { /* a tier that answers later cannot refuse it at once */
         assert_int_equal(read_lot(&r.b, &read, KEY), CACHE_FILL);
-        r.b.session->ops->give_up(r.b.session, &read.ask, NOW_MS);
+        give_up(&r.b, &read);
     } else {
         assert_int_equal(slow.ask.least_version, 9);
-        r.a.session->ops->give_up(r.a.session, &slow.ask, NOW_MS);
+        give_up(&r.a, &slow);
     }
     put_version(&r, 9, 23);
     assert_units(&r.b, 9, 23);
@@ -225,7 +229,7 @@ static void who_gives_up_hands_the_fill_to_one_who_waits(void **state)
     assert_int_equal(read_lot(&r.a, &first, KEY), CACHE_FILL);
     assert_false(read_begin(&r.b, &second, KEY));
     assert_false(read_begin(&r.b, &third, KEY));
-    r.a.session->ops->give_up(r.a.session, &first.ask, NOW_MS);
+    give_up(&r.a, &first);
     read_end(&r.b, &second);
     assert_int_equal(second.ask.verdict, CACHE_FILL);
     assert_int_equal(third.answers, 0);
@@ -250,11 +254,46 @@ static void lots_do_not_get_in_each_others_way(void **state)
             .lot = &lot, .source = SOURCE_PRIMARY, .read_ms = NOW_MS};
         assert_true(r.a.session->ops->fill(r.a.session, &read.ask, &reading, NOW_MS));
     }
+    assert_int_equal(read_lot(&r.a, &read, "last#00000000"), CACHE_FILL); /* behind all fills */
+    give_up(&r.a, &read);
     for (int i = 0; i < 500; i++) {
         snprintf(key, sizeof key, "sku-%d#%08x", i, (unsigned)i);
         assert_int_equal(read_lot(&r.b, &read, key), CACHE_FOUND);
         assert_int_equal(read.ask.lot.stock.version, i + 1);
     }
+    end(&r);
+}
+
+static void a_look_for_comparison_takes_no_lease_and_counts_as_no_read(void **state)
+{
+    struct rig r;
+    struct cache_stats before, after;
+    (void)state;
+    begin(&r);
+    put_version(&r, 7, 24);
+    r.c->ops->stats(r.c, &before);
+    int found = 0;
+    for (int tier = SOURCE_LOCAL; tier <= SOURCE_REDIS; tier++) {
+        struct read read = {.ask = {.key = STR(KEY)}};
+        read.ask.context = &read;
+        if (r.a.session->ops->inspect(r.a.session, &read.ask, (enum cache_source)tier, NOW_MS))
+            read.answers++;
+        read_end(&r.a, &read);
+        assert_true(read.ask.verdict == CACHE_FOUND || read.ask.verdict == CACHE_BLIND);
+        found += read.ask.verdict == CACHE_FOUND && read.ask.lot.stock.version == 7;
+        read = (struct read){.ask = {.key = STR("none#00000000"), .context = &read}};
+        if (r.a.session->ops->inspect(r.a.session, &read.ask, (enum cache_source)tier, NOW_MS))
+            read.answers++;
+        read_end(&r.a, &read);
+        assert_int_equal(read.ask.verdict, CACHE_BLIND);
+    }
+    (void)found;
+    r.c->ops->stats(r.c, &after);
+    assert_int_equal(after.local_hits_total + after.remote_hits_total + after.misses_total,
+                     before.local_hits_total + before.remote_hits_total + before.misses_total);
+    struct read read;
+    assert_int_equal(read_lot(&r.b, &read, "none#00000000"), CACHE_FILL);
+    give_up(&r.b, &read);
     end(&r);
 }
 
@@ -266,7 +305,7 @@ static void leaving_answers_what_is_open_blind(void **state)
     begin(&r);
     assert_int_equal(read_lot(&r.a, &first, KEY), CACHE_FILL);
     assert_false(read_begin(&r.b, &second, KEY));
-    cache_detach(r.b.session);
+    reader_close(&r.b);
     assert_int_equal(second.answers, 1);
     assert_int_equal(second.ask.verdict, CACHE_BLIND);
     assert_true(fill_with(&r.a, &first, 2, 2));
@@ -290,6 +329,7 @@ int main(void)
         TEST(one_reader_fills_and_the_others_get_what_it_read),
         TEST(who_gives_up_hands_the_fill_to_one_who_waits),
         TEST(lots_do_not_get_in_each_others_way),
+        TEST(a_look_for_comparison_takes_no_lease_and_counts_as_no_read),
         TEST(leaving_answers_what_is_open_blind),
     };
     return RUN_ADAPTERS(tests);

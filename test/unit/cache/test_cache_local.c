@@ -114,7 +114,7 @@ static int read_until_local(struct rig *r, const char *key, int reads)
         if (a.verdict == CACHE_FILL)
             assert_true(fill(r, &a, 1));
         int64_t version;
-        if (r->front->ops->peek(r->front, str_of(key), SOURCE_LOCAL, &version))
+        if (r->front->ops->peek(r->front, str_of(key), &version))
             return i + 1;
     }
     return reads + 1;
@@ -145,9 +145,9 @@ static void a_hot_lot_is_kept_for_ten_seconds(void **state)
     open_in_front(&r, 0);
     read_until_local(&r, KEY, 2 * HOT_READS);
     tick(&r, 9999);
-    assert_true(r.front->ops->peek(r.front, STR(KEY), SOURCE_LOCAL, &version));
+    assert_true(r.front->ops->peek(r.front, STR(KEY), &version));
     tick(&r, 1);
-    assert_false(r.front->ops->peek(r.front, STR(KEY), SOURCE_LOCAL, &version));
+    assert_false(r.front->ops->peek(r.front, STR(KEY), &version));
     close_rig(&r);
 }
 

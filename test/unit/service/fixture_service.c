@@ -251,8 +251,8 @@ static enum readiness host_readiness(void *context, struct str *why)
 
 static int64_t host_now_ms(void *context)
 {
-    (void)context;
-    return INT64_C(1795000000000);
+    const struct fixture *f = context;
+    return INT64_C(1795000000000) + f->later_ms;
 }
 
 static bool host_lot_signs(void *context, lot_id id, struct lot_signs *out)
@@ -424,7 +424,42 @@ static void add_lot(struct fixture *f, lot_id id, const char *sku, const char *f
         .stock = {100, 10, 5, 7}};
 }
 
-struct fixture *fixture_open(void)
+static void cache_answered(void *context, struct cache_ask *ask)
+{
+    struct fixture *f = context;
+    service_read_answered(f->service, ask);
+}
+
+void fixture_cache_turn(struct fixture *f, int64_t after_ms)
+{
+    f->later_ms += after_ms;
+    f->cache_session->ops->turn(f->cache_session, host_now_ms(f));
+    f->cache_session->ops->tick(f->cache_session, host_now_ms(f));
+}
+
+static void add_cache(struct fixture *f, bool filter)
+{
+    const struct cache_worker worker = {.context = f, .answered = cache_answered};
+    const struct cache_local_config config = {.bytes_max = 1 << 20,
+                                              .keep_ms = 30000,
+                                              .absent_ms = 5000,
+                                              .stale_ms = 1000,
+                                              .tombstone_ms = 30000,
+                                              .lease_ms = 1000,
+                                              .wait_ms = 250,
+                                              .stale_wait_ms = 20};
+    assert_int_equal(cache_local_create(&f->cache, &config, NULL), 0);
+    assert_int_equal(f->cache->ops->attach(f->cache, &worker, &f->cache_session, NULL), 0);
+    f->cache_session->ops->tick(f->cache_session, host_now_ms(f));
+    if (filter)
+        assert_int_equal(known_lots_create(&f->known_lots, 1000, 1, NULL), 0);
+    f->host.cache = f->cache_session;
+    f->host.known_lots = f->known_lots;
+    assert_int_equal(meter_create(&f->meter, NULL), 0);
+    f->host.meter = f->meter;
+}
+
+static struct fixture *open_fixture(bool cache, bool filter)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct error e;
@@ -467,8 +502,20 @@ struct fixture *fixture_open(void)
                                     .settings = &f->settings,
                                     .hash_seed = 0x5eed,
                                     .change_epoch = 0xabc};
+    if (cache)
+        add_cache(f, filter);
     assert_int_equal(service_create(&f->service, &f->host, &e), 0);
     return f;
+}
+
+struct fixture *fixture_open(void)
+{
+    return open_fixture(false, false);
+}
+
+struct fixture *fixture_open_with_cache(bool filter)
+{
+    return open_fixture(true, filter);
 }
 
 void fixture_webhook(struct fixture *f, uint32_t failures)
@@ -478,6 +525,9 @@ void fixture_webhook(struct fixture *f, uint32_t failures)
     f->host.webhook_failures = host_webhook_failures;
     f->host.webhook_retry = host_webhook_retry;
     service_destroy(f->service);
+    cache_destroy(f->cache);
+    known_lots_destroy(f->known_lots);
+    meter_destroy(f->meter);
     assert_int_equal(service_create(&f->service, &f->host, &e), 0);
 }
 

@@ -7,6 +7,7 @@
 
 #include <tally.pb-c.h>
 
+#include "cache/cache_local.h"
 #include "engine/engine.h"
 #include "service/service.h"
 #include "wire/codec.h"
@@ -68,11 +69,20 @@ struct fixture {
     char summary_order_id[128];
     int summaries;
     uint64_t now_ns;
+    int64_t later_ms; /* ledger time has gone on so far */
+    struct cache *cache;
+    struct cache_session *cache_session;
+    struct known_lots *known_lots;
+    struct meter *meter;                  /* with a cache; settings.meter_interval_ms is 0 */
     struct fake_exchange *exchanges[256]; /* freed at the end */
     size_t exchange_count;
 };
 
 struct fixture *fixture_open(void);
+/* With a cache in this process; and a filter of lot keys, or none. */
+struct fixture *fixture_open_with_cache(bool filter);
+/* The cache's worker has its turn, so many milliseconds later. */
+void fixture_cache_turn(struct fixture *f, int64_t after_ms);
 void fixture_close(struct fixture *f);
 
 /* HTTP/1: "POST", "/v1/lots", with a JSON body or "". The target may have a query. */

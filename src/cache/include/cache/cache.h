@@ -129,6 +129,11 @@ struct cache_ops {
                   struct error *e);
     /* True: it is answered already, and answered() will not be called. */
     bool (*ask)(struct cache_session *s, struct cache_ask *ask, int64_t now_ms);
+    /* As ask(), of the one tier (SOURCE_LOCAL, SOURCE_REDIS), for comparison: counts as no read,
+     * waits for nobody and takes no lease. BLIND: nothing is there, or it is stale, or cannot be
+     * told. */
+    bool (*inspect)(struct cache_session *s, struct cache_ask *ask, enum cache_source tier,
+                    int64_t now_ms);
     /* Of an ask whose verdict was FILL. False: the reading is older than ask->least_version, which
      * is out: the lease goes on, and a newer reading, or give_up(), is owed. */
     bool (*fill)(struct cache_session *s, struct cache_ask *ask, const struct cache_reading *r,
@@ -151,9 +156,8 @@ struct cache_ops {
                    void *context);
     /* The same, in this process only: somebody else has told, or will tell, the rest. */
     void (*forget)(struct cache *c, struct str key, int64_t version);
-    /* What the tier (SOURCE_LOCAL, ...) has of the lot, for comparison: false: nothing, or that
-     * tier cannot be looked into from here. Counts as no read. */
-    bool (*peek)(struct cache *c, struct str key, enum cache_source tier, int64_t *version);
+    /* The version of the lot that a reader in this process would be shown; false: none. */
+    bool (*peek)(struct cache *c, struct str key, int64_t *version);
     void (*stats)(struct cache *c, struct cache_stats *out);
 
     void (*destroy)(struct cache *c); /* no session is left */

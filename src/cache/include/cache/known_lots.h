@@ -25,6 +25,12 @@ void known_lots_add(struct known_lots *k, struct str key);
 /* All lots up to this number are in; never goes back. */
 void known_lots_reached(struct known_lots *k, lot_id upto);
 lot_id known_lots_upto(struct known_lots *k);
+/* The lots that there were when it was made are all in. */
+void known_lots_complete(struct known_lots *k);
+bool known_lots_are_complete(struct known_lots *k);
+/* True for one caller: it fills it, or gives the claim back. */
+bool known_lots_claim(struct known_lots *k);
+void known_lots_unclaim(struct known_lots *k);
 bool known_lots_maybe(struct known_lots *k, struct str key);
 
 #endif

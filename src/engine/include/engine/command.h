@@ -299,7 +299,9 @@ struct command {
         } create;
         struct {
             struct str key;
-            struct lot_view lot;
+            bool strong;         /* asked: of the authority itself, never of a replica */
+            bool replica;        /* answered: a replica said so */
+            struct lot_view lot; /* answered */
         } get_lot;
         struct {
             struct str sku, flavor, size; /* filters; empty: any */

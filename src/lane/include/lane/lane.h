@@ -52,12 +52,17 @@ struct lane_host {
     void (*submitted)(void *context, const struct batch *b);
     void (*settled)(void *context, const struct batch *b);
     void (*decided)(void *context, uint64_t commands);
+    /* The lane's thread, after a commit and before the replies leave: its lots as they are now,
+     * with their versions. `newest_seq`: of the commit's moves. Memory is the lane's, for the call.
+     */
+    void (*lots_committed)(void *context, const struct gate_stock *lots, uint32_t count,
+                           int64_t newest_seq);
     /* The lane's thread: memory was short, the gate will not know this lot. */
     void (*lot_left_out)(void *context, struct str key);
 };
 
-/* The lots that a batch touches, as they are once it is committed. Only for a gate
- * that wants it. */
+/* The lots that a batch touches, as they are once it is committed. Only where the gate or
+ * the host wants it. */
 struct lane_note {
     uint64_t batch;
     struct gate_stock *stocks;

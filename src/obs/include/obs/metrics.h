@@ -77,6 +77,10 @@ enum metric_call {
       "connections closed or requests refused because of broken HTTP")                             \
     X(EVENTS_SENT, "tally_events_sent_total", "", 1, "events handed to streams of events")         \
     X(GATE_VERDICTS, "tally_gate_verdicts_total", "verdict", 4, "asks of the gate, by its answer") \
+    X(LOT_READS, "tally_lot_reads_total", "source", 5,                                             \
+      "answers to GetLot, by where they came from")                                                \
+    X(LOTS_DENIED, "tally_lots_denied_total", "", 1,                                               \
+      "look-ups of lots that never were, answered without one")                                    \
     X(REFUSED_EARLY, "tally_refused_early_total", "why", 3,                                        \
       "requests refused before anything was made of them")                                         \
     X(ENGINE_TURNS, "tally_engine_turns_total", "", 1, "turns of the engine's loop")
@@ -95,6 +99,8 @@ enum metric_counter {
     X(QUEUE_WAIT, "tally_queue_wait_seconds", "seconds",                                           \
       "how long a request waited for a place at work, if it had to")                               \
     X(COMMIT, "tally_commit_duration_seconds", "seconds", "a ledger commit as the engine sees it") \
+    X(INCONSISTENT, "tally_inconsistency_duration_seconds", "seconds",                             \
+      "how long a sampled copy of a lot was older than the authority")                             \
     X(BATCH, "tally_batch_moves", "", "moves in a ledger commit")                                  \
     X(TURN_COMMANDS, "tally_engine_turn_commands", "", "commands in one turn of the engine")
 

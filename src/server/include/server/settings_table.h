@@ -191,6 +191,45 @@
     X(archive_step_rows, NUMBER, 500, 1, 100000, START,                                            \
       "reservations that leave in one transaction")
 
+#define SETTINGS_CACHE(X)                                                                          \
+    X(cache, TEXT, "off", 3, 1000, START,                                                          \
+      "where GetLot looks first: off (the engine answers), local (lots that were read are kept in " \
+      "this process), or redis://[user@]host:port[,host:port...] (in Redis, for all nodes; hot "   \
+      "lots in this process)")                                                                     \
+    X(cache_password, TEXT, "", 0, 800, START,                                                     \
+      "password for the Redis of cache")                                                           \
+    X(cache_password_file, TEXT, "", 0, 1000, START,                                               \
+      "a file that holds cache_password")                                                          \
+    X(cache_hot_reads, NUMBER, 5000, 1, 1000000000, START,                                         \
+      "before Redis a lot is kept in this process if it was read more often within a minute")      \
+    X(cache_hot_lots_max, NUMBER, 1000, 0, 1000000, START,                                         \
+      "so many lots are")                                                                          \
+    X(cache_hot_ms, DURATION, SECONDS(10), 10, HOURS(1), START,                                    \
+      "for so long")                                                                               \
+    X(cache_recheck_ms, DURATION, 500, 0, HOURS(1), START,                                         \
+      "how often such a lot is looked up in Redis all the same, so that a node that nobody tells "  \
+      "of commits is at most so far behind; 0: never")                                             \
+    X(cache_memory_max, BYTES, MIB(64), MIB(1), MIB(65536), START,                                 \
+      "memory of lots kept in this process")                                                       \
+    X(cache_ttl_ms, DURATION, SECONDS(30), 10, HOURS(24), START,                                   \
+      "how long a lot is kept, if no commit ends it sooner")                                       \
+    X(cache_absent_ttl_ms, DURATION, SECONDS(5), 10, HOURS(24), START,                             \
+      "how long it is kept that there is no such lot")                                             \
+    X(cache_tombstone_ms, DURATION, SECONDS(30), SECONDS(1), HOURS(1), START,                      \
+      "how long a commit is remembered, so that no older reading is kept: longer than a replica "  \
+      "may lag")                                                                                   \
+    X(cache_lease_ms, DURATION, SECONDS(1), 10, MINUTES(1), START,                                 \
+      "how long one reader may take to read a lot for all; then the next one tries")               \
+    X(cache_wait_ms, DURATION, 250, 1, MINUTES(1), START,                                          \
+      "how long the others wait for that; then they ask the ledger themselves")                    \
+    X(cache_stale_wait_ms, DURATION, 20, 1, MINUTES(1), START,                                     \
+      "the same where there is what a commit has just made old; then they get that")               \
+    X(cache_meter_ms, DURATION, SECONDS(1), 0, HOURS(1), RELOAD,                                   \
+      "how often each worker compares the copies of a lot that was read with the ledger "          \
+      "(tally_inconsistency_...); 0: never")                                                       \
+    X(cache_stale_ms, DURATION, SECONDS(1), 0, MINUTES(1), START,                                  \
+      "how long after the commit they may get it")
+
 #define SETTINGS_EVENTS(X)                                                                         \
     X(event_source, TEXT, "/tally", 1, 200, START,                                                 \
       "source of events: a URI that tells this shop's ledger from others")                         \
@@ -248,11 +287,13 @@
     G("Connections and requests", SETTINGS_LIMITS)                                                 \
     G("Engine and gate", SETTINGS_ENGINE)                                                          \
     G("Ledger", SETTINGS_LEDGER)                                                                   \
+    G("Cache", SETTINGS_CACHE)                                                                     \
     G("Events and webhooks", SETTINGS_EVENTS)
 
 #define SETTINGS(X)                                                                                \
     SETTINGS_PLACE(X)                                                                              \
     SETTINGS_HOLDS(X)                                                                              \
-    SETTINGS_TIME(X) SETTINGS_LIMITS(X) SETTINGS_ENGINE(X) SETTINGS_LEDGER(X) SETTINGS_EVENTS(X)
+    SETTINGS_TIME(X)                                                                               \
+    SETTINGS_LIMITS(X) SETTINGS_ENGINE(X) SETTINGS_LEDGER(X) SETTINGS_CACHE(X) SETTINGS_EVENTS(X)
 
 #endif

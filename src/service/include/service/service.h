@@ -20,6 +20,9 @@
 #include "base/hash.h"
 #include "bus/bus.h"
 #include "bus/webhook.h"
+#include "cache/cache.h"
+#include "cache/known_lots.h"
+#include "cache/meter.h"
 #include "engine/command.h"
 #include "engine/engine.h"
 #include "gate/gate.h"
@@ -44,6 +47,7 @@ struct service_settings {
     uint32_t queue_max;        /* so many: beyond it OVERLOADED */
     uint32_t watchers_max;     /* streams of this worker */
     int64_t watch_interval_ms; /* between two messages of a watcher */
+    int64_t meter_interval_ms; /* between two samples of the meter; 0: none */
     uint32_t top_lots;         /* lots with gauges of their own in /metrics */
     bool log_requests;         /* a log line for each request, not only for failed ones */
 };
@@ -128,6 +132,10 @@ struct service_host {
                          struct error *e);
     struct waiting_rooms *waiting; /* NULL: there are none */
     struct gate_session *gate;     /* the service's now; its answers go to service_admitted() */
+    struct cache_session *cache;   /* the service's now, or NULL; to service_read_answered() */
+    struct known_lots *known_lots; /* or NULL: any lot may be there */
+    struct meter *meter;           /* this worker's; or NULL */
+    bool lots_shared;              /* others write to the ledger, too: the engine reads it anew */
     struct budget *budget; /* the worker's, or NULL: for calls that go on without their exchange */
     const struct service_imports *imports; /* or NULL */
     struct metrics *metrics;               /* this worker's shard */
@@ -158,6 +166,10 @@ void service_complete(struct service *s, struct command *c);
 void service_flush(struct service *s);
 /* What the gate answered, by `next`. */
 void service_admitted(struct service *s, struct gate_ask *first);
+/* What the cache answered later than at once. */
+void service_read_answered(struct service *s, struct cache_ask *ask);
+/* Before the loop ends: the cache is let go of; who waits for it is refused. */
+void service_leave_cache(struct service *s);
 /* A page of events came, or why there is none. */
 void service_events_answered(struct service *s, struct event_read *r);
 /* Once a turn of the loop: clients that did not take all of their events may do so now. */
