@@ -403,6 +403,10 @@ size_t audit_set_rows(struct auditor *a, const struct move *rows, size_t count)
         cause = ask;
         of_cause = found;
     }
+    /* A file of one new lot is like an order to create it: where both wait, that may have done it.
+     */
+    if (cause && of_cause == 1 && rows->kind == MOVE_CREATE && audit_cause(a, rows))
+        return 0;
     if (cause) {
         cause->caused = true;
         audit_count(a, AUDIT_OUTCOME_STOCK_SET);
