@@ -151,6 +151,18 @@ static void count_sale(const struct rows_load *l, struct loaded_sale *s)
     }
 }
 
+void rows_load_recount_sales(struct rows_load *l, size_t row_count)
+{
+    const size_t rows = l->row_count;
+    l->row_count = row_count;
+    for (uint32_t i = 0; i < l->load->sale_count; i++) {
+        struct loaded_sale *s = &l->sales[i];
+        *s = (struct loaded_sale){.terms = s->terms, .created_seq = s->created_seq};
+        count_sale(l, s);
+    }
+    l->row_count = rows;
+}
+
 static void add_lots_of_sale(struct rows_load *l, const struct sale_terms *t)
 {
     for (uint16_t i = 0; i < t->item_count; i++) {

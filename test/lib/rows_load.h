@@ -49,6 +49,8 @@ struct rows_load {
 /* `rows` only ever grow at their end from one call to the next. */
 void rows_load_answer(struct rows_load *l, const struct move *rows, size_t row_count,
                       struct load *load);
+/* The sales' counts as they were after so many rows. */
+void rows_load_recount_sales(struct rows_load *l, size_t row_count);
 void rows_load_end(struct rows_load *l);   /* its records are freed */
 void rows_load_close(struct rows_load *l); /* and all else */
 /* It has something that is never assumed. */

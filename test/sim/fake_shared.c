@@ -166,7 +166,7 @@ static void gather(struct fake_shared *l, size_t rows)
 {
     l->rows = rows;
     rows_load_answer(&l->answer, l->config.disk->rows, rows, l->load);
-    planted_load(l->config.plant, l->config.rng, &l->answer);
+    planted_load(l->config.plant, l->config.rng, &l->answer, l->known);
 }
 
 /* Those of one kind. */

@@ -27,13 +27,31 @@ static void leave_member_out(struct load *load, struct rows_load *l)
     }
 }
 
-void planted_load(enum plant plant, struct rng *rng, struct rows_load *l)
+/* PENDING holds of users that the process has not seen before. */
+static void forget_new_holds(struct load *load, struct rows_load *l, size_t known)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < load->unit_count; i++) {
+        bool seen = l->units[i].sale || l->units[i].lot;
+        for (size_t j = 0; j < known && !seen; j++)
+            seen = l->rows[j].seq == l->units[i].reservation_id;
+        if (seen)
+            l->units[kept++] = l->units[i];
+    }
+    load->unit_count = kept;
+}
+
+void planted_load(enum plant plant, struct rng *rng, struct rows_load *l, size_t known)
 {
     struct load *load = l->load;
     if (plant == PLANT_NO_SEQ_FLOOR)
         load->seq_floor = 0;
     if (plant < PLANT_SALE_UNLOCKED || !rng_chance(rng, LACKS_PER_MILLE))
         return;
+    if (plant == PLANT_SALE_UNLOCKED)
+        rows_load_recount_sales(l, known); /* who does not lock may read what was */
+    if (plant == PLANT_USER_UNLOCKED)
+        forget_new_holds(load, l, known);
     if (plant == PLANT_MEMBER_LEFT_OUT)
         leave_member_out(load, l);
     if (plant == PLANT_UNITS_LEFT_OUT)

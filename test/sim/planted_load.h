@@ -6,6 +6,7 @@
 #include "rng.h"
 #include "rows_load.h"
 
-void planted_load(enum plant plant, struct rng *rng, struct rows_load *l);
+/* `known`: so many rows the process has seen before. */
+void planted_load(enum plant plant, struct rng *rng, struct rows_load *l, size_t known);
 
 #endif

@@ -233,8 +233,6 @@ static void choose_config(struct world *w)
     w->retry_per_mille = rng_between(&w->rng, 50, 500);
     w->after_per_mille = rng_between(&w->rng, 50, 350);
     w->sale_per_mille = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 50, 400);
-    if (w->plant == PLANT_SALE_UNLOCKED)
-        w->sale_per_mille = 400;
     w->lots_per_mille = rng_chance(&w->rng, 200) ? 0 : rng_between(&w->rng, 20, 150);
     w->crash_per_mille = storm ? sometimes(w, 600, 12) : 0;
     w->steps = rng_between(&w->rng, 200, storm ? 1200 : 600);
