@@ -199,24 +199,6 @@ static int find_below(struct search *s, int64_t *id, struct error *e)
     return rc;
 }
 
-static bool has_lot(const struct reservation_record *r, lot_id lot)
-{
-    for (uint32_t i = 0; i < r->line_count; i++) {
-        if (r->lines[i].lot == lot)
-            return true;
-    }
-    return false;
-}
-
-static bool fits(const struct reservation_list *list, const struct reservation_record *r)
-{
-    bool due = r->state == HOLD_PENDING && r->deadline_ms <= list->now_ms;
-    enum hold_state state = due ? HOLD_REFUNDED : r->state;
-    return (!list->user_id.len || str_equal(list->user_id, r->user_id)) &&
-           (!list->lot || has_lot(r, list->lot)) && (!list->sale || list->sale == r->sale) &&
-           (!list->state || list->state == state);
-}
-
 /* Takes a reservation that fits, or says by *full that there is one more than a page. */
 static int look_at(struct search *s, int64_t id, bool *full, struct error *e)
 {
@@ -228,8 +210,8 @@ static int look_at(struct search *s, int64_t id, bool *full, struct error *e)
         return 0;
     if (rc)
         return rc;
-    *full = fits(list, record) && list->count == list->page_size;
-    if (!fits(list, record) || *full)
+    *full = record_fits(record, list) && list->count == list->page_size;
+    if (!record_fits(record, list) || *full)
         free(record);
     else
         list->records[list->count++] = record;

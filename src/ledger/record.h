@@ -5,20 +5,15 @@
 #include <sqlite3.h>
 
 #include "ledger/move_rows.h"
+#include "ledger/record_build.h"
 #include "model/model.h"
 
-/* One connection's statements, and room in which a record is put together. */
+/* One connection's statements, and what puts a record together. */
 struct record_reader {
     struct move_reader rows;
     sqlite3_stmt *reserve;
     sqlite3_stmt *others;
-    struct reservation_move *moves;
-    uint32_t move_count, move_room;
-    char *text; /* the moves' details, one after another */
-    uint32_t text_used, text_room;
-    struct line lines[ORDER_LINES_MAX];
-    struct line_after after[ORDER_LINES_MAX]; /* of each of `lines` */
-    struct line reserved_lines[ORDER_LINES_MAX];
+    struct record_builder builder;
 };
 
 int record_reader_init(struct record_reader *r, sqlite3 *db, uint64_t seed,

@@ -12,6 +12,7 @@ enum { LEDGER_SCHEMA_VERSION = 3 };
 extern const char ledger_schema_1[]; /* schema.sql */
 extern const char ledger_schema_2[]; /* schema_2.sql */
 extern const char ledger_schema_3[]; /* schema_3.sql */
+extern const char ledger_schema_mysql[];
 
 /* Creates or migrates in one transaction, and returns the data folder's hash seed. A schema newer
  * than LEDGER_SCHEMA_VERSION is refused and left alone (TLY_EINVALID_ARGUMENT). */

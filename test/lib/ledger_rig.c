@@ -95,6 +95,16 @@ static void on_outcome(void *context, struct batch *b)
     pthread_mutex_unlock(&rig->lock);
 }
 
+static void on_loaded(void *context, struct load *load)
+{
+    struct rig *rig = context;
+    pthread_mutex_lock(&rig->lock);
+    assert_ptr_equal(load, &rig->load);
+    rig->load_count++;
+    pthread_cond_broadcast(&rig->changed);
+    pthread_mutex_unlock(&rig->lock);
+}
+
 static void on_answered(void *context, struct question *r)
 {
     struct rig *rig = context;
@@ -234,6 +244,7 @@ int rig_try_open(struct rig *rig, struct error *e)
         .context = rig, .lot = on_lot, .sale = on_sale, .order_run = on_order_run, .move = on_move};
     struct ledger_events events = {.context = rig,
                                    .outcome = on_outcome,
+                                   .loaded = on_loaded,
                                    .answered = on_answered,
                                    .segment_stored = on_segment_stored,
                                    .available = on_available};
@@ -251,6 +262,8 @@ int rig_try_open(struct rig *rig, struct error *e)
         rig->ledger = NULL;
         return rc;
     }
+    if (rig->factory->recover)
+        rig->factory->recover(rig, &loader);
     take_up(rig);
     return 0;
 }
@@ -280,6 +293,7 @@ void rig_stop(struct rig *rig)
 {
     if (!rig->ledger)
         return;
+    rig_release(rig);
     rig->ledger->ops->stop(rig->ledger);
     rig->ledger->ops->destroy(rig->ledger);
     rig->ledger = NULL;
@@ -300,6 +314,8 @@ void rig_close(struct rig *rig)
     rig_stop(rig);
     if (rig->factory->heal)
         rig->factory->heal(rig);
+    if (rig->factory->forget)
+        rig->factory->forget(rig);
     rig_remove_folder(rig->dir);
     forget_loaded(rig);
     free(rig->open.at);
@@ -313,6 +329,8 @@ void rig_close(struct rig *rig)
 
 static struct rig_move *add(struct rig *rig, enum move_kind kind, lot_id lot, int64_t quantity)
 {
+    if (rig->ledger->traits.shared && !rig->load_held)
+        assert_int_equal(rig_load(rig, true), 0);
     struct rig_move *m = push(&rig->open);
     int64_t first = seq_first_of_ms(++rig->now_ms);
     rig->seq = rig->seq >= first ? rig->seq + 1 : first;
@@ -447,7 +465,9 @@ void rig_submit(struct rig *rig)
     rig->batch = (struct batch){.moves = rig->flat,
                                 .move_count = (uint32_t)rig->open.count,
                                 .number = rig->batch.number + 1,
-                                .oldest_pending = rig->oldest_pending};
+                                .oldest_pending = rig->oldest_pending,
+                                .load = rig->load_held ? &rig->load : NULL};
+    rig->load_held = false;
     rig->outcome_count = 0;
     rig->unavailable_before = rig->unavailable_count;
     rig->ledger->ops->submit(rig->ledger, &rig->batch);
@@ -518,12 +538,63 @@ enum ledger_outcome rig_commit(struct rig *rig)
 {
     rig_submit(rig);
     enum ledger_outcome outcome = rig_outcome(rig, 0);
-    bool goes_on = outcome == LEDGER_COMMITTED || (outcome == LEDGER_REJECTED && rig->writable);
+    bool goes_on = outcome == LEDGER_COMMITTED || outcome == LEDGER_STALE ||
+                   (outcome == LEDGER_REJECTED && rig->writable);
     if (!goes_on)
         assert_true(wait_for(rig, has_become_unavailable, rig->unavailable_before));
     if (outcome != LEDGER_UNKNOWN)
         rig_settle(rig);
     return outcome;
+}
+
+void rig_commit_refused(struct rig *rig)
+{
+    enum ledger_outcome outcome = rig_commit(rig);
+    assert_true(outcome == LEDGER_REJECTED ||
+                (rig->ledger->traits.shared && outcome == LEDGER_STALE));
+}
+
+/* ---- loads ---- */
+
+static bool has_loads(const struct rig *rig, int64_t number)
+{
+    return rig->load_count > number;
+}
+
+int rig_load(struct rig *rig, bool writes)
+{
+    int before = rig->load_count;
+    rig->load_key = (struct load_key){.kind = LOAD_LOTS, .limit = RIG_LOTS_MAX};
+    rig->load = (struct load){.keys = &rig->load_key,
+                              .key_count = 1,
+                              .writes = writes,
+                              .attempt = 1,
+                              .now_ms = rig->now_ms};
+    rig->ledger->ops->load(rig->ledger, &rig->load);
+    assert_true(wait_for(rig, has_loads, before));
+    rig->load_held = rig->load.code == 0;
+    if (rig->load.code == 0 && rig->load.seq_floor > rig->seq)
+        rig->seq = rig->load.seq_floor;
+    return rig->load.code;
+}
+
+void rig_release(struct rig *rig)
+{
+    if (rig->load_held)
+        rig->ledger->ops->release(rig->ledger, &rig->load);
+    rig->load_held = false;
+}
+
+void rig_load_lots(struct rig *rig, const struct ledger_loader *loader)
+{
+    struct error e;
+    assert_int_equal(rig_load(rig, false), 0);
+    for (uint32_t i = 0; i < rig->load.lot_count; i++) {
+        const struct loaded_lot *lot = &rig->load.lots[i];
+        assert_int_equal(
+            loader->lot(loader->context, lot->id, &lot->dims, &lot->terms, &lot->stock, &e), 0);
+    }
+    rig_release(rig);
 }
 
 /* ---- reads ---- */

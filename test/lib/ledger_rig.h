@@ -17,15 +17,21 @@ struct rig;
 /* How to make one kind of ledger, and how to break it. */
 struct rig_factory {
     const char *name;
+    bool (*there)(void); /* NULL: always. Else: what it needs can be had */
     int (*create)(struct rig *rig, struct ledger **out, struct error *e);
+    /* NULL: the ledger streams itself. Else: what it would stream, if anything of it were resident.
+     */
+    void (*recover)(struct rig *rig, const struct ledger_loader *loader);
     /* The stock of a lot, asked of the store itself, behind the ledger's back. */
     struct stock (*stock)(struct rig *rig, lot_id lot);
     /* From now on commits cannot be made; they fail before, or at, the decisive moment. */
     void (*break_before_commit)(struct rig *rig);
     void (*break_at_commit)(struct rig *rig);
     void (*heal)(struct rig *rig);
-    /* Until whoever stores segments has looked at each one that it was given, and waits. */
+    /* Until whoever stores segments has looked at each one that it was given, and waits. NULL: the
+     * ledger keeps none. */
     void (*await_segments_seen)(struct rig *rig);
+    void (*forget)(struct rig *rig); /* what it has outside the folder; NULL: nothing */
 };
 
 enum {
@@ -100,6 +106,10 @@ struct rig {
     int outcome_count;
     bool writable; /* as the last outcome said */
     bool available;
+    struct load load; /* of a shared ledger: all lots, locked, while moves are put together */
+    struct load_key load_key;
+    bool load_held;
+    int load_count;
     int unavailable_count, unavailable_before;
     struct question *answered;
     int segments_stored;
@@ -135,6 +145,13 @@ int64_t rig_sale(struct rig *rig, const struct sale_terms *terms);
 int64_t rig_group(struct rig *rig, enum move_kind kind, sale_number sale, int64_t group_id);
 void rig_adjust(struct rig *rig, lot_id lot, int64_t delta, const char *adjustment_id,
                 const char *note);
+/* One that the ledger does not take; it says so in one of the ways that there are, and goes on. */
+void rig_commit_refused(struct rig *rig);
+/* Of a shared ledger: a load of all lots; `writes`: it is held until the next batch or release. */
+int rig_load(struct rig *rig, bool writes);
+void rig_release(struct rig *rig);
+/* A look-up of all lots, told as recovery would. */
+void rig_load_lots(struct rig *rig, const struct ledger_loader *loader);
 /* Hands the open batch over and waits for the first outcome; and, unless that is COMMITTED or says
  * that writing goes on, for the ledger to say that it is not available. */
 enum ledger_outcome rig_commit(struct rig *rig);
@@ -159,5 +176,6 @@ void rig_check_stock(struct rig *rig);
 struct stock rig_stock_told(const struct rig *rig, lot_id lot);
 
 extern const struct rig_factory rig_sqlite;
+extern const struct rig_factory rig_mysql;
 
 #endif

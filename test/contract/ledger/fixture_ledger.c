@@ -42,10 +42,14 @@ int fixture_check(void **state)
 
 int fixture_run_tests(const struct CMUnitTest *tests, size_t count)
 {
-    static const struct rig_factory *const factories[] = {&rig_sqlite};
+    static const struct rig_factory *const factories[] = {&rig_sqlite, &rig_mysql};
     int failed = 0;
     for (size_t i = 0; i < sizeof factories / sizeof factories[0]; i++) {
         factory = factories[i];
+        if (factory->there && !factory->there()) {
+            print_message("ledger: %s: not here\n", factory->name);
+            continue;
+        }
         print_message("ledger: %s\n", factory->name);
         failed += _cmocka_run_group_tests(factory->name, tests, count, NULL, NULL);
     }

@@ -1,3 +1,4 @@
+/* needs: mariadb */
 /* What every ledger must know of a reservation's later life: shipping, returns, changes, reclaims,
  * and of orders that were cancelled before they came. Runs against each factory. */
 #include "fixture_ledger.h"
@@ -117,7 +118,9 @@ static void each_kind_of_return_counts_towards_all(void **state)
     static const enum move_kind kinds[] = {MOVE_RETURN, MOVE_WRITE_OFF, MOVE_RESTOCK, MOVE_DISCARD};
     struct rig *rig = *state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        int64_t id = rig_reserve(rig, 1, 2, "order");
+        char order[16];
+        snprintf(order, sizeof order, "order-%zu", i);
+        int64_t id = rig_reserve(rig, 1, 2, order);
         rig_step(rig, MOVE_CONFIRM, id, 1, 2);
         if (kinds[i] == MOVE_RESTOCK || kinds[i] == MOVE_DISCARD)
             rig_step(rig, MOVE_SHIP, id, 1, 2);

@@ -1,3 +1,4 @@
+/* needs: mariadb */
 /* Lists of reservations, as every ledger must give them. Runs against each factory. */
 #include "fixture_ledger.h"
 

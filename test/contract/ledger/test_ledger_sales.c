@@ -1,3 +1,4 @@
+/* needs: mariadb */
 /* What every ledger must keep of sales, groups and the terms of lots. Runs against each factory. */
 #include "fixture_ledger.h"
 
@@ -105,7 +106,7 @@ static void a_sale_of_a_rejected_batch_is_not_there(void **state)
     same_id.number = 2; /* another sale of the same name */
     rig_reserve(rig, 1, 1, "with-it");
     rig_sale(rig, &same_id);
-    assert_int_equal(rig_commit(rig), LEDGER_REJECTED);
+    rig_commit_refused(rig);
     assert_true(rig_wait_available(rig, true));
     rig_reopen(rig);
     assert_int_equal(rig->loaded_sale_count, 1);
@@ -118,6 +119,8 @@ static void the_orders_of_a_sale_that_goes_on_again_are_recovered(void **state)
     struct rig *rig = *state;
     rig->oldest_pending = INT64_MAX;
     rig->retention_ms = 1;
+    if (rig->ledger->traits.shared)
+        skip(); /* nothing is recovered there */
     int64_t seq = rig_sale(rig, &flash);
     int64_t id = rig_reserve(rig, 1, 1, "early");
     rig->open.at[rig->open.count - 1].move.sale = 1;

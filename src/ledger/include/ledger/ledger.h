@@ -372,6 +372,9 @@ struct ledger_ops {
     /* Any thread; waits until it is durable. Retention removes nothing that lies after a cursor; a
      * seq below 0 forgets the reader. */
     int (*cursor_set)(struct ledger *l, const char *reader, int64_t seq, struct error *e);
+    /* Any thread. A lot's dimensions, which live as long as the ledger; NULL: there is no such lot,
+     * or it cannot be told now. NULL as an op: whoever recovered the ledger knows them all. */
+    const struct lot_dims *(*lot_dims)(struct ledger *l, lot_id id);
     void (*stats)(struct ledger *l, struct ledger_stats *out); /* any thread; NULL: has none */
     /* Finishes what was submitted, writes the stock snapshot, checkpoints. Callbacks
      * end with it. */
