@@ -21,12 +21,12 @@
 #include "base/hash.h"
 #include "base/zone.h"
 #include "bus/bus_inproc.h"
-#include "ledger/ledger_sqlite.h"
 #include "obs/log.h"
 #include "server/cache_parts.h"
 #include "server/data_dir.h"
 #include "server/gate_parts.h"
 #include "server/intake_thread.h"
+#include "server/ledger_choice.h"
 #include "server/metrics_page.h"
 #include "server/notify.h"
 #include "server/open_files.h"
@@ -63,6 +63,7 @@ struct server {
     struct zone *expiry_zone; /* NULL: UTC */
     char listen[300];         /* the address that was bound */
     int64_t open_files;       /* the limit */
+    uint16_t node;            /* stands in every sequence number */
     bool ledger_started;
     bool engine_started;
 };
@@ -114,20 +115,8 @@ static void tell_about_data(void *context, const char *event, const char *text)
 
 static int create_ledger(struct server *s, struct error *e)
 {
-    const struct settings *set = &s->settings;
-    const struct ledger_sqlite_config config = {
-        .dir = set->data,
-        .order_retention_ms = set->order_retention_ms,
-        .archive_after_ms = set->archive_after_ms,
-        .archive_keep = set->archive_keep,
-        .accept_loss = set->accept_loss[0] ? strtoll(set->accept_loss, NULL, 10) : -1,
-        .tell = tell_about_data,
-        .archive_step_rows = (uint32_t)set->archive_step_rows,
-        .wal_bytes_max = (uint64_t)set->wal_bytes_max,
-        .dirty_lots_max = (uint32_t)set->dirty_lots_max,
-        .snapshot_moves = (uint32_t)set->snapshot_moves,
-    };
-    return ledger_sqlite_create(&s->engine_thread.lane.ledger, &config, e);
+    return server_create_ledger(&s->settings, tell_about_data, &s->engine_thread.lane.ledger,
+                                &s->node, e);
 }
 
 static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
@@ -142,6 +131,9 @@ static int create_gate(struct server *s, uint64_t hash_seed, struct error *e)
 static const struct lot_dims *lot_dims_of(void *context, lot_id id)
 {
     struct server *s = context;
+    struct ledger *ledger = s->engine_thread.lane.ledger;
+    if (ledger->ops->lot_dims) /* the engine does not know all of them */
+        return ledger->ops->lot_dims(ledger, id);
     return engine_lot_dims(s->engine_thread.lane.engine, id);
 }
 
@@ -173,7 +165,7 @@ static int create_engine(struct server *s, uint64_t hash_seed, struct error *e)
     if (code)
         return code;
     const struct engine_config config = {
-        .node = (uint16_t)set->node,
+        .node = s->node,
         .hash_seed = hash_seed,
         .shared = s->engine_thread.lane.ledger->traits.shared,
         .batches_max = s->engine_thread.lane.ledger->traits.batches_max,

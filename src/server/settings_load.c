@@ -15,6 +15,7 @@
 #include "obs/log.h"
 #include "server/cache_parts.h"
 #include "server/gate_parts.h"
+#include "server/ledger_choice.h"
 #include "server/settings.h"
 
 enum { FILE_BYTES_MAX = 65536, KEY_MAX = 64 };
@@ -284,7 +285,7 @@ int settings_check(const struct settings *s, struct error *e)
         return code;
     if (s->archive_after_ms && (code = IN_ORDER(refund_window_ms, archive_after_ms)) != 0)
         return code;
-    return 0;
+    return server_check_ledger(s, e);
 }
 
 enum dimension_rules settings_dimensions(const struct settings *s)

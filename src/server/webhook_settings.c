@@ -10,7 +10,9 @@
 static const struct lot_dims *lot_dims_of(void *context, lot_id id)
 {
     struct engine_thread *t = context;
-    return engine_lot_dims(t->lane.engine, id);
+    struct ledger *ledger = t->lane.ledger;
+    return ledger->ops->lot_dims ? ledger->ops->lot_dims(ledger, id)
+                                 : engine_lot_dims(t->lane.engine, id);
 }
 
 static void tell(void *context, const char *event, int64_t id, const char *text)

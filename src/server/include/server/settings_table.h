@@ -175,6 +175,28 @@
       "Memory is used as it fills")
 
 #define SETTINGS_LEDGER(X)                                                                         \
+    X(ledger, TEXT, "local", 5, 1000, START,                                                       \
+      "where the ledger is: local (in the data folder), or mysql://user@host:port/database "       \
+      "(MariaDB, MySQL, Galera; several hosts of one database with commas), which several nodes "  \
+      "may share")                                                                                 \
+    X(ledger_password, TEXT, "", 0, 200, START,                                                    \
+      "password of the user in ledger")                                                            \
+    X(ledger_password_file, TEXT, "", 0, 1000, START,                                              \
+      "a file that holds ledger_password, so that it stands neither on the command line nor in "   \
+      "the environment")                                                                           \
+    X(ledger_tls, TEXT, "off", 2, 6, START,                                                        \
+      "to the ledger's database: off, on (encrypted, whoever answers), verify (its certificate "   \
+      "and name are checked)")                                                                     \
+    X(ledger_tls_ca, TEXT, "", 0, 1000, START,                                                     \
+      "certificates (PEM) that the database's is checked against; empty: the system's")            \
+    X(ledger_timeout_ms, DURATION, SECONDS(10), SECONDS(1), MINUTES(5), START,                     \
+      "an answer of the ledger's database that takes longer counts as a lost connection")          \
+    X(ledger_clock_gap_max_ms, DURATION, SECONDS(1), 1, HOURS(1), START,                           \
+      "how far this machine's clock may be from that of the ledger's database; beyond it nothing " \
+      "is written")                                                                                \
+    X(ledger_weak_durability, SWITCH, false, 0, 1, START,                                          \
+      "a database whose commits a power cut may undo (innodb_flush_log_at_trx_commit or "          \
+      "sync_binlog is not 1) is taken all the same")                                               \
     X(wal_bytes_max, BYTES, MIB(4), MIB(1), MIB(16384), START,                                    \
       "write-ahead log size at which it is checkpointed")                                          \
     X(dirty_lots_max, NUMBER, 256, 0, 1000000, START,                                              \
