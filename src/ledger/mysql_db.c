@@ -25,7 +25,7 @@ enum {
  * is proved by its unique key. So READ COMMITTED: no gap locks, and no stale reads after a lock. */
 static const char session[] =
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
-    " autocommit = 1, innodb_lock_wait_timeout = 1;"
+    " autocommit = 1, innodb_lock_wait_timeout = %d;"
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
     "SELECT @@max_allowed_packet, CONNECTION_ID(), VERSION()";
 
@@ -181,10 +181,13 @@ static void set_options(MYSQL *m, const struct ledger_mysql_config *config)
         mysql_options(m, MYSQL_OPT_SSL_CA, config->tls_ca);
 }
 
-static int set_session(struct mydb *db, struct error *e)
+static int set_session(struct mydb *db, uint32_t lock_wait_s, struct error *e)
 {
     struct mydb_answer a;
-    int rc = ask(db, session, sizeof session - 1, &a, e);
+    struct mydb_text t = {0};
+    mydb_putf(&t, session, (int64_t)lock_wait_s);
+    int rc = mydb_ask(db, &t, &a, e);
+    mydb_text_close(&t);
     MYSQL_ROW row = rc == 0 && a.set_count ? mysql_fetch_row(a.sets[0]) : NULL;
     if (row) {
         db->packet_max = (uint64_t)mydb_int(row[0]);
@@ -222,7 +225,7 @@ static int open_host(struct mydb *db, const struct ledger_mysql_config *config, 
         rc = error_set(e, TLY_EUNAVAILABLE, "ledger", "%s:%u: the database offers no TLS", h->host,
                        (unsigned)h->port);
     if (rc == 0)
-        rc = set_session(db, e);
+        rc = set_session(db, config->lock_wait_s, e);
     if (rc)
         mydb_close(db);
     return rc;

@@ -1,7 +1,8 @@
 /* mysql_internal.h - what the files of ledger_mysql share.
  *
- * Who touches what: `worker` and `known` are the worker's thread's; `reader` its thread's; `log` is
- * and `names` are used under their mutexes by any thread; counters are atomics.
+ * Who touches what: `worker` and `known` are the worker's thread's; `reader`
+ * its thread's; `log` is and `names` are used under their mutexes by any
+ * thread; counters are atomics.
  */
 #ifndef TALLY_LEDGER_MYSQL_INTERNAL_H
 #define TALLY_LEDGER_MYSQL_INTERNAL_H
@@ -24,7 +25,8 @@ struct mydb_counters {
 #undef X
 };
 
-/* The keys of one load, by kind; what they turned out to be; the rows. mysql_load.c */
+/* The keys of one load, by kind; what they turned out to be; the rows.
+ * mysql_load.c */
 struct mydb_numbers {
     int64_t *at;
     uint32_t count, room;
@@ -45,6 +47,26 @@ struct mydb_loading {
     struct loaded_adjustment *adjustments;
     uint32_t adjustment_room;
     struct mydb_answer kept; /* the adjustments' texts are in it */
+
+    /* sales and groups: mysql_sales.c */
+    bool strict;                 /* the row `sales` is to be locked */
+    struct mydb_numbers read;    /* reservations whose histories were read */
+    struct mydb_numbers members; /* of OPEN groups: read as reservations, too */
+    struct mydb_numbers due_groups;
+    struct mydb_numbers groups, sales; /* wanted, by number */
+    struct group_record *group_rows;
+    struct loaded_sale *sale_rows;
+    struct sale_item *items;
+    uint32_t group_count, sale_count;
+    struct mydb_answer kept_sales;
+
+    /* users and who waits: mysql_units.c */
+    struct str *users;
+    struct loaded_units *units;
+    struct loaded_place *places;
+    struct reservation_record **holdings;
+    uint32_t user_count, user_room, unit_count, unit_room, place_count, place_room;
+    uint32_t holding_count, holding_room;
 };
 
 struct mydb_worker {
@@ -63,11 +85,13 @@ struct mydb_worker {
     struct record_builder builder;
     struct mydb_write write;
     bool in_transaction;  /* a load holds locks */
+    bool strict;          /* the row `sales` is locked, too */
     bool answered;        /* a load was answered with 0, and has not ended */
     bool down;            /* available(false) was told */
     uint64_t retry_ns;    /* when to try again while down */
     uint64_t renew_ns;    /* when the lease is to be renewed */
-    uint32_t trust_after; /* loads that are not answered on trust, since trust was wrong */
+    uint32_t trust_after; /* loads that are not answered on trust, since trust was
+                             wrong */
     uint32_t mistrust;    /* how many it will be next time */
     int64_t floor_seq;    /* of the lane, as known last */
     int64_t next_deadline_ms;
@@ -92,7 +116,8 @@ struct mydb_log {
     int64_t end; /* of the log, as it was told last */
 };
 
-/* Dimensions of lots for any thread; its lock may be taken under that of `log`. */
+/* Dimensions of lots for any thread; its lock may be taken under that of `log`.
+ */
 struct mydb_names {
     pthread_mutex_t lock;
     struct mydb db;
@@ -136,7 +161,8 @@ void mydb_lane_return(struct ledger_mysql *l, struct mydb *db);
 
 /* mysql_load.c */
 void mydb_load(struct mydb_worker *w, struct load *load);
-void mydb_load_end(struct mydb_worker *w); /* gives its rows back, and its locks if it has any */
+void mydb_load_end(struct mydb_worker *w); /* gives its rows back, and its locks
+                                              if it has any */
 void mydb_load_close(struct mydb_worker *w);
 
 /* mysql_write.c */

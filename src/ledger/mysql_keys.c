@@ -1,6 +1,7 @@
-/* mysql_keys.c - what a load's keys are: lots by key, by sku and by pages, and the lots of
- * reservations, in one round trip that locks nothing. What is known of a lot's name is known for
- * good; which lots a sku has is asked each time. */
+/* mysql_keys.c - what a load's keys are: lots by key, by sku and by pages, and
+ * the lots of reservations, in one round trip that locks nothing. What is known
+ * of a lot's name is known for good; which lots a sku has is asked each time.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,8 +110,8 @@ void mydb_put_lots_of(struct mydb_text *t, const struct mydb_numbers *reservatio
         "SELECT m.lot_id FROM move AS m WHERE m.lot_id IS NOT NULL AND m.seq IN ",
         " UNION SELECT m.lot_id FROM move AS m WHERE m.lot_id IS NOT NULL AND m.reservation_id IN ",
         " UNION SELECT x.lot_id FROM move_line AS x WHERE x.seq IN ",
-        (" UNION SELECT x.lot_id FROM move AS m JOIN move_line AS x ON x.seq = m.seq"
-         " WHERE m.reservation_id IN ")};
+        (" UNION SELECT x.lot_id FROM move AS m JOIN move_line AS x ON x.seq = m.seq WHERE "
+         "m.reservation_id IN ")};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         mydb_put(t, parts[i]);
         mydb_put_numbers(t, reservations->at, reservations->count);
@@ -172,6 +173,7 @@ int mydb_resolve(struct mydb_worker *w, struct mydb_answer *a, struct error *e)
         mydb_end(t);
     }
     put_pages(w);
+    mydb_put_lots_of_sales(w);
     if (g->reservations.count)
         mydb_put_lots_of(t, &g->reservations);
     int rc = t->statements ? mydb_ask(&w->db, t, a, e) : 0;

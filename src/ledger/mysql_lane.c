@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "ledger/mysql_internal.h"
 
-/* The last number is for moves that nobody decided here: what somebody else writes to the tables. */
+/* The last number is for moves that nobody decided here: what others write to the tables. */
 enum { LANES = NODE_MAX, REUSE_AFTER_MS = 10 * LEASE_MS, LEASE_TRIES = 5 };
 
 #define DATABASE_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"

@@ -1,23 +1,27 @@
 /* mysql_load.c - the load step: what a turn's commands touch, locked and read.
  *
- * Happy path: new orders on lots that this node knows, in which no hold is due, are answered at
- * once from what it knew last (assumed); the commit proves it. Anything else: the keys are resolved
- * to lots and reservations, then one round trip locks this lane's row, the row of numbers if a lot
- * is to be made, and the lots in ascending order, and reads what rests on them; a second one reads
- * the histories that turned up, and locks the lots of due holds as far as nobody else has them.
+ * Happy path: new orders on lots that this node knows, in which no hold is due,
+ * are answered at once from what it knew last (assumed); the commit proves it.
+ * Anything else: the keys are resolved to lots and reservations, then one round
+ * trip locks this lane's row, the row of numbers if a lot is to be made, and
+ * the lots in ascending order, and reads what rests on them; a second one reads
+ * the histories that turned up, and locks the lots of due holds as far as
+ * nobody else has them.
  *
- * What was found may need lots that are not locked (an order that is a retry, and held other lots
- * than it names now): all locks are given back, and taken again with those.
+ * What was found may need lots that are not locked (an order that is a retry,
+ * and held other lots than it names now): all locks are given back, and taken
+ * again with those.
  *
- * Failure modes: a deadlock, or a lock that was waited for in vain: again, LOAD_TRIES times, then
- * TLY_EOVERLOADED. A lost connection is opened once; then TLY_EUNAVAILABLE. Nothing was written.
+ * Failure modes: a deadlock, or a lock that was waited for in vain: again,
+ * LOAD_TRIES times, then TLY_EOVERLOADED. A lost connection is opened once;
+ * then TLY_EUNAVAILABLE. Nothing was written.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/mysql_load.h"
 
-enum { LOAD_TRIES = 3 };
+enum { LOAD_TRIES = 3, AGAIN_MAX = 8, DUE_GROUPS_MAX = 4 };
 
 #define LOCKED_STOCK                                                                               \
     "SELECT " MYDB_LOT_COLUMNS " FROM stock AS s FORCE INDEX (PRIMARY) STRAIGHT_JOIN lot AS l"     \
@@ -35,6 +39,8 @@ enum set {
     SET_ADJUSTMENTS,
     SET_DUE,
     SET_NEXT,
+    SET_SALES,
+    SET_DUE_GROUPS,
     SET_MOVES,
     SET_LINES
 };
@@ -67,13 +73,20 @@ static void put_due(struct mydb_worker *w, struct sets *sets)
     const struct load *load = w->loading.load;
     if (load->due_max) {
         mydb_putf(&w->text,
-                  "SELECT p.reservation_id, p.deadline_ms FROM pending AS p"
-                  " WHERE p.deadline_ms <= %d ORDER BY p.deadline_ms, p.reservation_id LIMIT %d",
+                  "SELECT p.reservation_id, p.deadline_ms FROM pending AS p WHERE p.deadline_ms <= "
+                  "%d ORDER BY p.deadline_ms, p.reservation_id LIMIT %d",
                   load->now_ms, (int64_t)load->due_max + 1);
         expect(w, sets, SET_DUE);
+        mydb_putf(&w->text,
+                  "SELECT group_id, ends_ms FROM open_group WHERE ends_ms <= %d ORDER BY ends_ms, "
+                  "group_id LIMIT %d",
+                  load->now_ms, (int64_t)DUE_GROUPS_MAX + 1);
+        expect(w, sets, SET_DUE_GROUPS);
     }
     mydb_putf(&w->text, "SELECT min(deadline_ms) FROM pending WHERE deadline_ms > %d",
               load->now_ms);
+    expect(w, sets, SET_NEXT);
+    mydb_putf(&w->text, "SELECT min(ends_ms) FROM open_group WHERE ends_ms > %d", load->now_ms);
     expect(w, sets, SET_NEXT);
 }
 
@@ -91,6 +104,10 @@ static void put_first(struct mydb_worker *w, struct sets *sets)
                   (int64_t)w->ledger->lane, w->ledger->token);
         expect(w, sets, SET_LANE);
     }
+    if (writes && g->strict) {
+        mydb_put(t, "SELECT value FROM meta WHERE `key` = 'sales' FOR UPDATE");
+        expect(w, sets, SET_SALES);
+    }
     if (g->creates)
         put_numbers_lock(w, sets);
     if (g->lots.count) {
@@ -105,8 +122,8 @@ static void put_first(struct mydb_worker *w, struct sets *sets)
         expect(w, sets, SET_ORDERS);
     }
     if (mydb_has_kind(g->load, LOAD_ADJUSTMENT)) {
-        mydb_put(t, "SELECT a.adjustment_id, m.seq, m.lot_id, m.quantity FROM adjustment AS a"
-                    " JOIN move AS m ON m.seq = a.seq WHERE a.adjustment_id");
+        mydb_put(t, "SELECT a.adjustment_id, m.seq, m.lot_id, m.quantity FROM adjustment AS a JOIN "
+                    "move AS m ON m.seq = a.seq WHERE a.adjustment_id");
         mydb_put_texts(w, LOAD_ADJUSTMENT, false);
         expect(w, sets, SET_ADJUSTMENTS);
     }
@@ -167,6 +184,32 @@ static int take_due(struct mydb_worker *w, MYSQL_RES *set, struct error *e)
     return 0;
 }
 
+static int take_due_groups(struct mydb_worker *w, MYSQL_RES *set, struct error *e)
+{
+    struct mydb_loading *g = &w->loading;
+    MYSQL_ROW row;
+    g->due_groups.count = 0;
+    while ((row = mysql_fetch_row(set))) {
+        if (g->due_groups.count == DUE_GROUPS_MAX)
+            sooner(g->load, mydb_int(row[1]));
+        else if (!mydb_numbers_add(&g->due_groups, mydb_int(row[0])) ||
+                 !mydb_numbers_add(&g->groups, mydb_int(row[0])))
+            return mydb_load_no_memory(e);
+    }
+    return 0;
+}
+
+/* Everything that was written about sales is older than what comes now. */
+static int take_sales_lock(struct mydb_worker *w, MYSQL_RES *set)
+{
+    MYSQL_ROW row = mysql_fetch_row(set);
+    int64_t newest = row ? mydb_int(row[0]) : 0;
+    w->strict = true;
+    if (newest > w->floor_seq)
+        w->floor_seq = newest;
+    return 0;
+}
+
 /* An order that is there: its history is wanted, too. */
 static int take_orders(struct mydb_worker *w, MYSQL_RES *set, struct error *e)
 {
@@ -219,6 +262,10 @@ static int take_set(struct mydb_worker *w, MYSQL_RES *set, enum set kind, struct
         return take_adjustments(w, set, e);
     case SET_DUE:
         return take_due(w, set, e);
+    case SET_DUE_GROUPS:
+        return take_due_groups(w, set, e);
+    case SET_SALES:
+        return take_sales_lock(w, set);
     case SET_HIGHEST:
     case SET_NEXT:
         return take_number(w, set, kind);
@@ -303,7 +350,13 @@ static int take_record(void *context, struct reservation_record *r)
     struct mydb_loading *g = &w->loading;
     bool there = lots_are_there(g, r->lines, r->line_count) &&
                  lots_are_there(g, r->reserved_lines, r->line_count_reserved);
-    if (!there && !mydb_numbers_has(&g->reservations, r->reservation_id)) {
+    bool named = mydb_numbers_has(&g->reservations, r->reservation_id);
+    bool member = mydb_numbers_has(&g->members, r->reservation_id);
+    if (member && !named && r->state == HOLD_REFUNDED) { /* it has no place any more */
+        free(r);
+        return 0;
+    }
+    if (!there && !named && !member) {
         sooner(g->load, r->deadline_ms); /* due, and its lots are somebody else's now */
         free(r);
         return 0;
@@ -342,9 +395,14 @@ static int read_histories(struct mydb_worker *w, struct mydb_answer *a, struct e
     }
     for (uint32_t i = 0; i < g->reservations.count && room; i++)
         room = mydb_numbers_add(&all, g->reservations.at[i]);
+    for (uint32_t i = 0; i < g->members.count && room; i++)
+        room = mydb_numbers_add(&all, g->members.at[i]);
     for (uint32_t i = 0; i < g->due.count && room; i++)
         room = mydb_numbers_add(&all, g->due.at[i]);
     mydb_numbers_sort(&all);
+    g->read.count = 0;
+    for (uint32_t i = 0; i < all.count && room; i++)
+        room = mydb_numbers_add(&g->read, all.at[i]);
     int rc = room ? 0 : mydb_load_no_memory(e);
     if (rc == 0 && all.count) {
         mydb_text_clear(&w->text);
@@ -383,8 +441,9 @@ static int try_once(struct mydb_worker *w, struct mydb_answer *a, struct error *
 {
     struct mydb_loading *g = &w->loading;
     free_records(g);
+    mydb_units_free(g);
     g->again = false;
-    g->row_count = g->due.count = 0;
+    g->row_count = g->due.count = g->read.count = 0;
     g->load->adjustment_count = 0;
     g->load->next_deadline_ms = INT64_MAX;
     *a = (struct mydb_answer){0};
@@ -393,13 +452,18 @@ static int try_once(struct mydb_worker *w, struct mydb_answer *a, struct error *
         rc = mydb_resolve(w, a, e);
     if (rc == 0)
         rc = lock_and_read(w, a, e);
-    if (rc == 0 && !g->again && (g->reservations.count || g->due.count))
+    if (rc == 0 && !g->again && (g->reservations.count || g->members.count || g->due.count))
         rc = read_histories(w, a, e);
+    if (rc == 0 && !g->again)
+        rc = mydb_read_sales(w, a, e);
+    if (rc == 0 && !g->again)
+        rc = mydb_read_units(w, a, e);
     mydb_answer_free(a);
     return rc;
 }
 
-/* What was locked is the truth, and stays it until somebody else changes the version. */
+/* What was locked is the truth, and stays it until somebody else changes the
+ * version. */
 static void prove(struct mydb_worker *w)
 {
     struct mydb_loading *g = &w->loading;
@@ -421,6 +485,14 @@ static void fill_in(struct mydb_worker *w, struct load *load)
     load->records = g->records;
     load->record_count = g->record_count;
     load->adjustments = g->adjustments;
+    load->sales = g->sale_rows;
+    load->sale_count = g->sale_count;
+    load->groups = g->group_rows;
+    load->group_count = g->group_count;
+    load->units = g->units;
+    load->unit_count = g->unit_count;
+    load->places = g->places;
+    load->place_count = g->place_count;
     load->seq_floor = w->floor_seq;
     for (uint32_t i = 0; i < g->row_count; i++) {
         const struct known_lot *lot = mydb_known_lot(&w->ledger->known, g->rows[i].id);
@@ -429,27 +501,35 @@ static void fill_in(struct mydb_worker *w, struct load *load)
     }
 }
 
+static void begin_anew(struct mydb_loading *g)
+{
+    g->lots.count = g->members.count = g->groups.count = g->sales.count = 0;
+    g->strict = mydb_is_strict(g->load);
+}
+
 static int read_truth(struct mydb_worker *w, struct error *e)
 {
     struct mydb_answer a = {0};
-    int rc = TLY_EOVERLOADED;
+    int tries = 0, agains = 0;
     bool reopened = false;
-    w->loading.lots.count = 0;
-    for (int i = 0; i < LOAD_TRIES; i++) {
-        rc = mydb_worker_connect(w, e);
+    begin_anew(&w->loading);
+    while (tries < LOAD_TRIES && agains < AGAIN_MAX) {
+        int rc = mydb_worker_connect(w, e);
         if (rc)
             return rc;
         rc = try_once(w, &a, e);
         if (rc == 0 && !w->loading.again)
             return 0;
         mydb_worker_rollback(w);
-        if (rc == TLY_EOVERLOADED || (rc && a.trouble != MYDB_LOCKED && a.trouble != MYDB_LOST) ||
-            (rc && a.trouble == MYDB_LOST && reopened))
+        bool lost = a.trouble == MYDB_LOST;
+        if (rc == TLY_EOVERLOADED || (rc && a.trouble != MYDB_LOCKED && !lost) ||
+            (rc && lost && reopened))
             return rc;
-        reopened = reopened || a.trouble == MYDB_LOST;
-        rc = TLY_EOVERLOADED;
+        reopened = reopened || (rc && lost);
+        tries += rc != 0;
+        agains += rc == 0;
     }
-    return rc;
+    return TLY_EOVERLOADED;
 }
 
 void mydb_load(struct mydb_worker *w, struct load *load)
@@ -457,9 +537,11 @@ void mydb_load(struct mydb_worker *w, struct load *load)
     struct error e = {0};
     w->loading.load = load;
     w->loading.row_count = w->loading.due.count = 0;
+    w->loading.sale_count = w->loading.group_count = 0;
     load->code = 0;
     load->assumed = false;
     load->lots_highest = 0;
+    load->sales_highest = 0;
     load->lot_count = load->record_count = load->adjustment_count = 0;
     load->next_deadline_ms = INT64_MAX;
     if (!mydb_trust(w, load)) {
@@ -490,8 +572,10 @@ void mydb_load_end(struct mydb_worker *w)
         lot->proved = false;
     }
     free_records(g);
+    mydb_units_free(g);
     mydb_answer_free(&g->kept);
-    g->row_count = g->due.count = 0;
+    mydb_answer_free(&g->kept_sales);
+    g->row_count = g->due.count = g->sale_count = g->group_count = 0;
     g->load = NULL;
     w->answered = false;
 }
@@ -507,4 +591,16 @@ void mydb_load_close(struct mydb_worker *w)
     free(g->rows);
     free(g->records);
     free(g->adjustments);
+    free(g->read.at);
+    free(g->members.at);
+    free(g->due_groups.at);
+    free(g->groups.at);
+    free(g->sales.at);
+    free(g->group_rows);
+    free(g->sale_rows);
+    free(g->items);
+    free(g->users);
+    free(g->units);
+    free(g->places);
+    free(g->holdings);
 }

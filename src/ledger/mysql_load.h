@@ -1,5 +1,6 @@
-/* mysql_load.h - what the files of the load step share: mysql_load.c (locking and reading),
- * mysql_keys.c (what the keys are), mysql_trust.c (answers without asking). */
+/* mysql_load.h - what the files of the load step share: mysql_load.c (locking
+ * and reading), mysql_keys.c (what the keys are), mysql_trust.c (answers
+ * without asking). */
 #ifndef TALLY_LEDGER_MYSQL_LOAD_H
 #define TALLY_LEDGER_MYSQL_LOAD_H
 
@@ -31,5 +32,20 @@ bool mydb_has_kind(const struct load *load, uint8_t kind);
 bool mydb_has_unknown_lot(const struct mydb_worker *w);
 /* The lots that reservations hold, or ever held. */
 void mydb_put_lots_of(struct mydb_text *t, const struct mydb_numbers *reservations);
+
+/* ---- mysql_sales.c ---- */
+
+/* Whether the keys alone ask for the lock on `sales`. */
+bool mydb_is_strict(const struct load *load);
+void mydb_put_lots_of_sales(struct mydb_worker *w);
+/* Sales and groups; may find that the load must begin again, with more. */
+int mydb_read_sales(struct mydb_worker *w, struct mydb_answer *a, struct error *e) MUST_CHECK;
+/* kind, sale, quantity, at_ms, deadline_ms of a group's row. */
+void mydb_group_row(MYSQL_ROW row, struct group_record *g);
+
+/* ---- mysql_units.c ---- */
+
+int mydb_read_units(struct mydb_worker *w, struct mydb_answer *a, struct error *e) MUST_CHECK;
+void mydb_units_free(struct mydb_loading *g);
 
 #endif

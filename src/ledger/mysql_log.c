@@ -1,12 +1,15 @@
-/* mysql_log.c - the log and its readers' cursors, from any thread: one connection under a mutex.
+/* mysql_log.c - the log and its readers' cursors, from any thread: one
+ * connection under a mutex.
  *
- * Where the log ends: every lane's row says above which number its next moves are
- * (schema_mysql.sql); the least of them is as far as a reader may go. A lane that has nothing to
- * write would hold all readers back: if others are ahead, its floor is raised to where they are,
- * unless it is writing just now (SKIP LOCKED), which ends soon. A batch that was numbered below a
- * raised floor is refused when it comes, and numbered anew (mysql_write.c).
+ * Where the log ends: every lane's row says above which number its next moves
+ * are (schema_mysql.sql); the least of them is as far as a reader may go. A
+ * lane that has nothing to write would hold all readers back: if others are
+ * ahead, its floor is raised to where they are, unless it is writing just now
+ * (SKIP LOCKED), which ends soon. A batch that was numbered below a raised
+ * floor is refused when it comes, and numbered anew (mysql_write.c).
  *
- * Failure modes: a lost connection is opened once more; log_end() says what it said last.
+ * Failure modes: a lost connection is opened once more; log_end() says what it
+ * said last.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,19 +46,18 @@ static void put_page(struct mydb_text *t, int64_t after, uint32_t max)
     mydb_put(t, "START TRANSACTION READ ONLY");
     mydb_end(t);
     mydb_putf(t,
-              "SELECT " MYDB_MOVE_COLUMNS ", r.order_id, r.user_id, r.sale, r.group_id, a.sale_id,"
-              " l.lot_id, l.lot_key, l.sku, l.flavor, l.size, l.batch, l.expires_on, l.expected_on,"
-              " l.per_user_limit, l.backorder_limit, l.withdrawn, l.backorder_limit_most"
-              " FROM (SELECT * FROM move WHERE seq > %d ORDER BY seq LIMIT %d) AS m"
-              " LEFT JOIN move AS r ON r.seq = m.reservation_id"
-              " LEFT JOIN sale AS a ON a.sale = ifnull(m.sale, r.sale)"
-              " LEFT JOIN lot AS l ON l.lot_id = m.lot_id AND m.kind IN (1, 16) ORDER BY m.seq",
+              "SELECT " MYDB_MOVE_COLUMNS
+              ", r.order_id, r.user_id, r.sale, r.group_id, a.sale_id, l.lot_id, l.lot_key, l.sku, "
+              "l.flavor, l.size, l.batch, l.expires_on, l.expected_on, l.per_user_limit, "
+              "l.backorder_limit, l.withdrawn, l.backorder_limit_most FROM (SELECT * FROM move "
+              "WHERE seq > %d ORDER BY seq LIMIT %d) AS m LEFT JOIN move AS r ON r.seq = "
+              "m.reservation_id LEFT JOIN sale AS a ON a.sale = ifnull(m.sale, r.sale) LEFT JOIN "
+              "lot AS l ON l.lot_id = m.lot_id AND m.kind IN (1, 16) ORDER BY m.seq",
               after, (int64_t)max);
     mydb_end(t);
     mydb_putf(t,
-              "SELECT x.seq, x.lot_id, x.quantity"
-              " FROM (SELECT seq FROM move WHERE seq > %d ORDER BY seq LIMIT %d) AS m"
-              " JOIN move_line AS x ON x.seq = m.seq ORDER BY x.seq, x.lot_id",
+              "SELECT x.seq, x.lot_id, x.quantity FROM (SELECT seq FROM move WHERE seq > %d ORDER "
+              "BY seq LIMIT %d) AS m JOIN move_line AS x ON x.seq = m.seq ORDER BY x.seq, x.lot_id",
               after, (int64_t)max);
     mydb_end(t);
     mydb_put(t, "COMMIT");
@@ -100,8 +102,9 @@ static int hand_out(struct ledger_mysql *l, struct mydb_answer *a, ledger_move_f
     struct completed c;
     struct move m;
     int got = 0, count = 0;
-    int rc = r ? mydb_moves_open(r, a->sets[0], a->sets[1], l->seed, e)
-               : error_set(e, TLY_ENO_MEMORY, "ledger", "no memory to read the log");
+    if (!r)
+        return error_set(e, TLY_ENO_MEMORY, "ledger", "no memory to read the log");
+    int rc = mydb_moves_open(r, a->sets[0], a->sets[1], l->seed, e);
     while (rc == 0 && (got = mydb_moves_next(r, &m, e)) > 0) {
         rc = complete(r, &m, &c, e);
         if (rc)
@@ -110,8 +113,7 @@ static int hand_out(struct ledger_mysql *l, struct mydb_answer *a, ledger_move_f
         if (fn(context, &m))
             break;
     }
-    if (r)
-        mydb_moves_close(r);
+    mydb_moves_close(r);
     free(r);
     return rc ? rc : got < 0 ? got : count;
 }
@@ -159,10 +161,9 @@ static int raise_floors(struct ledger_mysql *l, int64_t newest, struct error *e)
     mydb_text_clear(t);
     mydb_put(t, "START TRANSACTION");
     mydb_end(t);
-    mydb_putf(t,
-              "SELECT lane FROM lane WHERE greatest(last_seq, floor_seq) < %d"
-              " FOR UPDATE SKIP LOCKED",
-              newest);
+    mydb_putf(
+        t, "SELECT lane FROM lane WHERE greatest(last_seq, floor_seq) < %d FOR UPDATE SKIP LOCKED",
+        newest);
     mydb_end(t);
     int rc = ask(l, &a, e);
     while (rc == 0 && count <= NODE_MAX && (row = mysql_fetch_row(a.sets[0])))

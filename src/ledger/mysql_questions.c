@@ -1,16 +1,18 @@
-/* mysql_questions.c - look-ups outside a load, on a thread and a connection of their own.
+/* mysql_questions.c - look-ups outside a load, on a thread and a connection of
+ * their own.
  *
- * Happy path: one question after another, each by one round trip or two. A list goes through
- * reservations from the newest to the oldest: what rows tell (user, sale) is compared there, the
- * rest by records, a bounded number of both; where few of many fit, a page is short, or empty, and
- * `next` says where to go on. Failure modes: any error answers TLY_EUNAVAILABLE; a lost connection
- * is opened for the next one.
+ * Happy path: one question after another, each by one round trip or two. A list
+ * goes through reservations from the newest to the oldest: what rows tell
+ * (user, sale) is compared there, the rest by records, a bounded number of
+ * both; where few of many fit, a page is short, or empty, and `next` says where
+ * to go on. Failure modes: any error answers TLY_EUNAVAILABLE; a lost
+ * connection is opened for the next one.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/mysql_internal.h"
+#include "ledger/mysql_load.h"
 
 enum { SCAN_ROWS = 20000, SCAN_RECORDS = 2000, SCAN_STEP = 250 };
 
@@ -66,8 +68,8 @@ static int read_adjustment(struct mydb_reader *r, struct question *q, struct err
     MYSQL_ROW row = NULL;
     mydb_text_clear(&r->text);
     mydb_putf(&r->text,
-              "SELECT m.seq, m.lot_id, m.quantity FROM adjustment AS a JOIN move AS m"
-              " ON m.seq = a.seq WHERE a.adjustment_id = %s",
+              "SELECT m.seq, m.lot_id, m.quantity FROM adjustment AS a JOIN move AS m ON m.seq = "
+              "a.seq WHERE a.adjustment_id = %s",
               &q->order_id);
     int rc = ask(r, &a, e);
     if (rc == 0 && (row = mysql_fetch_row(a.sets[0]))) {
@@ -80,23 +82,6 @@ static int read_adjustment(struct mydb_reader *r, struct question *q, struct err
 
 /* ---- groups ---- */
 
-/* Its GROUP_OPEN, and its end if that has come. */
-static void group_row(MYSQL_ROW row, struct group_record *g)
-{
-    int64_t kind = mydb_int(row[0]);
-    if (kind == MOVE_GROUP_OPEN) {
-        g->sale = (sale_number)mydb_int(row[1]);
-        g->status = GROUP_IS_OPEN;
-        g->size = (uint16_t)mydb_int(row[2]);
-        g->opened_ms = mydb_int(row[3]);
-        g->ends_ms = mydb_int(row[4]);
-    } else {
-        g->status = kind == MOVE_GROUP_SUCCEED ? GROUP_SUCCEEDED : GROUP_FAILED;
-        g->paid = (uint16_t)mydb_int(row[2]);
-        g->ended_ms = mydb_int(row[3]);
-    }
-}
-
 static int read_group(struct mydb_reader *r, struct question *q, struct error *e)
 {
     struct mydb_answer a = {0};
@@ -104,12 +89,12 @@ static int read_group(struct mydb_reader *r, struct question *q, struct error *e
     q->group = (struct group_record){.group_id = q->reservation_id};
     mydb_text_clear(&r->text);
     mydb_putf(&r->text,
-              "SELECT kind, sale, quantity, at_ms, deadline_ms FROM move WHERE group_id = %d"
-              " AND kind BETWEEN 18 AND 20 ORDER BY seq",
+              "SELECT kind, sale, quantity, at_ms, deadline_ms FROM move WHERE group_id = %d AND "
+              "kind BETWEEN 18 AND 20 ORDER BY seq",
               q->reservation_id);
     int rc = ask(r, &a, e);
     while (rc == 0 && (row = mysql_fetch_row(a.sets[0])))
-        group_row(row, &q->group);
+        mydb_group_row(row, &q->group);
     mydb_answer_free(&a);
     return rc ? rc : q->group.size ? 0 : TLY_ENOT_FOUND;
 }
@@ -137,8 +122,8 @@ static int find_candidates(struct search *s, int64_t *ids, uint32_t *count, stru
     for (int i = 0; i < 2; i++) {
         mydb_put(t, i ? "SELECT count(*), min(seq) FROM" : "SELECT seq FROM");
         mydb_putf(t,
-                  " (SELECT seq, user_id, sale FROM move WHERE kind IN (3, 15) AND seq < %d"
-                  " ORDER BY seq DESC LIMIT %d) AS w",
+                  " (SELECT seq, user_id, sale FROM move WHERE kind IN (3, 15) AND seq < %d ORDER "
+                  "BY seq DESC LIMIT %d) AS w",
                   s->below, (int64_t)SCAN_ROWS);
         if (i == 0 && list->user_id.len)
             mydb_putf(t, " WHERE user_id = %s", &list->user_id);
@@ -235,12 +220,14 @@ static int read_list(struct mydb_reader *r, struct reservation_list *list, struc
     list->count = 0;
     list->next = 0;
     list->records = malloc((list->page_size ? list->page_size : 1) * sizeof *list->records);
-    int rc =
-        s && list->records ? 0 : error_set(e, TLY_ENO_MEMORY, "ledger", "no memory for a list");
-    if (rc == 0) {
-        *s = (struct search){.reader = r, .list = list, .below = list->before};
-        rc = search(s, e);
+    if (!s || !list->records) {
+        free(s);
+        free(list->records);
+        list->records = NULL;
+        return error_set(e, TLY_ENO_MEMORY, "ledger", "no memory for a list");
     }
+    *s = (struct search){.reader = r, .list = list, .below = list->before};
+    int rc = search(s, e);
     if (rc) {
         for (uint32_t i = 0; i < list->count; i++)
             free(list->records[i]);

@@ -1,5 +1,5 @@
-/* mysql_rows.c - see mysql_rows.h. Failure modes: a row that no engine can have written is
- * TLY_ECORRUPT, named by its number. */
+/* mysql_rows.c - see mysql_rows.h. Failure modes: a row that no engine can have
+ * written is TLY_ECORRUPT, named by its number. */
 #include "ledger/mysql_rows.h"
 
 #include <inttypes.h>
@@ -58,9 +58,9 @@ int mydb_lot_row(MYSQL_ROW row, const unsigned long *sizes, unsigned first, lot_
 struct known_lot *mydb_known_row(struct mydb_known *k, MYSQL_ROW row, const unsigned long *sizes,
                                  struct error *e)
 {
-    lot_id id;
-    struct lot_dims dims;
-    struct lot_terms terms;
+    lot_id id = 0;
+    struct lot_dims dims = {0};
+    struct lot_terms terms = {0};
     if (mydb_lot_row(row, sizes, 0, &id, &dims, &terms, e))
         return NULL;
     struct known_lot *lot = mydb_known_put(k, id, &dims);
@@ -186,18 +186,18 @@ int mydb_moves_next(struct mydb_moves *r, struct move *m, struct error *e)
 
 void mydb_put_history(struct mydb_text *t, const int64_t *reservations, size_t count)
 {
-    mydb_put(t, "SELECT " MYDB_MOVE_COLUMNS ", m.seq AS reservation FROM move AS m WHERE m.kind IN"
-                " (3, 15) AND m.seq IN ");
+    mydb_put(t, "SELECT " MYDB_MOVE_COLUMNS
+                ", m.seq AS reservation FROM move AS m WHERE m.kind IN (3, 15) AND m.seq IN ");
     mydb_put_numbers(t, reservations, count);
-    mydb_put(t, " UNION ALL SELECT " MYDB_MOVE_COLUMNS ", m.reservation_id FROM move AS m"
-                " WHERE m.reservation_id IN ");
+    mydb_put(t, " UNION ALL SELECT " MYDB_MOVE_COLUMNS
+                ", m.reservation_id FROM move AS m WHERE m.reservation_id IN ");
     mydb_put_numbers(t, reservations, count);
     mydb_put(t, " ORDER BY reservation, seq");
     mydb_end(t);
     mydb_put(t, "SELECT x.seq, x.lot_id, x.quantity FROM move_line AS x WHERE x.seq IN ");
     mydb_put_numbers(t, reservations, count);
-    mydb_put(t, " UNION ALL SELECT x.seq, x.lot_id, x.quantity FROM move AS m JOIN move_line AS x"
-                " ON x.seq = m.seq WHERE m.reservation_id IN ");
+    mydb_put(t, " UNION ALL SELECT x.seq, x.lot_id, x.quantity FROM move AS m JOIN move_line AS x "
+                "ON x.seq = m.seq WHERE m.reservation_id IN ");
     mydb_put_numbers(t, reservations, count);
     mydb_put(t, " ORDER BY seq, lot_id");
     mydb_end(t);

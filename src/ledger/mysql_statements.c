@@ -1,11 +1,12 @@
 /* mysql_statements.c - a batch as statements.
  *
- * Multi-row INSERTs: moves, their lines, holds that are PENDING now; one DELETE of those that are
- * not any more. Stock comes last, so that a hot row is locked as short as can be: rows of all lots
- * to which the batch adds the same number of lines go into one statement, whose ON DUPLICATE KEY
- * UPDATE is the check of the version: on another version it writes NULL into a column that takes
- * none, which the database refuses (MYDB_MISMATCH). So one round trip carries the whole batch with
- * its COMMIT.
+ * Multi-row INSERTs: moves, their lines, holds that are PENDING now; one DELETE
+ * of those that are not any more. Stock comes last, so that a hot row is locked
+ * as short as can be: rows of all lots to which the batch adds the same number
+ * of lines go into one statement, whose ON DUPLICATE KEY UPDATE is the check of
+ * the version: on another version it writes NULL into a column that takes none,
+ * which the database refuses (MYDB_MISMATCH). So one round trip carries the
+ * whole batch with its COMMIT.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -97,11 +98,12 @@ static void put_moves(struct mydb_batch *b)
 {
     bool plain = all_are_plain_orders(b), first = true;
     mydb_put(b->text, plain
-                          ? "INSERT INTO move(seq,kind,lot_id,quantity,at_ms,deadline_ms,order_id,"
-                            "user_id,fingerprint) VALUES "
-                          : "INSERT INTO move(seq,kind,lot_id,quantity,at_ms,deadline_ms,order_id,"
-                            "user_id,reservation_id,reason,detail,note,fingerprint,sale,group_id)"
-                            " VALUES ");
+                          ? "INSERT INTO "
+                            "move(seq,kind,lot_id,quantity,at_ms,deadline_ms,order_id,user_id,"
+                            "fingerprint) VALUES "
+                          : "INSERT INTO "
+                            "move(seq,kind,lot_id,quantity,at_ms,deadline_ms,order_id,user_id,"
+                            "reservation_id,reason,detail,note,fingerprint,sale,group_id) VALUES ");
     for (uint32_t i = 0; i < b->count; i++) {
         row(b->text, &first);
         if (plain)
@@ -186,6 +188,23 @@ static void put_ended(struct mydb_batch *b)
     mydb_end(b->text);
 }
 
+/* ---- groups that are OPEN ---- */
+
+static void put_groups(struct mydb_batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct move *m = &b->moves[i];
+        if (m->kind == MOVE_GROUP_OPEN)
+            mydb_putf(b->text, "INSERT INTO open_group(group_id,ends_ms) VALUES (%d,%d)",
+                      m->group_id, m->deadline_ms);
+        else if (m->kind == MOVE_GROUP_SUCCEED || m->kind == MOVE_GROUP_FAIL)
+            mydb_putf(b->text, "DELETE FROM open_group WHERE group_id = %d", m->group_id);
+        else
+            continue;
+        mydb_end(b->text);
+    }
+}
+
 /* ---- lots ---- */
 
 static void put_day(struct mydb_text *t, int32_t days)
@@ -227,9 +246,10 @@ static void put_lots(struct mydb_batch *b)
         if (b->moves[i].kind != MOVE_CREATE)
             continue;
         if (first)
-            mydb_put(b->text, "INSERT INTO lot(lot_id,lot_key,sku,flavor,size,batch,expires_on,"
-                              "expected_on,per_user_limit,backorder_limit,backorder_limit_most,"
-                              "withdrawn,created_at_ms) VALUES ");
+            mydb_put(b->text,
+                     "INSERT INTO "
+                     "lot(lot_id,lot_key,sku,flavor,size,batch,expires_on,expected_on,per_user_"
+                     "limit,backorder_limit,backorder_limit_most,withdrawn,created_at_ms) VALUES ");
         row(b->text, &first);
         put_lot(b->text, &b->moves[i]);
         mydb_put(b->text, ")");
@@ -250,8 +270,8 @@ static void put_terms(struct mydb_batch *b)
         mydb_put(t, ", expected_on = ");
         put_day(t, m->terms->expected_on);
         mydb_putf(t,
-                  ", per_user_limit = %d, backorder_limit = %d, withdrawn = %d,"
-                  " backorder_limit_most = greatest(backorder_limit_most, %d) WHERE lot_id = %d",
+                  ", per_user_limit = %d, backorder_limit = %d, withdrawn = %d, "
+                  "backorder_limit_most = greatest(backorder_limit_most, %d) WHERE lot_id = %d",
                   m->terms->per_user_limit, m->terms->backorder_limit, (int64_t)m->terms->withdrawn,
                   m->terms->backorder_limit, (int64_t)m->line.lot);
         mydb_end(t);
@@ -278,15 +298,16 @@ static void end_stock(struct mydb_text *t, const struct touched_lot *l)
 {
     if (!l->create)
         mydb_putf(t,
-                  " ON DUPLICATE KEY UPDATE version = IF(version = VALUES(version) - %d,"
-                  " VALUES(version), NULL), on_hand = VALUES(on_hand), reserved = VALUES(reserved),"
-                  " confirmed = VALUES(confirmed), last_seq = VALUES(last_seq),"
-                  " backorder_limit_most = VALUES(backorder_limit_most)",
+                  " ON DUPLICATE KEY UPDATE version = IF(version = VALUES(version) - %d, "
+                  "VALUES(version), NULL), on_hand = VALUES(on_hand), reserved = VALUES(reserved), "
+                  "confirmed = VALUES(confirmed), last_seq = VALUES(last_seq), "
+                  "backorder_limit_most = VALUES(backorder_limit_most)",
                   (int64_t)l->moves);
     mydb_end(t);
 }
 
-/* The order of `lots` changes, and with it what `slots` says; nobody asks that any more. */
+/* The order of `lots` changes, and with it what `slots` says; nobody asks that
+ * any more. */
 static void put_stock(struct mydb_batch *b)
 {
     struct touched_lot *lots = b->write->lots;
@@ -297,9 +318,9 @@ static void put_stock(struct mydb_batch *b)
     for (uint32_t i = 0; i < count; i++) {
         const struct touched_lot *l = &lots[i];
         if (first)
-            mydb_put(b->text,
-                     "INSERT INTO stock(lot_id,on_hand,reserved,confirmed,version,last_seq,"
-                     "backorder_limit_most) VALUES ");
+            mydb_put(b->text, "INSERT INTO "
+                              "stock(lot_id,on_hand,reserved,confirmed,version,last_seq,backorder_"
+                              "limit_most) VALUES ");
         row(b->text, &first);
         mydb_putf(b->text, "%d,%d,%d,%d,%d,%d,%d)", (int64_t)l->lot, l->stock.on_hand,
                   l->stock.reserved, l->stock.confirmed, l->stock.version, l->last_seq, l->most);
@@ -331,14 +352,15 @@ static void put_items(struct mydb_text *t, const struct sale_terms *s)
         mydb_end(t);
 }
 
-/* Another sale's name would make its row this one's: then, too, NULL is written. */
+/* Another sale's name would make its row this one's: then, too, NULL is
+ * written. */
 static void put_sale(struct mydb_text *t, const struct move *m)
 {
     const struct sale_terms *s = m->sale_terms;
-    mydb_put(t,
-             "INSERT INTO sale(sale,sale_id,title,starts_at_ms,ends_at_ms,closed_at_ms,"
-             "per_user_limit,per_order_limit,total_limit,hold_ms,payment_extend_ms_max,group_size,"
-             "group_window_ms,queue_mode,created_seq) VALUES (");
+    mydb_put(t, "INSERT INTO "
+                "sale(sale,sale_id,title,starts_at_ms,ends_at_ms,closed_at_ms,per_user_limit,per_"
+                "order_limit,total_limit,hold_ms,payment_extend_ms_max,group_size,group_window_ms,"
+                "queue_mode,created_seq) VALUES (");
     mydb_put_number(t, s->number);
     put_string(t, s->sale_id);
     put_string(t, s->title);
@@ -354,15 +376,13 @@ static void put_sale(struct mydb_text *t, const struct move *m)
     put_number(t, s->group_window_ms);
     put_some_string(t, str_of(queue_mode_name((enum queue_mode)s->queue)));
     put_number(t, m->seq);
-    mydb_put(t,
-             ") ON DUPLICATE KEY UPDATE sale_id = IF(sale = VALUES(sale), VALUES(sale_id), NULL),"
-             " title = VALUES(title), starts_at_ms = VALUES(starts_at_ms),"
-             " ends_at_ms = VALUES(ends_at_ms), closed_at_ms = VALUES(closed_at_ms),"
-             " per_user_limit = VALUES(per_user_limit),"
-             " per_order_limit = VALUES(per_order_limit), total_limit = VALUES(total_limit),"
-             " hold_ms = VALUES(hold_ms), payment_extend_ms_max = VALUES(payment_extend_ms_max),"
-             " group_size = VALUES(group_size), group_window_ms = VALUES(group_window_ms),"
-             " queue_mode = VALUES(queue_mode)");
+    mydb_put(t, ") ON DUPLICATE KEY UPDATE sale_id = IF(sale = VALUES(sale), VALUES(sale_id), "
+                "NULL), title = VALUES(title), starts_at_ms = VALUES(starts_at_ms), ends_at_ms = "
+                "VALUES(ends_at_ms), closed_at_ms = VALUES(closed_at_ms), per_user_limit = "
+                "VALUES(per_user_limit), per_order_limit = VALUES(per_order_limit), total_limit = "
+                "VALUES(total_limit), hold_ms = VALUES(hold_ms), payment_extend_ms_max = "
+                "VALUES(payment_extend_ms_max), group_size = VALUES(group_size), group_window_ms = "
+                "VALUES(group_window_ms), queue_mode = VALUES(queue_mode)");
     mydb_end(t);
     put_items(t, s);
 }
@@ -379,5 +399,6 @@ void mydb_put_batch(struct mydb_batch *b)
     put_adjustments(b);
     put_pending(b);
     put_ended(b);
+    put_groups(b);
     put_stock(b);
 }

@@ -1,10 +1,10 @@
-/* mysql_touched.c - a batch by arithmetic, before the database is asked: what each of its lots will
- * be.
+/* mysql_touched.c - a batch by arithmetic, before the database is asked: what
+ * each of its lots will be.
  *
- * Happy path: each line of a move adds its quantity times the kind's effect to the counters of its
- * lot, and one to the version.
- * Failure modes: a lot that was not loaded, or counters that cannot be (I1): TLY_ECORRUPT; the
- * tables' CHECKs would say the same.
+ * Happy path: each line of a move adds its quantity times the kind's effect to
+ * the counters of its lot, and one to the version. Failure modes: a lot that
+ * was not loaded, or counters that cannot be (I1): TLY_ECORRUPT; the tables'
+ * CHECKs would say the same.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static uint32_t *slot_of(const struct mydb_write *t, lot_id lot)
 
 static bool more(struct mydb_write *t)
 {
-    if (t->count < t->room)
+    if (t->slots && t->count < t->room)
         return true;
     uint32_t room = t->room ? t->room * 2 : ROOM_MIN;
     struct touched_lot *lots = realloc(t->lots, room * sizeof *lots);

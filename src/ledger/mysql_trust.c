@@ -1,5 +1,6 @@
-/* mysql_trust.c - a load that is answered from what this node knew last, without asking: new orders
- * on lots of which no hold is due. The commit proves it (mysql_write.c), or is STALE. */
+/* mysql_trust.c - a load that is answered from what this node knew last,
+ * without asking: new orders on lots of which no hold is due. The commit proves
+ * it (mysql_write.c), or is STALE. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,7 +10,8 @@ enum { SKU_FRESH_MS = 1000 };
 
 static bool lot_is_trusted(const struct known_lot *lot, int64_t now_ms)
 {
-    return lot->proved && lot->due_ms > now_ms;
+    bool plain = lot->terms.per_user_limit == 0 && lot->terms.backorder_most == 0;
+    return plain && lot->proved && lot->due_ms > now_ms;
 }
 
 bool mydb_load_take(struct mydb_loading *g, const struct known_lot *lot)
@@ -47,7 +49,7 @@ static bool trust_key(struct mydb_worker *w, const struct load_key *k)
     const struct known_lot *lot;
     switch ((enum load_key_kind)k->kind) {
     case LOAD_ORDER:
-        return true; /* a new one: its unique key proves it */
+        return !(k->takes && w->loading.load->user_holds); /* a new one: its unique key proves it */
     case LOAD_LOT:
         lot = mydb_known_key(&w->ledger->known, k->text);
         return lot && lot_is_trusted(lot, w->loading.load->now_ms) &&

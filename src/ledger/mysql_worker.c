@@ -1,9 +1,10 @@
 /* mysql_worker.c - the thread that loads and commits, on one connection.
  *
- * Happy path: a load, and its batch or its release; between them the lane's lease is renewed now
- * and then, and what promises rest on is looked at again. Failure modes: whatever says that nothing
- * can be written now tells it once; from then on the thread tries every RETRY_MS whether it can be,
- * and tells that, too.
+ * Happy path: a load, and its batch or its release; between them the lane's
+ * lease is renewed now and then, and what promises rest on is looked at again.
+ * Failure modes: whatever says that nothing can be written now tells it once;
+ * from then on the thread tries every RETRY_MS whether it can be, and tells
+ * that, too.
  */
 #include <assert.h>
 #include <string.h>
@@ -20,7 +21,7 @@ int mydb_worker_connect(struct mydb_worker *w, struct error *e)
 
 void mydb_worker_rollback(struct mydb_worker *w)
 {
-    w->in_transaction = false;
+    w->in_transaction = w->strict = false;
     if (w->db.mysql && mydb_do(&w->db, "ROLLBACK", NULL))
         mydb_close(&w->db); /* closing ends the transaction */
 }
@@ -60,8 +61,8 @@ static void measure(struct mydb_worker *w)
 {
     int64_t bytes;
     if (mydb_number(&w->db,
-                    "SELECT CAST(sum(data_length + index_length) AS SIGNED)"
-                    " FROM information_schema.tables WHERE table_schema = DATABASE()",
+                    "SELECT CAST(sum(data_length + index_length) AS SIGNED) FROM "
+                    "information_schema.tables WHERE table_schema = DATABASE()",
                     0, &bytes, NULL) == 0)
         atomic_store(&w->ledger->counters.db_bytes, bytes);
 }

@@ -1,17 +1,18 @@
 /* mysql_write.c - one batch, one transaction.
  *
- * Happy path: this lane's row, the batch, COMMIT, in one round trip; where the load locked its
- * rows, its transaction goes on.
+ * Happy path: this lane's row, the batch, COMMIT, in one round trip; where the
+ * load locked its rows, its transaction goes on.
  *
  * Failure modes, and what they become:
- *   a row changed under an assumed load, an order_id or another unique key that is taken, the
- * lane's floor raised by a reader of the log, a deadlock, a lock waited for in vain, a conflict
- * that Galera found at COMMIT:                                        STALE; all is rolled back
- *   values that the tables do not take (I1 among them), or more than max_allowed_packet:
- *                                                                  REJECTED, writing goes on
- *   read-only, no quorum, a full disk:                             REJECTED, writing does not go on
- *   the connection is lost, or COMMIT fails in any other way:      UNKNOWN, until a new connection
- *   has seen the lane's row after the old one's transaction has ended
+ *   a row changed under an assumed load, an order_id or another unique key that
+ * is taken, the lane's floor raised by a reader of the log, a deadlock, a lock
+ * waited for in vain, a conflict that Galera found at COMMIT: STALE; all is
+ * rolled back values that the tables do not take (I1 among them), or more than
+ * max_allowed_packet: REJECTED, writing goes on read-only, no quorum, a full
+ * disk:                             REJECTED, writing does not go on the
+ * connection is lost, or COMMIT fails in any other way:      UNKNOWN, until a
+ * new connection has seen the lane's row after the old one's transaction has
+ * ended
  */
 #include "base/clock.h"
 #include "ledger/mysql_internal.h"
@@ -35,14 +36,19 @@ static void put_start(struct mydb_worker *w, const struct batch *b)
         mydb_put(t, "START TRANSACTION");
         mydb_end(t);
     }
-    /* NULL where the lease is lost, or a reader of the log has gone past the batch: refused. */
-    mydb_putf(t,
-              "UPDATE lane SET last_seq = IF(token = %d AND floor_seq < %d, %d, NULL),"
-              " leased_until_ms = CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) + %d"
-              " WHERE lane = %d",
-              w->ledger->token, b->moves[0].seq, newest_of(b), (int64_t)LEASE_MS,
-              (int64_t)w->ledger->lane);
+    /* NULL where the lease is lost, or a reader of the log has gone past the
+     * batch: refused. */
+    mydb_putf(
+        t,
+        "UPDATE lane SET last_seq = IF(token = %d AND floor_seq < %d, %d, NULL), leased_until_ms = "
+        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) + %d WHERE lane = %d",
+        w->ledger->token, b->moves[0].seq, newest_of(b), (int64_t)LEASE_MS,
+        (int64_t)w->ledger->lane);
     mydb_end(t);
+    if (w->strict) {
+        mydb_putf(t, "UPDATE meta SET value = '%d' WHERE `key` = 'sales'", newest_of(b));
+        mydb_end(t);
+    }
 }
 
 /* ---- outcomes ---- */
@@ -106,7 +112,8 @@ static enum ledger_outcome outcome_of(const struct mydb_answer *a, bool at_commi
 
 /* ---- an unknown outcome ---- */
 
-/* The old connection's transaction is over when its lane's row can be locked. */
+/* The old connection's transaction is over when its lane's row can be locked.
+ */
 static int look(struct mydb_worker *w, uint64_t old_thread, int64_t newest, bool *there,
                 struct error *e)
 {
@@ -146,7 +153,7 @@ static void doubt(struct mydb_worker *w, struct batch *b, uint64_t began_ns,
     bool there = false;
     mydb_touched_forget(&w->write, &w->ledger->known);
     mydb_close(&w->db);
-    w->in_transaction = false;
+    w->in_transaction = w->strict = false;
     deliver(w, b, LEDGER_UNKNOWN, false);
     mydb_worker_go_down(w, why);
     while (look(w, old_thread, newest_of(b), &there, &e)) {
@@ -215,7 +222,7 @@ void mydb_commit(struct mydb_worker *w, struct batch *b)
         return;
     }
     if (send(w, b, &a, &at_commit, &e) == 0) {
-        w->in_transaction = false;
+        w->in_transaction = w->strict = false;
         learn_trust(w, assumed, true);
         settle(w, b, began_ns);
         deliver(w, b, LEDGER_COMMITTED, true);

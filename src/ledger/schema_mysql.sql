@@ -10,10 +10,10 @@
 -- its end. Making it again does no harm: MySQL commits each of these by itself.
 
 CREATE TABLE IF NOT EXISTS meta(
-    `key` VARBINARY(64) PRIMARY KEY,       -- schema_version, hash_seed, created_at; the row `numbers` is
-    value VARBINARY(255) NOT NULL          -- locked by whoever gives a lot or a sale its number
+    `key` VARBINARY(64) PRIMARY KEY,       -- schema_version, hash_seed, created_at; rows to lock: `numbers`
+    value VARBINARY(255) NOT NULL          -- to number a lot, `sales` (its newest seq) to write about a sale
 ) ENGINE = InnoDB;
-INSERT IGNORE INTO meta VALUES ('numbers', '');
+INSERT IGNORE INTO meta VALUES ('numbers', ''), ('sales', '0');
 
 CREATE TABLE IF NOT EXISTS lot(
     lot_id               BIGINT PRIMARY KEY,        -- 1, 2, 3, ... in order of creation
@@ -77,6 +77,8 @@ CREATE TABLE IF NOT EXISTS move(
     group_id       BIGINT,                 -- RESERVE: the group it joins; GROUP_...: its GROUP_OPEN's seq
     UNIQUE KEY move_order (order_id),
     KEY move_reservation (reservation_id),
+    KEY move_user (user_id),
+    KEY move_sale (sale),
     KEY move_group (group_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -115,6 +117,13 @@ CREATE TABLE IF NOT EXISTS pending(
     reservation_id BIGINT PRIMARY KEY,
     deadline_ms    BIGINT NOT NULL,
     KEY pending_deadline (deadline_ms, reservation_id)
+) ENGINE = InnoDB;
+
+-- Groups that are OPEN, by their end.
+CREATE TABLE IF NOT EXISTS open_group(
+    group_id BIGINT PRIMARY KEY,           -- seq of its GROUP_OPEN
+    ends_ms  BIGINT NOT NULL,
+    KEY open_group_end (ends_ms, group_id)
 ) ENGINE = InnoDB;
 
 -- Who writes under which number. Every transaction that writes moves updates its own row first, so

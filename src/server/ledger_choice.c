@@ -80,6 +80,7 @@ static int create_mysql(const struct settings *s, struct ledger **out, struct er
         .tls_ca = s->ledger_tls_ca,
         .timeout_ms = s->ledger_timeout_ms,
         .clock_gap_max_ms = s->ledger_clock_gap_max_ms,
+        .lock_wait_s = 1,
         .weak_durability = s->ledger_weak_durability,
     };
     int rc = read_tls(s, &config.tls, e);

@@ -19,6 +19,7 @@ struct place {
 };
 
 bool rig_mysql_strict;
+uint32_t rig_mysql_lock_wait_s = 1;
 
 static bool read_url(const char *variable, struct place *p)
 {
@@ -40,7 +41,7 @@ static bool read_place(struct place *p)
 
 static bool there(void)
 {
-    struct place p;
+    struct place p = {0};
     return read_place(&p);
 }
 
@@ -54,7 +55,7 @@ static void database_of(const struct rig *rig, char out[128])
 
 MYSQL *rig_mysql_connect(const struct rig *rig)
 {
-    struct place p;
+    struct place p = {0};
     char database[128];
     assert_true(read_place(&p));
     MYSQL *m = mysql_init(NULL);
@@ -68,7 +69,7 @@ MYSQL *rig_mysql_connect(const struct rig *rig)
 
 MYSQL *rig_mysql_admin(void)
 {
-    struct place p;
+    struct place p = {0};
     assert_true(read_url("TALLY_TEST_MYSQL_ADMIN", &p));
     MYSQL *m = mysql_init(NULL);
     if (!mysql_real_connect(m, p.host, p.user, p.password, p.database, p.port, NULL, 0))
@@ -111,7 +112,7 @@ static void make_database(const struct rig *rig)
 static int create(struct rig *rig, struct ledger **out, struct error *e)
 {
     char database[128];
-    struct place p;
+    struct place p = {0};
     assert_true(read_place(&p));
     make_database(rig);
     database_of(rig, database);
@@ -125,6 +126,7 @@ static int create(struct rig *rig, struct ledger **out, struct error *e)
                                                .database = database,
                                                .timeout_ms = PATIENCE_MS,
                                                .clock_gap_max_ms = 10000,
+                                               .lock_wait_s = rig_mysql_lock_wait_s,
                                                .weak_durability = !rig_mysql_strict};
     return ledger_mysql_create(out, &config, e);
 }

@@ -15,6 +15,8 @@ MYSQL *rig_mysql_connect(const struct rig *rig);
 MYSQL *rig_mysql_admin(void);
 /* Rigs that are made now want durable commits, as a server does. */
 extern bool rig_mysql_strict;
+/* Rigs that are made now wait so long for a lock; 1 unless it was set. */
+extern uint32_t rig_mysql_lock_wait_s;
 void rig_mysql_do(MYSQL *m, const char *sql);
 int64_t rig_mysql_number(MYSQL *m, const char *sql);
 

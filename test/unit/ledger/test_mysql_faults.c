@@ -27,6 +27,14 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up_patient(void **state)
+{
+    rig_mysql_lock_wait_s = PATIENCE_MS / 1000;
+    int rc = set_up(state);
+    rig_mysql_lock_wait_s = 1;
+    return rc;
+}
+
 static struct rig *second(struct nodes *n)
 {
     n->b.factory = &rig_mysql;
@@ -388,7 +396,8 @@ int main(void)
         WITH_LOTS(a_commit_that_never_left_is_found_not_to_be_there),
         WITH_LOTS(a_commit_whose_answer_was_lost_is_found_to_be_there),
         WITH_LOTS(a_lock_that_is_not_given_back_makes_a_load_overloaded),
-        WITH_LOTS(a_deadlock_with_another_session_is_tried_again),
+        cmocka_unit_test_setup_teardown(a_deadlock_with_another_session_is_tried_again,
+                                        set_up_patient, tear_down),
         WITH_LOTS(what_was_assumed_and_is_not_so_is_stale_and_then_decided_on_the_truth),
         WITH_LOTS(an_order_id_that_another_node_took_is_stale_and_then_found),
         WITH_LOTS(two_lanes_sell_one_lot_to_the_last_unit),

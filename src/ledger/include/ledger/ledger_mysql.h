@@ -34,7 +34,8 @@ struct ledger_mysql_config {
     int64_t timeout_ms;       /* an answer that takes longer is a lost connection */
     int64_t clock_gap_max_ms; /* of this machine's clock to the database's; beyond it no start, and
                                  no writes */
-    bool weak_durability;     /* commits that a power cut may undo are accepted */
+    uint32_t lock_wait_s; /* for a row that somebody else has locked; a load tries three times */
+    bool weak_durability; /* commits that a power cut may undo are accepted */
 };
 
 /* Connects, makes or migrates the tables, checks what promises rest on, and leases a lane.
