@@ -161,6 +161,30 @@ class Cluster(unittest.TestCase):
                     self.assertEqual(b.request("GET", "/v1/orders/kill-%d" % i)[0], 200)
             self.all_is_accounted(lot, 120)
 
+    def test_a_sale_counts_what_a_user_takes_on_any_node_and_its_groups_end_by_any(self):
+        with node(self.database) as a, node(self.database) as b:
+            lot = self.lot(a, 10)
+            status, _, sale = a.request("POST", "/v1/sales", {
+                "sale_id": "flash", "title": "Flash", "lots": [lot], "starts_at": "2020-01-01T00:00:00Z",
+                "ends_at": "2100-01-01T00:00:00Z", "per_user_limit": 2, "group": {"size": 2, "window_ms": 2000}})
+            self.assertEqual(status, 201, sale)
+
+            def order(server, order_id, user):
+                line = {"lot": lot, "quantity": 1}
+                return server.request("POST", "/v1/reservations", {"order_id": order_id, "user_id": user,
+                                                                   "sale_id": "flash", "lines": [line]})
+            self.assertEqual(order(a, "s-1", "ann")[0], 201)
+            self.assertEqual(order(b, "s-2", "ann")[0], 201)
+            status, _, refused = order(a, "s-3", "ann")
+            self.assertEqual((status, refused["code"]), (429, "LIMIT_EXCEEDED"))
+            status, _, group = a.request("POST", "/v1/sales/flash/groups", {"order": {
+                "order_id": "g-1", "user_id": "bob", "lines": [{"lot": lot, "quantity": 1}]}})
+            self.assertEqual(status, 201, group)
+            a.kill()
+            wait_until(lambda: b.request("GET", "/v1/orders/g-1")[2]["reason"] == "GROUP_FAILED", "the group ended")
+            self.assertEqual(b.request("GET", "/v1/groups/" + group["group_id"])[2]["status"], "FAILED")
+            self.all_is_accounted(lot, 2)
+
     def test_a_database_that_was_killed_comes_back_with_all_that_was_acknowledged(self):
         with node(self.database) as a:
             lot = self.lot(a, 100)
