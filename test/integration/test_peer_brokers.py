@@ -34,7 +34,7 @@ class RealBrokers(unittest.TestCase):
             self.assertNotEqual(broker.pid, pid)
         self.assertRaises(OSError, names.connect)
 
-    @peers.needs(not missing(Kafka), missing(Kafka))
+    @peers.needs(not missing(Kafka), missing(Kafka), "librdkafka's mock cluster, in the tests of src/bus")
     def test_kafka_serves_again_after_a_kill(self):
         with Kafka() as broker:
             pid = broker.pid
