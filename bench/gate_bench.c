@@ -21,8 +21,8 @@ struct worker {
     struct gate_line lines[TURNS][ASKS_MAX];
     uint32_t turn_left[TURNS];
     uint32_t asks_a_turn;
+    bool turn_ready[TURNS];
     uint64_t orders, verdicts[GATE_VERDICTS];
-    bool stops;
 };
 
 static const struct lot_dims cola = {.key = {"COLA#00000001", 13}};
@@ -30,6 +30,7 @@ static const struct lot_dims cola = {.key = {"COLA#00000001", 13}};
 static void ask_turn(struct worker *w, uint32_t turn)
 {
     w->turn_left[turn] = w->asks_a_turn;
+    w->turn_ready[turn] = false;
     for (uint32_t i = 0; i < w->asks_a_turn; i++) {
         uint64_t number = ++w->orders;
         w->lines[turn][i] = (struct gate_line){.lot = cola.key, .quantity = 1};
@@ -51,8 +52,8 @@ static void answered(void *context, struct gate_ask *first)
         uint32_t turn = (uint32_t)(uintptr_t)first->context;
         next = first->next;
         w->verdicts[first->verdict]++;
-        if (--w->turn_left[turn] == 0 && !w->stops)
-            ask_turn(w, turn);
+        if (--w->turn_left[turn] == 0)
+            w->turn_ready[turn] = true;
     }
 }
 
@@ -71,10 +72,9 @@ static int run(const char *host, uint16_t port, uint32_t asks_a_turn, int64_t un
     uv_loop_t loop;
     uv_loop_init(&loop);
     const struct gate_worker me = {&loop, w, answered};
-    static int64_t version;
+    const int64_t version = (int64_t)(uv_hrtime() / 1000000); /* newer than any run's before */
     if (!w || gate_redis_create(&g, &config, NULL) || g->ops->attach(g, &me, &w->session, NULL))
         return 1;
-    version += 1000000;
     const struct gate_stock stock = {
         .lot_id = 1, .dims = &cola, .available = units, .version = version};
     g->ops->committed(g, NULL, 0, &stock, 1);
@@ -82,18 +82,21 @@ static int run(const char *host, uint16_t port, uint32_t asks_a_turn, int64_t un
         uv_run(&loop, UV_RUN_NOWAIT);
     w->asks_a_turn = asks_a_turn;
     uint64_t begun_ns = uv_hrtime(), end_ns = begun_ns + (uint64_t)seconds * 1000000000;
-    for (uint32_t i = 0; i < TURNS; i++)
-        ask_turn(w, i);
-    while (uv_hrtime() < end_ns)
-        uv_run(&loop, UV_RUN_ONCE);
+    while (uv_hrtime() < end_ns) {
+        for (uint32_t i = 0; i < TURNS; i++)
+            if (w->turn_left[i] == 0 || w->turn_ready[i])
+                ask_turn(w, i);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
     double took = (double)(uv_hrtime() - begun_ns) / 1e9;
-    printf("%4u asks a turn, %s: %9.0f/s (sold out %llu, passed %llu, replay %llu, blind %llu)\n",
-           asks_a_turn, units ? "units left" : "sold out  ",
-           (double)(w->verdicts[GATE_SOLD_OUT] + w->verdicts[GATE_PASS]) / took,
-           (unsigned long long)w->verdicts[GATE_SOLD_OUT],
-           (unsigned long long)w->verdicts[GATE_PASS], (unsigned long long)w->verdicts[GATE_REPLAY],
-           (unsigned long long)w->verdicts[GATE_BLIND]);
-    w->stops = true;
+    fprintf(
+        stdout,
+        "%4u asks a turn, %s: %9.0f/s (sold out %llu, passed %llu, replay %llu, blind %llu)\n",
+        asks_a_turn, units ? "units left" : "sold out  ",
+        (double)(w->verdicts[GATE_SOLD_OUT] + w->verdicts[GATE_PASS]) / took,
+        (unsigned long long)w->verdicts[GATE_SOLD_OUT], (unsigned long long)w->verdicts[GATE_PASS],
+        (unsigned long long)w->verdicts[GATE_REPLAY], (unsigned long long)w->verdicts[GATE_BLIND]);
+    fflush(stdout);
     gate_detach(w->session);
     uv_run(&loop, UV_RUN_DEFAULT);
     gate_destroy(g);

@@ -16,7 +16,9 @@ local fresh_ms, limit_ms, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3
 local width = math.max(1, math.floor(limit_ms / 5))
 local bucket = math.floor(now / width)
 local firm_from = bucket - 5
-local out, at = {}, 4
+local out, size, at = {}, 0, 4
+local args, band = ARGV, bit.band
+local REFUSED_AT_ONCE = { [TAKE + MAY_REFUSE + MARK] = true, [TAKE + NEW + MAY_REFUSE + MARK] = true }
 
 local function chunks(command, key, list)
     for i = 1, #list, CHUNK do
@@ -54,70 +56,86 @@ local function read_goods(entry, sum)
              probe = tonumber(f[3] or 0) }
 end
 
--- Which orders were seen; the last one says whether the set is what it was.
+-- Which orders were seen (1 or 0); the last one says whether the set is what it was.
 local function read_seen(key, count)
-    local seen = {}
+    local seen
     for i = 0, count - 1, CHUNK do
-        local hashes = {}
-        for j = i, math.min(count, i + CHUNK) - 1 do hashes[#hashes + 1] = ARGV[at + 3 * j] end
-        hashes[#hashes + 1] = SENTINEL
+        local hashes, n = {}, 0
+        for j = i, math.min(count, i + CHUNK) - 1 do
+            n = n + 1
+            hashes[n] = args[at + 3 * j]
+        end
+        hashes[n + 1] = SENTINEL
         local found = redis.call('SMISMEMBER', key, unpack(hashes))
-        for j = 1, #hashes do seen[i + j] = found[j] == 1 end
+        if not seen then
+            seen = found
+        else
+            for j = 1, n + 1 do seen[i + j] = found[j] end
+        end
     end
     return seen
 end
 
 for group = 1, #KEYS / 2 do
     local entry, seen_key = KEYS[2 * group - 1], KEYS[2 * group]
-    local kind, lot = ARGV[at], nil
+    local kind, lot = args[at], nil
     if kind == 'g' then
-        lot = read_goods(entry, ARGV[at + 1])
+        lot = read_goods(entry, args[at + 1])
         at = at + 1
     else
         lot = read_lot(entry)
     end
-    local count = tonumber(ARGV[at + 1])
+    local count = tonumber(args[at + 1])
     at = at + 2
     local seen = read_seen(seen_key, count)
-    local chained = lot.chained and seen[count + 1]
+    local chained = lot.chained and seen[count + 1] == 1
     local may_probe = lot.known and now - lot.told >= fresh_ms and now - lot.probe >= fresh_ms
     local marks, marked, takes, taken, probed = {}, {}, {}, 0, false
-    out[#out + 1] = lot.id
+    local sold_out = math.max(0, lot.most or 0) * 8 + SOLD_OUT
+    size = size + 1
+    out[size] = lot.id
 
     for i = 1, count do
-        local hash, mode = ARGV[at], tonumber(ARGV[at + 2])
-        local quantity = tonumber(ARGV[at + 1])
-        local is_new = bit.band(mode, NEW) ~= 0 or chained
-        local verdict, units = BLIND, 0
+        local hash = args[at]
+        local quantity, mode = tonumber(args[at + 1]), tonumber(args[at + 2])
         at = at + 3
-        if seen[i] or marked[hash] then
-            verdict = REPLAY
-        elseif bit.band(mode, MARK_ONLY) ~= 0 or not lot.known then
-            verdict = BLIND
-        elseif not is_new then
-            verdict = REPLAY
-        elseif lot.here >= quantity then
-            if bit.band(mode, TAKE) ~= 0 then
-                verdict = PASS
-                lot.here = lot.here - quantity
-                lot.most = lot.most - quantity
-                taken = taken + quantity
-                takes[#takes + 1] = hash
-                takes[#takes + 1] = quantity
-            end
-        elseif lot.most >= quantity or bit.band(mode, MAY_REFUSE) == 0 then
-            verdict = BLIND
-        elseif may_probe then
-            may_probe, probed = false, true
+        size = size + 1
+        if chained and lot.most < quantity and seen[i] == 0 and not may_probe and
+            REFUSED_AT_ONCE[mode] and not marked[hash] then
+            out[size] = sold_out -- the storm after a sell-out
         else
-            verdict = SOLD_OUT
-            units = math.max(0, lot.most)
+            local is_new = band(mode, NEW) ~= 0 or chained
+            local was_seen = seen[i] == 1 or marked[hash]
+            local verdict = BLIND
+            if was_seen then
+                verdict = REPLAY
+            elseif band(mode, MARK_ONLY) ~= 0 or not lot.known then
+                verdict = BLIND
+            elseif not is_new then
+                verdict = REPLAY
+            elseif lot.here >= quantity then
+                if band(mode, TAKE) ~= 0 then
+                    verdict = PASS
+                    lot.here = lot.here - quantity
+                    lot.most = lot.most - quantity
+                    sold_out = math.max(0, lot.most) * 8 + SOLD_OUT
+                    taken = taken + quantity
+                    takes[#takes + 1] = hash
+                    takes[#takes + 1] = quantity
+                end
+            elseif lot.most >= quantity or band(mode, MAY_REFUSE) == 0 then
+                verdict = BLIND
+            elseif may_probe then
+                may_probe, probed = false, true
+            else
+                verdict = SOLD_OUT
+            end
+            if verdict ~= SOLD_OUT and band(mode, MARK) ~= 0 and not was_seen then
+                marked[hash] = true
+                marks[#marks + 1] = hash
+            end
+            out[size] = verdict == SOLD_OUT and sold_out or verdict
         end
-        if verdict ~= SOLD_OUT and bit.band(mode, MARK) ~= 0 and not marked[hash] and not seen[i] then
-            marked[hash] = true
-            marks[#marks + 1] = hash
-        end
-        out[#out + 1] = units * 8 + verdict
     end
 
     if #marks > 0 then
