@@ -32,8 +32,9 @@ enum {
 
 /* An order of several lines. */
 struct several {
-    uint16_t left; /* items not answered */
-    bool unknown;  /* one of its lots or goods is */
+    struct several *next; /* of the spare ones */
+    uint16_t left;        /* items not answered */
+    bool unknown;         /* one of its lots or goods is */
     bool replay;
     bool marks;  /* its second call */
     bool failed; /* the first did not answer for all: no second one */
@@ -70,6 +71,7 @@ struct redis_session {
     size_t item_count, item_room;
     struct call *calls; /* under way */
     struct call *spare;
+    struct several *spare_several;
     struct arguments arguments;
     int64_t now_ms;
     size_t waiting; /* flushed, not answered */
@@ -144,6 +146,26 @@ static bool add_item(struct redis_session *s, struct gate_ask *ask, struct sever
     return true;
 }
 
+static struct several *make_several(struct redis_session *s)
+{
+    struct several *several = s->spare_several;
+    if (several)
+        s->spare_several = several->next;
+    else
+        several = malloc(sizeof *several);
+    if (several)
+        *several = (struct several){0};
+    return several;
+}
+
+static void drop_several(struct redis_session *s, struct several *several)
+{
+    if (!several)
+        return;
+    several->next = s->spare_several;
+    s->spare_several = several;
+}
+
 /* All its lines, or none. */
 static bool add_lines(struct redis_session *s, struct gate_ask *ask, struct several *several,
                       uint8_t mode)
@@ -171,14 +193,14 @@ static void put_ask(struct redis_session *s, struct gate_ask *ask)
         mode |= (uint8_t)(MODE_MARK | (take ? MODE_TAKE : 0) | (on ? 0 : MODE_MARK_ONLY));
         added = add_item(s, ask, NULL, 0, mode);
     } else {
-        struct several *several = calloc(1, sizeof *several);
+        struct several *several = make_several(s);
         if (several)
             several->marks = !on;
         if (!on)
             mode |= MODE_MARK | MODE_MARK_ONLY;
         added = several && add_lines(s, ask, several, mode);
         if (!added)
-            free(several);
+            drop_several(s, several);
     }
     if (added)
         return;
@@ -225,7 +247,7 @@ static void conclude(struct redis_session *s, struct gate_ask *ask, struct sever
 {
     bool looked = !several->marks && !several->failed;
     if (looked && !several->replay && !several->unknown && any_short(ask)) {
-        free(several);
+        drop_several(s, several);
         for (uint16_t i = ask->line_count; i-- > 0;)
             if (ask->lines[i].is_short)
                 ask->failed_line = i;
@@ -240,7 +262,7 @@ static void conclude(struct redis_session *s, struct gate_ask *ask, struct sever
     for (uint16_t i = 0; i < ask->line_count; i++)
         ask->lines[i].is_short = false;
     enum gate_verdict verdict = several->replay && !several->failed ? GATE_REPLAY : GATE_BLIND;
-    free(several);
+    drop_several(s, several);
     answer(s, ask, verdict);
 }
 
@@ -355,7 +377,8 @@ static bool put_sum(struct arguments *a, const struct goods *goods)
     char *buffer = arena_alloc(&a->scratch, length);
     if (!buffer)
         return false;
-    memcpy(buffer, "n:", 2);
+    buffer[0] = 'n';
+    buffer[1] = ':';
     if (flavor.len)
         memcpy(buffer + 2, flavor.p, flavor.len);
     buffer[2 + flavor.len] = '|';
@@ -530,10 +553,15 @@ int redis_session_attach(struct gate *gate, const struct gate_worker *w, struct 
 static void free_session(void *context)
 {
     struct redis_session *s = context;
+    struct several *several;
     struct call *c;
     while ((c = s->spare)) {
         s->spare = c->next;
         free(c);
+    }
+    while ((several = s->spare_several)) {
+        s->spare_several = several->next;
+        free(several);
     }
     arguments_close(&s->arguments);
     free(s->items);

@@ -213,6 +213,7 @@ static void tell_committed(struct lane *l, const struct command *answered)
 {
     struct telling t;
     t.gate = l->gate;
+    t.stocks = NULL;
     t.order_count = t.line_count = t.stock_count = 0;
     for (const struct command *c = answered; c; c = c->link)
         settle_command(&t, c);

@@ -150,8 +150,10 @@ struct link *client_find_link(struct redis *r, const char *host, uint16_t port, 
     uint32_t i = 0;
     for (; i < REDIS_NODES_MAX && r->links[i].used; i++) {
         struct link *l = &r->links[i];
-        if (l->address.port == port && strcasecmp(l->address.host, host) == 0)
+        if (l->address.port == port && strcasecmp(l->address.host, host) == 0) {
+            link_wake(l);
             return l;
+        }
         if (!l->seed && !l->mapped && l->state == LINK_DOWN && !l->sent.first)
             spare = l;
     }

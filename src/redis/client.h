@@ -124,6 +124,8 @@ bool command_encode(const struct redis *r, const struct command *c, struct bytes
 /* ---- link.c ---- */
 
 int link_init(struct redis *r, struct link *l, const struct redis_address *address);
+/* Connects, if it was given up: nobody needs a node that is DOWN and has no slots. */
+void link_wake(struct link *l);
 void link_close(struct link *l); /* its commands are dropped */
 /* Puts a command in line; it is the link's. */
 void link_send(struct link *l, struct command *c);

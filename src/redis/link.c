@@ -456,6 +456,12 @@ int link_init(struct redis *r, struct link *l, const struct redis_address *addre
     return 0;
 }
 
+void link_wake(struct link *l)
+{
+    if (l->state == LINK_DOWN && !l->client->closing && !uv_is_active((uv_handle_t *)&l->timer))
+        link_begin(l);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     client_handle_closed(((struct link *)handle->data)->client);

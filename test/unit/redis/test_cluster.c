@@ -111,12 +111,52 @@ static void a_killed_masters_slots_are_served_by_who_takes_over(void **state)
     redis_server_start_again(master);
 }
 
+static bool is_replica(const struct redis_server *s)
+{
+    const char *info = redis_server_do(s, "INFO replication");
+    return strstr(info, "role:slave") && strstr(info, "master_link_status:up");
+}
+
+/* Every master has one that can take over. */
+static bool is_complete(void)
+{
+    int replicas = 0;
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        replicas += is_replica(&cluster.nodes[i]);
+    return replicas == CLUSTER_NODES / 2;
+}
+
+static void a_node_that_had_no_slots_for_a_while_is_connected_to_again(void **state)
+{
+    (void)state;
+    set_all("5");
+    int key = 0; /* of a node that the client was not told of at the start */
+    char name[16], command[32];
+    struct redis_server *node;
+    RUN_UNTIL(&me, is_complete());
+    do {
+        snprintf(name, sizeof name, "key%d", key++);
+        node = master_of(slot_of_key(str_of(name)));
+    } while (!node || node == &cluster.nodes[0]);
+    snprintf(command, sizeof command, "SET %s 6", name);
+    redis_server_kill(node);
+    RUN_UNTIL(&me, strcmp(user_do(&me, name, command)->text, "OK") == 0); /* who took over */
+    redis_server_start_again(node);
+    RUN_UNTIL(&me, is_replica(node));
+    RUN_UNTIL(&me, strcmp(redis_server_do(node, "CLUSTER FAILOVER"), "OK") == 0);
+    RUN_UNTIL(&me, strstr(redis_server_do(node, "INFO replication"), "role:master"));
+    RUN_UNTIL(&me, strcmp(user_do(&me, name, command)->text, "OK") == 0);
+    RUN_UNTIL(&me, redis_is_whole(me.redis));
+    set_all("6");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_key_goes_to_its_node_without_being_sent_on),
         TEST(a_slot_that_moves_is_asked_for_where_it_goes_and_then_is),
         TEST(a_killed_masters_slots_are_served_by_who_takes_over),
+        TEST(a_node_that_had_no_slots_for_a_while_is_connected_to_again),
     };
     redis_server_needed();
     redis_cluster_start(&cluster);
