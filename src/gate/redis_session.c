@@ -605,7 +605,6 @@ void redis_session_detach(struct gate_session *session)
 {
     struct redis_session *s = (struct redis_session *)session;
     struct gate_ask *next;
-    struct call *c;
     s->leaving = true;
     do {
         for (struct gate_ask *ask = s->asked_first; ask; ask = next) {
@@ -614,12 +613,13 @@ void redis_session_detach(struct gate_session *session)
             answer(s, ask, GATE_BLIND);
         }
         s->asked_first = NULL;
-        while ((c = s->calls)) {
-            unlink_call(s, c);
+        for (struct call *c = s->calls, *after; c; c = after) {
+            after = c->next;
             for (uint32_t i = 0; i < c->count; i++)
                 item_failed(s, &c->items[i]);
             free(c);
         }
+        s->calls = NULL;
         deliver(s);
     } while (s->asked_first);
     leave_gate(s);
