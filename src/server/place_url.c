@@ -89,7 +89,7 @@ static bool read_host(struct str text, uint16_t port, struct place_host *out)
     bool address = text.len && text.p[0] == '[';
     struct str host = address ? until(after(text, 1), ']') : until(text, ':');
     uint32_t used = host.len + (address ? 2 : 0);
-    if (!host_is_plain(host, address) || used > text.len)
+    if (!host.p || !host_is_plain(host, address) || used > text.len)
         return false;
     struct str rest = after(text, used);
     out->port = port;
