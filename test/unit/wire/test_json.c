@@ -481,16 +481,16 @@ static void strings_are_escaped_only_where_json_wants_it(void **state)
     r.lot = "a\"b\\c/\b\f\n\r\t\x01\x1f\x7f gr\xc3\xbc\xc3\x9f";
     assert_string_equal(encoded(&r.base),
                         "{\"lot\":\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f "
-                        "gr\xc3\xbc\xc3\x9f\"}");
+                        "gr\xc3\xbc\xc3\x9f\",\"consistency\":\"\"}");
     static const char *const rows[][2] = {{"\"", "\\\""}, {"\\", "\\\\"}, {"\x1f", "\\u001f"}};
     for (size_t i = 0; i < 3; i++) {
         for (size_t at = 0; at < 24; at++) {
             char plain[25] = "abcdefghijklmnopqrstuvwx";
-            char want[48];
+            char want[64];
             plain[at] = rows[i][0][0];
             r.lot = plain;
-            snprintf(want, sizeof want, "{\"lot\":\"%.*s%s%s\"}", (int)at, plain, rows[i][1],
-                     plain + at + 1);
+            snprintf(want, sizeof want, "{\"lot\":\"%.*s%s%s\",\"consistency\":\"\"}", (int)at,
+                     plain, rows[i][1], plain + at + 1);
             assert_string_equal(encoded(&r.base), want);
         }
     }
