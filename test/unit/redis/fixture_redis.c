@@ -48,7 +48,7 @@ void user_turn(struct user *u)
 {
     uv_timer_t timer;
     uv_timer_init(&u->loop, &timer);
-    uv_timer_start(&timer, on_turn, 5, 0);
+    uv_timer_start(&timer, on_turn, 5, 5); /* again: once may be over before the loop waits */
     uv_run(&u->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&u->loop, UV_RUN_NOWAIT);
