@@ -70,7 +70,7 @@ static struct reservation_record *read_record(void *context, int64_t reservation
     return shop_record(l->truth, reservation_id, l->rows);
 }
 
-static void end_load(struct shop *s)
+void shop_end_load(struct shop *s)
 {
     struct shop_load *l = s->load;
     s->load = NULL;
@@ -85,7 +85,7 @@ bool shop_load(struct shop *s)
     struct shop *t = s->truth;
     struct load *load = engine_next_release(s->engine);
     if (load)
-        end_load(s);
+        shop_end_load(s);
     load = engine_next_load(s->engine);
     shop_collect(s);
     if (!load)
@@ -159,7 +159,7 @@ bool shop_write(struct shop *s)
         shop_keep_row(t, &b->moves[i]);
     }
     s->known_rows = t->row_count;
-    end_load(s);
+    shop_end_load(s);
     engine_outcome(s->engine, b);
     shop_collect(s);
     return true;

@@ -363,11 +363,9 @@ static void a_deadlocks_victim_is_told_and_the_next_batch_goes_on(void **state)
     batch->writable = true;
     a->flight = a->flights[0] = NULL;
     a->flight_count = 0;
-    a->locked = NULL;
     engine_outcome(a->engine, batch);
     shop_collect(a);
-    free(a->load);
-    a->load = NULL;
+    shop_end_load(a);
     assert_int_equal(order->c.code, TLY_EOVERLOADED);
     assert_int_equal(reserve(a, "o-1", 4)->c.code, 0);
     assert_truth(1, 10, 4, 0);

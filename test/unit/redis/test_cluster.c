@@ -143,7 +143,7 @@ static void a_node_that_had_no_slots_for_a_while_is_connected_to_again(void **st
     RUN_UNTIL(&me, strcmp(user_do(&me, name, command)->text, "OK") == 0); /* who took over */
     redis_server_start_again(node);
     RUN_UNTIL(&me, is_replica(node));
-    RUN_UNTIL(&me, strcmp(redis_server_do(node, "CLUSTER FAILOVER"), "OK") == 0);
+    RUN_UNTIL(&me, strcmp(redis_server_do(node, "CLUSTER FAILOVER TAKEOVER"), "OK") == 0);
     RUN_UNTIL(&me, strstr(redis_server_do(node, "INFO replication"), "role:master"));
     RUN_UNTIL(&me, strcmp(user_do(&me, name, command)->text, "OK") == 0);
     RUN_UNTIL(&me, redis_is_whole(me.redis));

@@ -525,15 +525,15 @@ void fixture_webhook(struct fixture *f, uint32_t failures)
     f->host.webhook_failures = host_webhook_failures;
     f->host.webhook_retry = host_webhook_retry;
     service_destroy(f->service);
-    cache_destroy(f->cache);
-    known_lots_destroy(f->known_lots);
-    meter_destroy(f->meter);
     assert_int_equal(service_create(&f->service, &f->host, &e), 0);
 }
 
 void fixture_close(struct fixture *f)
 {
     service_destroy(f->service);
+    cache_destroy(f->cache);
+    known_lots_destroy(f->known_lots);
+    meter_destroy(f->meter);
     for (size_t i = 0; i < f->exchange_count; i++) {
         struct fake_exchange *x = f->exchanges[i];
         assert_true(x->answers <= 1 && x->ends == x->answers);
