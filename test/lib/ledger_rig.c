@@ -561,9 +561,17 @@ static bool has_loads(const struct rig *rig, int64_t number)
     return rig->load_count > number;
 }
 
+int rig_load_count(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->lock);
+    int count = rig->load_count;
+    pthread_mutex_unlock(&rig->lock);
+    return count;
+}
+
 int rig_load(struct rig *rig, bool writes)
 {
-    int before = rig->load_count;
+    int before = rig_load_count(rig);
     rig->load_key = (struct load_key){.kind = LOAD_LOTS, .limit = RIG_LOTS_MAX};
     rig->load = (struct load){.keys = &rig->load_key,
                               .key_count = 1,

@@ -163,6 +163,7 @@ bool rig_wait_available(struct rig *rig, bool available);
 /* Asks and waits; returns the code. */
 int rig_read(struct rig *rig, struct question *read);
 int rig_read_reservation(struct rig *rig, int64_t id, struct reservation_record **out);
+int rig_load_count(struct rig *rig); /* loads that were answered */
 int rig_read_order(struct rig *rig, const char *order_id, struct reservation_record **out);
 int rig_list(struct rig *rig, struct reservation_list *list);
 void rig_list_free(struct reservation_list *list);

@@ -101,9 +101,9 @@ static void ask_for_lot(struct rig *rig, uint32_t attempt)
 
 static int load_lot(struct rig *rig, uint32_t attempt)
 {
-    int before = rig->load_count;
+    int before = rig_load_count(rig);
     ask_for_lot(rig, attempt);
-    AWAIT(rig->load_count > before);
+    AWAIT(rig_load_count(rig) > before);
     rig->load_held = rig->load.code == 0;
     if (rig->load_held && rig->load.seq_floor > rig->seq)
         rig->seq = rig->load.seq_floor;
@@ -213,7 +213,7 @@ static void a_deadlock_with_another_session_is_tried_again(void **state)
 {
     struct nodes *n = *state;
     MYSQL *other = rig_mysql_connect(&n->a), *look = rig_mysql_connect(&n->a);
-    int before = n->a.load_count;
+    int before = rig_load_count(&n->a);
     rig_mysql_do(other, "START TRANSACTION; SELECT * FROM stock WHERE lot_id = 2 FOR UPDATE;"
                         "UPDATE stock SET last_seq = last_seq WHERE lot_id = 2");
     n->a.load_key = (struct load_key){.kind = LOAD_LOTS, .limit = 10};
@@ -227,7 +227,7 @@ static void a_deadlock_with_another_session_is_tried_again(void **state)
     mysql_query(other, "SELECT * FROM stock WHERE lot_id = 1 FOR UPDATE"); /* one of them loses */
     mysql_free_result(mysql_store_result(other));
     mysql_query(other, "ROLLBACK");
-    AWAIT(n->a.load_count > before);
+    AWAIT(rig_load_count(&n->a) > before);
     assert_int_equal(n->a.load.code, 0);
     n->a.load_held = true;
     rig_release(&n->a);
@@ -266,7 +266,7 @@ static void an_order_id_that_another_node_took_is_stale_and_then_found(void **st
     assert_int_equal(load_lot(&n->a, 1), 0);
     rig_reserve(&n->a, 1, 1, "same");
     assert_int_equal(rig_commit(&n->a), LEDGER_STALE);
-    int before = n->a.load_count;
+    int before = rig_load_count(&n->a);
     n->a.load_key = (struct load_key){.kind = LOAD_ORDER, .text = STR("same")};
     n->a.load = (struct load){.keys = &n->a.load_key,
                               .key_count = 1,
@@ -274,7 +274,7 @@ static void an_order_id_that_another_node_took_is_stale_and_then_found(void **st
                               .attempt = 1,
                               .now_ms = n->a.now_ms};
     n->a.ledger->ops->load(n->a.ledger, &n->a.load);
-    AWAIT(n->a.load_count > before);
+    AWAIT(rig_load_count(&n->a) > before);
     assert_int_equal(n->a.load.code, 0);
     assert_int_equal(n->a.load.record_count, 1);
     assert_true(str_equal(n->a.load.records[0]->order_id, STR("same")));
@@ -317,20 +317,20 @@ static void holds_that_are_due_come_to_whoever_looks_first(void **state)
     assert_int_equal(reserve(&n->a, "due", 1), LEDGER_COMMITTED);
     struct rig *b = second(n);
     b->now_ms = n->a.now_ms + 900000;
-    int before = b->load_count;
+    int before = rig_load_count(b);
     b->load = (struct load){.writes = true, .due_max = 10, .now_ms = b->now_ms};
     b->ledger->ops->load(b->ledger, &b->load);
-    AWAIT(b->load_count > before);
+    AWAIT(rig_load_count(b) > before);
     assert_int_equal(b->load.code, 0);
     assert_int_equal(b->load.record_count, 1);
     assert_true(str_equal(b->load.records[0]->order_id, STR("due")));
     assert_int_equal(b->load.lot_count, 1);
     /* and not to another one meanwhile: it knows that there is something, and goes on */
     n->a.now_ms = b->now_ms;
-    before = n->a.load_count;
+    before = rig_load_count(&n->a);
     n->a.load = (struct load){.writes = true, .due_max = 10, .now_ms = n->a.now_ms};
     n->a.ledger->ops->load(n->a.ledger, &n->a.load);
-    AWAIT(n->a.load_count > before);
+    AWAIT(rig_load_count(&n->a) > before);
     assert_int_equal(n->a.load.code, 0);
     assert_int_equal(n->a.load.record_count, 0);
     assert_true(n->a.load.next_deadline_ms <= n->a.now_ms);

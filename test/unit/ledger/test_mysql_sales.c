@@ -47,7 +47,7 @@ static int tear_down(void **state)
 static const struct load *load(struct rig *rig, const struct load_key *keys, uint32_t count,
                                bool user_holds)
 {
-    int before = rig->load_count;
+    int before = rig_load_count(rig);
     rig_release(rig);
     rig->load = (struct load){.keys = keys,
                               .key_count = count,
@@ -58,7 +58,7 @@ static const struct load *load(struct rig *rig, const struct load_key *keys, uin
                               .counted_from = 1,
                               .now_ms = rig->now_ms};
     rig->ledger->ops->load(rig->ledger, &rig->load);
-    AWAIT(rig->load_count > before);
+    AWAIT(rig_load_count(rig) > before);
     assert_int_equal(rig->load.code, 0);
     assert_false(rig->load.assumed);
     rig->load_held = true;
@@ -227,11 +227,11 @@ static void a_lot_with_a_limit_is_never_answered_on_trust(void **state)
         .expires_on = LOT_NEVER_EXPIRES, .expected_on = LOT_NEVER_EXPIRES, .per_user_limit = 9};
     const struct load_key key = {.kind = LOAD_LOT, .text = STR("cola#00000001")};
     for (int limit = 0; limit < 2; limit++) {
-        int before = rig->load_count;
+        int before = rig_load_count(rig);
         rig->load = (struct load){
             .keys = &key, .key_count = 1, .writes = true, .due_max = 1, .now_ms = rig->now_ms};
         rig->ledger->ops->load(rig->ledger, &rig->load);
-        AWAIT(rig->load_count > before);
+        AWAIT(rig_load_count(rig) > before);
         assert_int_equal(rig->load.assumed, !limit);
         rig->load_held = true;
         rig_release(rig);
