@@ -58,8 +58,8 @@ struct shop *shop_open_shared(const struct engine_config *config);
 struct shop *shop_join(struct shop *truth); /* close it before the other one */
 bool shop_load(struct shop *s);             /* asks, answers; false: nothing is to be loaded */
 bool shop_write(struct shop *s);            /* seals, commits or says STALE; false: nothing */
-void shop_end_load(struct shop *s);         /* its locks and rows; a batch that is known ends its own */
-void shop_settle(struct shop *s);           /* until nothing is gathered and nothing open */
+void shop_end_load(struct shop *s); /* its locks and rows; a batch that is known ends its own */
+void shop_settle(struct shop *s);   /* until nothing is gathered and nothing open */
 struct stock shop_truth(const struct shop *s, lot_id lot); /* what the ledger says */
 
 struct engine_config shop_config(void);
